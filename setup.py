@@ -1,0 +1,64 @@
+"""Package metadata. Tool settings are in ``pyproject.toml``."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_namespace_packages, setup
+
+ROOT = Path(__file__).parent
+PACKAGE = "videosdk.plugins.lokutor"
+
+
+def read_version() -> str:
+    """Return the version without importing the package (its dependencies may not be there yet)."""
+    source = (ROOT / "videosdk/plugins/lokutor/version.py").read_text(encoding="utf-8")
+    match = re.search(r'^__version__ = "(.+)"$', source, re.MULTILINE)
+    assert match, "version.py has no __version__"
+    return match.group(1)
+
+
+LOCAL = ["espeakng-loader>=0.2.4"]
+EXAMPLES = ["matplotlib>=3.9"]
+TEST = [
+    *LOCAL,
+    *EXAMPLES,
+    "build>=1.2",
+    "hypothesis>=6.100",
+    "lokutor==1.6.0",
+    "mypy>=1.14",
+    "numpy>=1.26",
+    "pytest>=8.2",
+    "pytest-asyncio>=0.24",
+    "ruff>=0.8",
+]
+
+setup(
+    name="videosdk-plugins-lokutor",
+    version=read_version(),
+    description="Lokutor text-to-speech for VideoSDK's agent framework",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords=["videosdk", "lokutor", "tts", "text-to-speech", "voice-agent", "barge-in"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Framework :: AsyncIO",
+        "Intended Audience :: Developers",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Multimedia :: Sound/Audio :: Speech",
+        "Typing :: Typed",
+    ],
+    python_requires=">=3.11,<3.14",
+    # No videosdk/__init__.py and no videosdk/plugins/__init__.py: both would hide what others install there.
+    packages=find_namespace_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
+    package_data={PACKAGE: ["py.typed"]},
+    install_requires=[
+        "videosdk-agents>=1.0.30",
+        "aiohttp>=3.11",
+        "av>=14",
+    ],
+    extras_require={"local": LOCAL, "examples": EXAMPLES, "test": TEST},
+)

@@ -1,0 +1,244 @@
+"""Lokutor's text-to-speech protocol as a pure codec.
+
+Rule of this file: no I/O, no clock, no state. A request becomes text, a message becomes an event, and
+what the protocol doesn't know becomes an explicit :class:`Unknown`. The only exception raised for
+arbitrary input is :class:`~videosdk.plugins.lokutor.errors.ProtocolError`.
+
+Sources: Lokutor's public documentation, its official SDKs (``lokutor`` 1.6.0 for Python and the
+JavaScript SDK), ``pipecat-lokutor`` 0.2.0. Where servers of different ages spell a thing differently,
+both spellings are sent or understood.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .errors import ProtocolError
+
+SAMPLE_RATE = 44_100
+"""Rate of the service's audio in Hz: signed 16-bit little-endian, mono."""
+SAMPLE_WIDTH = 2
+"""Bytes of one sample."""
+TTS_PATH = "/ws/tts"
+"""Path of the WebSocket endpoint; older clients use ``/ws``."""
+API_KEY_HEADER = "X-API-Key"
+"""Header of the API key. Older clients put the key into the URL, where proxies log it."""
+
+Voice = (
+    Literal[
+        "en_f1", "en_f2", "en_f3", "en_f4", "en_f5",
+        "en_m1", "en_m2", "en_m3", "en_m4", "en_m5",
+        "esca_f1", "esca_f2", "esca_f3", "esca_f4", "esca_f5",
+        "esca_m1", "esca_m2", "esca_m3", "esca_m4", "esca_m5",
+        "F1", "F2", "F3", "F4", "F5",
+        "M1", "M2", "M3", "M4", "M5",
+    ]
+    | str
+)  # fmt: skip
+"""A voice id: Versa 2.0 names, Versa 1.x names, or any other string (cloned voices)."""
+Language = Literal["en", "es", "ca", "gl", "eu", "pt", "fr", "it", "de"] | str
+"""A language code: the nine of Versa 2.0, or any other string."""
+LANGUAGES = frozenset({"en", "es", "ca", "gl", "eu", "pt", "fr", "it", "de"})
+"""Languages of Versa 2.0."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechRequest:
+    """One request: the unit of synthesis, and of flushing.
+
+    Attributes:
+        text: What to speak, not blank.
+        voice: Voice id.
+        language: Two-letter code.
+        speed: 0.5 to 2.0.
+        steps: Denoising steps, 1 to 50.
+        visemes: Whether to ask for timing messages.
+        model: Model such as ``"versa-1.0"``, or None for the service's default.
+    """
+
+    text: str
+    voice: str
+    language: str
+    speed: float
+    steps: int
+    visemes: bool = False
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """A piece of PCM. It may be empty, and may end in the middle of a sample."""
+
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfRequest:
+    """The current request's audio is complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReply:
+    """The service refused or gave up the current request."""
+
+    message: str
+    code: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Viseme:
+    """One sound of the current request.
+
+    Attributes:
+        index: Index of the character in the request's text, in code points as the service counts.
+        sound: The character or sound; ``"sil"`` is silence.
+        start: Seconds from the start of this request's audio.
+    """
+
+    index: int
+    sound: str
+    start: float
+
+
+@dataclass(frozen=True, slots=True)
+class Visemes:
+    """Timing of the current request, sent slightly before the audio that it describes."""
+
+    items: tuple[Viseme, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """Informational figures of the service, such as ``ttfb_ms``."""
+
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A message that the protocol doesn't list. Clients ignore it."""
+
+    text: str
+
+
+Event = Audio | EndOfRequest | ErrorReply | Visemes | Telemetry | Unknown
+
+
+def encode_request(request: SpeechRequest) -> str:
+    """Return the text message for ``request``.
+
+    The language goes out as ``language`` and as ``lang``: SDK 1.6.0 and Pipecat send the first,
+    older clients the second, and servers ignore the key that they don't know.
+    """
+    message: dict[str, Any] = {
+        "text": request.text,
+        "voice": request.voice,
+        "language": request.language,
+        "lang": request.language,
+        "speed": request.speed,
+        "steps": request.steps,
+        "visemes": request.visemes,
+    }
+    if request.model is not None:
+        message["version"] = request.model
+    return json.dumps(message, ensure_ascii=False)
+
+
+def decode_binary(data: bytes) -> Audio:
+    """Return the event of a binary message: always audio."""
+    return Audio(data)
+
+
+def decode_text(text: str) -> Event:
+    """Return the event of a text message.
+
+    Args:
+        text: The message as received.
+
+    Returns:
+        The event; :class:`Unknown` for anything that the protocol doesn't list.
+
+    Raises:
+        ProtocolError: The message claims to be of a known kind but can't be read as one, so that
+            ignoring it would lose audio.
+    """
+    stripped = text.strip()
+    if stripped == "EOS":
+        return EndOfRequest()
+    if stripped.startswith("ERR:"):
+        return ErrorReply(stripped.removeprefix("ERR:").strip())
+    if not stripped.startswith(("{", "[")):
+        return Unknown(text)
+    try:
+        value = json.loads(stripped)
+    except (ValueError, RecursionError):
+        return Unknown(text)
+    if isinstance(value, list):
+        return Visemes(_visemes(value))
+    return _decode_object(value, text)
+
+
+def _decode_object(value: dict[str, Any], text: str) -> Event:
+    match value.get("type"):
+        case "eos":
+            return EndOfRequest()
+        case "error":
+            return _error(value)
+        case "visemes":
+            return Visemes(_visemes(value.get("data")))
+        case "audio":
+            return Audio(_base64(value.get("data")))
+        case "timing":
+            return Telemetry({key: field for key, field in value.items() if key != "type"})
+        case _:
+            return Unknown(text)
+
+
+def _error(value: dict[str, Any]) -> ErrorReply:
+    data = value.get("data")
+    details = {**value, **data} if isinstance(data, dict) else value
+    message = _text(details.get("message")) or _text(data) or ""
+    return ErrorReply(message, _text(details.get("code")), _text(details.get("request_id")))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _base64(value: object) -> bytes:
+    try:
+        if isinstance(value, str):
+            return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        pass
+    raise ProtocolError("An audio message carries no valid base64 audio.")
+
+
+def _visemes(value: object) -> tuple[Viseme, ...]:
+    """Return the readable items: timing is an extra, so a broken item is left out, never fatal."""
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return ()
+    items = (_viseme(item) for item in value)
+    return tuple(item for item in items if item is not None)
+
+
+def _viseme(item: object) -> Viseme | None:
+    if not isinstance(item, dict):
+        return None
+    index = item.get("v", item.get("id"))
+    sound = item.get("c", item.get("char"))
+    start = item.get("t", item.get("timestamp"))
+    if type(index) is not int or not isinstance(sound, str) or type(start) not in (int, float):
+        return None
+    try:
+        seconds = float(start)
+    except OverflowError:
+        return None
+    return Viseme(index, sound, seconds) if math.isfinite(seconds) else None

@@ -1,0 +1,129 @@
+"""What can go wrong, sorted by who can act on it.
+
+Rule of this file: it imports nothing of ours and does no I/O. Every error that the plugin emits or
+raises for a failed synthesis is a :class:`LokutorError`; bad arguments are plain ``ValueError`` and
+``TypeError``, and an exception of the user's own text iterator stays what it is. No text in here ever
+carries the API key: messages are built from our own words and the service's, never from a request.
+"""
+
+from __future__ import annotations
+
+
+class LokutorError(Exception):
+    """Base of every failure of a synthesis.
+
+    Attributes:
+        code: The service's error code (for example ``"auth.invalid_key"``), or None.
+        status: The HTTP status of a refused handshake or the close code of the WebSocket, or None.
+        request_id: The service's id of the failed request, or None where it named none.
+        retryable: Whether the same call may succeed when made again unchanged.
+    """
+
+    retryable: bool = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        retryable: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.request_id = request_id
+        if retryable is not None:
+            self.retryable = retryable
+
+
+class ConfigurationError(LokutorError):
+    """The developer can act: no audio track, a wrong ``base_url``, an untrusted certificate."""
+
+
+class AuthenticationError(LokutorError):
+    """The operator can act: the API key is missing, wrong or expired."""
+
+
+class InvalidRequestError(LokutorError):
+    """The developer can act: the service refuses this voice, language, speed, steps or text."""
+
+
+class RateLimitError(LokutorError):
+    """The operator can act: too many requests or sessions for this plan.
+
+    Attributes:
+        retry_after: Seconds after which the service accepts requests again, or None.
+    """
+
+    retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, code=code, status=status, request_id=request_id)
+        self.retry_after = retry_after
+
+
+class ServiceError(LokutorError):
+    """Lokutor can act: the service failed to synthesize."""
+
+    retryable = True
+
+
+class NetworkError(LokutorError):
+    """Nobody in particular can act: the service was not reached, or the connection was lost."""
+
+    retryable = True
+
+
+class ReplyTimeoutError(NetworkError):
+    """The connection stands, but the service sent no audio in time."""
+
+
+class ProtocolError(LokutorError):
+    """The maintainers can act: a reply breaks the protocol, so plugin and service disagree."""
+
+
+# Source: the error catalogue of Lokutor's official JavaScript SDK. Every code that is not listed
+# here, known or not, is retryable there.
+_FINAL_CODES: dict[str, type[LokutorError]] = {
+    "auth.missing_key": AuthenticationError,
+    "auth.invalid_key": AuthenticationError,
+    "auth.time_limited": AuthenticationError,
+    "validation.invalid_voice": InvalidRequestError,
+    "validation.invalid_language": InvalidRequestError,
+    "validation.text_too_long": InvalidRequestError,
+    "validation.speed_out_of_range": InvalidRequestError,
+    "validation.steps_out_of_range": InvalidRequestError,
+    "validation.invalid_request_format": InvalidRequestError,
+}
+_LIMIT_CODES = frozenset({"auth.rate_limited", "tts.session_limit_reached"})
+_CANCELLED_CODE = "internal.cancelled"
+
+
+def error_from_reply(message: str, code: str | None, request_id: str | None = None) -> LokutorError:
+    """Return the error for an error reply of the service.
+
+    Args:
+        message: The service's own words.
+        code: A code of the catalogue, one that it doesn't list, or None (older servers send none).
+        request_id: The service's id of the request, where it sent one.
+
+    Returns:
+        The error, not raised. Its ``retryable`` follows the catalogue: an unlisted or missing code
+        is retryable.
+    """
+    text = f"Lokutor refused the request: {message or 'no reason given'}" + (f" [{code}]" if code else "")
+    if code in _FINAL_CODES:
+        return _FINAL_CODES[code](text, code=code, request_id=request_id)
+    if code in _LIMIT_CODES:
+        return RateLimitError(text, code=code, request_id=request_id)
+    return ServiceError(text, code=code, request_id=request_id, retryable=code != _CANCELLED_CODE)
