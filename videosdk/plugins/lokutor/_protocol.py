@@ -235,7 +235,12 @@ def _viseme(item: object) -> Viseme | None:
     index = item.get("v", item.get("id"))
     sound = item.get("c", item.get("char"))
     start = item.get("t", item.get("timestamp"))
-    if type(index) is not int or not isinstance(sound, str) or type(start) not in (int, float):
+    if (
+        type(index) is not int
+        or not isinstance(sound, str)
+        or not isinstance(start, (int, float))
+        or isinstance(start, bool)
+    ):
         return None
     try:
         seconds = float(start)

@@ -1,0 +1,7 @@
+"""Lokutor's text-to-speech as a plugin for VideoSDK's agent framework."""
+
+from . import errors
+from .tts import LokutorTTS
+from .version import __version__
+
+__all__ = ["LokutorTTS", "__version__", "errors"]

@@ -1,0 +1,195 @@
+"""One WebSocket to the service.
+
+Rule of this file: the only one that knows aiohttp. It maps every foreign exception to the tree in
+``errors.py``, in one place, and raises it outside the ``except`` block, so that no ``__context__`` can
+carry a request (and with it the API key) into a traceback. Nothing is retried here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import aiohttp
+
+from ._options import Endpoint
+from ._protocol import Event, SpeechRequest, decode_binary, decode_text, encode_request
+from .errors import (
+    AuthenticationError,
+    ConfigurationError,
+    LokutorError,
+    NetworkError,
+    ProtocolError,
+    RateLimitError,
+    ServiceError,
+)
+
+logger = logging.getLogger("videosdk.plugins.lokutor")
+
+_MAX_MESSAGE = 16 * 1024 * 1024
+"""Largest message in bytes: 190 s of audio. aiohttp's default is 47 s of audio, and ends the connection."""
+_CLOSE_TIMEOUT = 1.0
+"""Seconds for a close frame to leave. A peer that reads nothing would hold it back for ever."""
+_POLICY_VIOLATION = 1008
+
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+"""Starts a background task that its owner awaits before it closes."""
+
+
+class Connection:
+    """An open WebSocket, for one utterance.
+
+    ``drop()`` is final and works from every state; :meth:`send` and :meth:`receive` then raise
+    :class:`~videosdk.plugins.lokutor.errors.NetworkError`.
+    """
+
+    def __init__(self, ws: aiohttp.ClientWebSocketResponse, spawn: Spawn) -> None:
+        self._ws = ws
+        self._spawn = spawn
+        self._dropped = False
+
+    @classmethod
+    async def open(
+        cls, session: aiohttp.ClientSession, endpoint: Endpoint, *, connect_timeout: float, spawn: Spawn
+    ) -> Connection:
+        """Resolve, connect and shake hands.
+
+        Args:
+            session: Whose connector and TLS settings are used.
+            endpoint: URL and key.
+            connect_timeout: Seconds for all of it.
+            spawn: Starts the background task that closes the socket.
+
+        Raises:
+            LokutorError: The handshake failed; the kind says who can act.
+        """
+        try:
+            async with asyncio.timeout(connect_timeout):
+                ws = await session.ws_connect(
+                    endpoint.url,
+                    headers=endpoint.headers,
+                    max_msg_size=_MAX_MESSAGE,
+                    # Without this, close() waits up to 10 s for the peer's close frame.
+                    timeout=aiohttp.ClientWSTimeout(ws_close=0),
+                )
+                return cls(ws, spawn)
+        except TimeoutError:
+            failure: LokutorError = NetworkError(
+                f"Connecting to {endpoint.url.host} took over {connect_timeout:g} s"
+            )
+        except (aiohttp.ClientError, OSError) as error:
+            failure = _handshake_failure(error, endpoint)
+        raise failure
+
+    async def send(self, request: SpeechRequest) -> None:
+        """Send one request.
+
+        Raises:
+            NetworkError: The connection is lost.
+        """
+        try:
+            return await self._ws.send_str(encode_request(request))
+        except (aiohttp.ClientError, OSError) as error:
+            reason = type(error).__name__
+        raise NetworkError(f"The connection to Lokutor was lost while sending ({reason})")
+
+    async def receive(self) -> Event:
+        """Return the next event of the service.
+
+        Raises:
+            NetworkError: The connection ended.
+            ProtocolError: The service sent something that can't be read.
+        """
+        message = await self._ws.receive()
+        if message.type is aiohttp.WSMsgType.BINARY:
+            return decode_binary(message.data)
+        if message.type is aiohttp.WSMsgType.TEXT:
+            return decode_text(message.data)
+        raise self._lost(message)
+
+    def drop(self) -> None:
+        """Close the socket, now, without waiting for anything.
+
+        The close frame and the FIN leave in a background task: a barge-in must not wait on the network.
+        """
+        if not self._dropped:
+            self._dropped = True
+            self._spawn(self._close())
+
+    async def _close(self) -> None:
+        raw: socket.socket | None = self._ws.get_extra_info("socket")
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await self._ws.close()
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            logger.debug("Closing a socket: %s", type(error).__name__)
+        if raw is not None:
+            _shut(raw)
+
+    def _lost(self, message: aiohttp.WSMessage) -> LokutorError:
+        if message.type is aiohttp.WSMsgType.ERROR:
+            return ProtocolError(
+                f"Lokutor sent a message that can't be read: {message.data}", status=self._ws.close_code
+            )
+        code = self._ws.close_code
+        reason = f"close code {code}"
+        if code == _POLICY_VIOLATION:
+            return ServiceError(f"Lokutor ended the connection ({reason})", status=code, retryable=False)
+        return NetworkError(
+            f"Lokutor closed the connection before the end of the audio ({reason})", status=code
+        )
+
+
+def _shut(raw: socket.socket) -> None:
+    """Send FIN at once. On TLS, a dead peer would otherwise see none for aiohttp's 30 s."""
+    try:
+        raw.shutdown(socket.SHUT_RDWR)
+    except OSError as error:
+        logger.debug("Socket already gone: %s", error.strerror)
+
+
+def _handshake_failure(error: Exception, endpoint: Endpoint) -> LokutorError:
+    """Map aiohttp's exception. Its own text and repr can show the request, so neither is passed on."""
+    host = endpoint.url.host
+    match error:
+        case aiohttp.WSServerHandshakeError():
+            return _refusal(error)
+        case aiohttp.ClientConnectorCertificateError():
+            return ConfigurationError(f"The certificate of {host} is not trusted")
+        case aiohttp.ClientConnectorDNSError():
+            return NetworkError(f"The host {host} can't be resolved")
+        case aiohttp.ClientConnectorSSLError():
+            return NetworkError(f"The TLS handshake with {host} failed")
+        case aiohttp.ClientConnectorError():
+            return NetworkError(f"Connecting to {host}:{endpoint.url.port} failed: {error.os_error.strerror}")
+        case _:
+            return NetworkError(f"The handshake with {host} failed ({type(error).__name__})")
+
+
+def _refusal(error: aiohttp.WSServerHandshakeError) -> LokutorError:
+    status = error.status
+    match status:
+        case 401 | 403:
+            return AuthenticationError(
+                f"Lokutor refused the API key (HTTP {status}): check api_key or LOKUTOR_API_KEY",
+                status=status,
+            )
+        case 429:
+            retry_after = _seconds(error.headers.get("Retry-After") if error.headers else None)
+            return RateLimitError(
+                "Too many requests for this Lokutor plan (HTTP 429)", status=status, retry_after=retry_after
+            )
+        case _ if status == 408 or status >= 500:  # noqa: PLR2004 - request timeout, server errors
+            return ServiceError(f"Lokutor is not available (HTTP {status})", status=status)
+        case _:
+            return ConfigurationError(
+                f"No WebSocket at this address (HTTP {status}): check base_url", status=status
+            )
+
+
+def _seconds(value: str | None) -> float | None:
+    """Return the seconds of a ``Retry-After`` header; its date form is rare and left alone."""
+    return float(value) if value is not None and value.strip().isdigit() else None

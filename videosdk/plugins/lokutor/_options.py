@@ -1,0 +1,163 @@
+"""What a caller can choose, validated once and frozen.
+
+Rule of this file: pure values. A call takes one :class:`SpeechOptions` at its birth, so nothing that is
+changed later can reach it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from yarl import URL
+
+from ._protocol import API_KEY_HEADER, LANGUAGES, TTS_PATH, SpeechRequest
+
+logger = logging.getLogger("videosdk.plugins.lokutor")
+
+SPEED_RANGE = (0.5, 2.0)
+STEPS_RANGE = (1, 50)
+SAMPLE_RATE_RANGE = (8_000, 192_000)
+
+_SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
+_warned_languages: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechOptions:
+    """How a text is spoken. See :class:`~videosdk.plugins.lokutor.LokutorTTS` for the meanings."""
+
+    voice: str = "F1"
+    language: str = "en"
+    speed: float = 1.05
+    steps: int = 5
+    model: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_name("voice", self.voice)
+        _check_name("language", self.language)
+        _check_number("speed", self.speed, SPEED_RANGE, (int, float))
+        _check_number("steps", self.steps, STEPS_RANGE, (int,))
+        if self.model is not None:
+            _check_name("model", self.model)
+        object.__setattr__(self, "language", _reduce_language(self.language))
+
+    def changed(self, changes: Mapping[str, Any]) -> SpeechOptions:
+        """Return a copy with ``changes`` applied and checked.
+
+        Raises:
+            TypeError: A key is not an option.
+            ValueError: A value is out of range.
+        """
+        unknown = sorted(set(changes) - set(self.__dataclass_fields__))
+        if unknown:
+            known = ", ".join(self.__dataclass_fields__)
+            raise TypeError(f"unknown option {unknown[0]!r}; the options are {known}")
+        return replace(self, **changes) if changes else self
+
+    def request(self, text: str) -> SpeechRequest:
+        """Return the request that speaks ``text`` this way."""
+        return SpeechRequest(
+            text=text,
+            voice=self.voice,
+            language=self.language,
+            speed=self.speed,
+            steps=self.steps,
+            model=self.model,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the service is and who asks. Its ``repr`` doesn't show the key."""
+
+    url: URL
+    api_key: str = field(repr=False)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of the handshake."""
+        return {API_KEY_HEADER: self.api_key}
+
+
+def parse_base_url(base_url: str, *, allow_insecure: bool) -> URL:
+    """Return the WebSocket URL for ``base_url``.
+
+    Args:
+        base_url: ``ws(s)`` or ``http(s)`` URL. A path is kept; without one it is ``/ws/tts``.
+        allow_insecure: Whether plain ``ws://`` may leave this machine.
+
+    Raises:
+        ValueError: Not such a URL, or one that would show the key to others.
+    """
+    try:
+        url = URL(base_url)
+        host, port = url.host, url.port
+    except (TypeError, ValueError):
+        url, host, port = URL(), None, None
+    if url.scheme not in _SCHEMES or not host or port is None:
+        raise ValueError(f"base_url must be a ws://, wss://, http:// or https:// URL, got {_shown(base_url)}")
+    if url.user or url.password or "api_key" in url.query:
+        raise ValueError(
+            "base_url must not carry credentials: pass the key as api_key, it goes into a header"
+        )
+    url = url.with_scheme(_SCHEMES[url.scheme])
+    if url.scheme == "ws" and not allow_insecure and not is_loopback(host):
+        raise ValueError(
+            f"base_url {str(url)!r} would send the API key unencrypted: use wss://, "
+            "or pass allow_insecure=True if you trust the network"
+        )
+    return url if url.path not in {"", "/"} else url.with_path(TTS_PATH).with_query(url.query)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether ``host`` is this machine: a loopback address or ``localhost``."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def check_sample_rate(value: object) -> int:
+    """Return ``value`` if it is a usable output rate in Hz.
+
+    Raises:
+        ValueError: It is not.
+    """
+    _check_number("sample_rate", value, SAMPLE_RATE_RANGE, (int,))
+    assert isinstance(value, int)
+    return value
+
+
+def _check_name(name: str, value: object) -> None:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{name} must be a non-empty string, got {value!r}")
+
+
+def _check_number(name: str, value: object, limits: tuple[float, float], types: tuple[type, ...]) -> None:
+    low, high = limits
+    valid = isinstance(value, types) and not isinstance(value, bool)
+    if not valid or not math.isfinite(value) or not low <= value <= high:  # type: ignore[arg-type, operator]
+        kind = "a whole number" if types == (int,) else "a number"
+        raise ValueError(f"{name} must be {kind} from {low} to {high}, got {value!r}")
+
+
+def _reduce_language(tag: str) -> str:
+    """Return the two-letter code of a tag such as ``en-US``; warn once about one that isn't known."""
+    language = tag.strip().replace("_", "-").split("-")[0].lower()
+    if language not in LANGUAGES and language not in _warned_languages:
+        _warned_languages.add(language)
+        logger.warning(
+            "Language %r is not one that Lokutor lists (%s)", language, ", ".join(sorted(LANGUAGES))
+        )
+    return language
+
+
+def _shown(base_url: object) -> str:
+    """Return ``base_url`` for a message, without anything that could be a credential."""
+    text = str(base_url).split("?")[0]
+    return repr(text.rpartition("@")[2] if "@" in text else text)

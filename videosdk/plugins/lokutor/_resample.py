@@ -1,0 +1,131 @@
+"""Streaming conversion of PCM from one rate to another.
+
+Rule of this file: no event loop, no track, no protocol. What comes out depends only on the bytes that
+went in, never on how they were cut.
+
+The converter is libswresample, through PyAV, which ``videosdk`` itself installs. PyAV's plain
+``AudioResampler`` is cheaper but aliases a 12.5 kHz tone at -20 dB going to 24 kHz, and soxr holds back
+its first 40 ms; a filter graph with a longer filter does neither.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+from av.error import BlockingIOError as NothingReady
+from av.error import EOFError as EndOfStream
+from av.filter import Graph
+
+_SAMPLE_WIDTH = 2
+_FILTER_SIZE = 64  # Taps at the lower rate: 1.4 ms of lag at 24 kHz.
+_CUTOFF = 0.955  # Of the lower Nyquist frequency: flat to 10 kHz and clean from 12.5 kHz at 24 kHz.
+
+
+class Resampler:
+    """Converts signed 16-bit little-endian mono PCM, piece by piece.
+
+    Args:
+        source_rate: Rate of the PCM that goes in, in Hz.
+        target_rate: Rate of the PCM that comes out, in Hz.
+    """
+
+    def __init__(self, source_rate: int, target_rate: int) -> None:
+        self._source_rate = source_rate
+        self._target_rate = target_rate
+        self._odd = b""
+        self._consumed = 0
+        self._produced = 0
+        self._graph = None if source_rate == target_rate else _Graph(source_rate, target_rate)
+
+    def process(self, pcm: bytes) -> bytes:
+        """Take the next piece and return what can be played by now.
+
+        Args:
+            pcm: Any number of bytes, a sample split over two pieces included.
+
+        Returns:
+            Whole samples at the target rate, all but the filter's lag; possibly empty.
+        """
+        data = self._odd + pcm if self._odd else pcm
+        whole = len(data) - len(data) % _SAMPLE_WIDTH
+        self._odd = data[whole:]
+        self._consumed += whole // _SAMPLE_WIDTH
+        return self._convert(data[:whole] if self._odd else data)
+
+    def flush(self) -> bytes:
+        """End the stream and return its rest.
+
+        All that :meth:`process` and this returned together has exactly
+        ``ceil(samples_in * target_rate / source_rate)`` samples. Half a sample left at the very end is
+        dropped. The converter takes no more input afterwards.
+
+        Returns:
+            Whole samples at the target rate; possibly empty.
+        """
+        self._odd = b""
+        due = self._samples_due() - self._produced
+        if due <= 0 or self._graph is None:
+            return b""
+        # Silence pushes the filter's lag out. Its own flush mirrors the last samples instead, and
+        # comes out short for an input that is shorter than the filter.
+        silence = bytes(_lag_samples(self._source_rate, self._target_rate) * _SAMPLE_WIDTH)
+        rest = self._graph.convert(silence)[: due * _SAMPLE_WIDTH]
+        self._produced += len(rest) // _SAMPLE_WIDTH
+        return rest
+
+    def _convert(self, pcm: bytes) -> bytes:
+        if not pcm or self._graph is None:
+            return pcm
+        converted = self._graph.convert(pcm)
+        self._produced += len(converted) // _SAMPLE_WIDTH
+        return converted
+
+    def _samples_due(self) -> int:
+        return -(-self._consumed * self._target_rate // self._source_rate)
+
+
+def _lag_samples(source_rate: int, target_rate: int) -> int:
+    """Samples of silence, at the source rate, that push everything before them out of the filter."""
+    factor = -(-source_rate // target_rate)  # The filter is that much longer when the rate goes down.
+    return 2 * (_FILTER_SIZE + 1) * factor
+
+
+class _Graph:
+    """The filter graph ``abuffer -> aresample -> abuffersink``."""
+
+    def __init__(self, source_rate: int, target_rate: int) -> None:
+        self._rate = source_rate
+        self._time_base = Fraction(1, source_rate)
+        self._pts = 0
+        self._graph = Graph()
+        source = self._graph.add_abuffer(
+            format="s16", sample_rate=source_rate, layout="mono", time_base=self._time_base
+        )
+        converter = self._graph.add("aresample", f"{target_rate}:filter_size={_FILTER_SIZE}:cutoff={_CUTOFF}")
+        sink = self._graph.add("abuffersink")
+        source.link_to(converter)
+        converter.link_to(sink)
+        self._graph.configure()
+        self._source, self._sink = source, sink
+
+    def convert(self, pcm: bytes) -> bytes:
+        frame = av.AudioFrame(format="s16", layout="mono", samples=len(pcm) // _SAMPLE_WIDTH)
+        frame.planes[0].update(pcm)
+        frame.sample_rate = self._rate
+        frame.time_base = self._time_base
+        frame.pts = self._pts
+        self._pts += frame.samples
+        self._source.push(frame)
+        return self._drain()
+
+    def _drain(self) -> bytes:
+        pieces: list[bytes] = []
+        while True:
+            try:
+                frame = self._sink.pull()
+            except (NothingReady, EndOfStream):
+                return b"".join(pieces)
+            assert isinstance(frame, av.AudioFrame)
+            # The plane is padded to an alignment; the frame's samples are not.
+            pieces.append(bytes(frame.planes[0])[: frame.samples * _SAMPLE_WIDTH])

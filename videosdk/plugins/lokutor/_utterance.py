@@ -1,0 +1,318 @@
+"""One spoken reply: everything that ``synthesize()`` does, and the state of it.
+
+Rule of this file: what belongs to a call lives in its :class:`Utterance` and nowhere else, so an
+utterance that is over can't be revived, and the next one can't inherit anything from it.
+
+Two tasks work on an utterance. The *feeder* pulls the text and hands it to the planner; the *speaker*
+connects and then turns replies into audio. Whichever finds the service free sends the next request.
+The utterance ends by settling its outcome, once: spoken, interrupted or failed. Everything else (the
+sockets, the tasks, the text iterator) is cleared away after that decision, never before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from enum import Enum, auto
+from typing import Any
+
+from videosdk.agents import FlushMarker
+
+from ._audio import AudioOutput
+from ._connection import Connection
+from ._options import SpeechOptions
+from ._protocol import Audio, EndOfRequest, ErrorReply, Event
+from ._text import TextPlanner
+from .errors import ReplyTimeoutError, error_from_reply
+
+logger = logging.getLogger("videosdk.plugins.lokutor")
+
+Text = AsyncIterator[str | FlushMarker] | str
+Connect = Callable[[], Awaitable[Connection]]
+
+REPLY_TIMEOUT = 10.0
+"""Seconds without audio inside a request after which the service counts as hung."""
+_CLEANUP_TIMEOUT = 0.5
+"""Seconds for the user's text iterator to honour its cancellation, before it is left behind."""
+
+
+class State(Enum):
+    """Where an utterance is."""
+
+    CONNECTING = auto()
+    WAITING = auto()  # Connected; no request under way.
+    SPEAKING = auto()  # A request is under way.
+    FINISHING = auto()  # All audio has come; its rest goes to the sink.
+    SPOKEN = auto()
+    INTERRUPTED = auto()
+    FAILED = auto()
+
+
+_ENDS = frozenset({State.SPOKEN, State.INTERRUPTED, State.FAILED})
+_MOVES: dict[State, frozenset[State]] = {
+    State.CONNECTING: frozenset({State.WAITING, State.INTERRUPTED, State.FAILED}),
+    State.WAITING: frozenset({State.SPEAKING, State.FINISHING, State.INTERRUPTED, State.FAILED}),
+    State.SPEAKING: frozenset({State.WAITING, State.INTERRUPTED, State.FAILED}),
+    State.FINISHING: _ENDS,
+    **{end: frozenset() for end in _ENDS},
+}
+
+
+class Utterance:
+    """Speaks one text into one sink over one socket.
+
+    Create it inside the running loop, :meth:`run` it once, and :meth:`interrupt` it at any time.
+
+    Args:
+        options: How to speak; frozen for this call.
+        connect: Returns this utterance's own connection.
+        output: Where the audio goes.
+        reply_timeout: Seconds without audio inside a request after which the service counts as hung.
+    """
+
+    def __init__(
+        self,
+        options: SpeechOptions,
+        connect: Connect,
+        output: AudioOutput,
+        *,
+        reply_timeout: float = REPLY_TIMEOUT,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._options = options
+        self._connect = connect
+        self._output = output
+        self._reply_timeout = reply_timeout
+        self._planner = TextPlanner(options.language)
+        self._state = State.CONNECTING
+        self._outcome: asyncio.Future[None] = self._loop.create_future()
+        self._connection: Connection | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reply_timer = _Timer(self._loop, self._give_up_waiting)
+        self._quiet_timer = _Timer(self._loop, self._release_text)
+        self._text_pulled = False
+
+    @property
+    def text_pulled(self) -> bool:
+        """Whether any of the text was taken, so that nobody else can speak it whole."""
+        return self._text_pulled
+
+    @property
+    def over(self) -> bool:
+        """Whether the outcome is settled."""
+        return self._state in _ENDS
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was stopped before its end."""
+        return self._state is State.INTERRUPTED
+
+    async def run(self, text: Text) -> None:
+        """Speak ``text``; return when all of its audio is with the sink, or when interrupted.
+
+        Raises:
+            LokutorError: The service or the network failed.
+            asyncio.CancelledError: The caller was cancelled.
+            Exception: Whatever the text iterator or the sink raised.
+        """
+        iterator = _chunks(text)
+        try:
+            if not self.over:
+                self._start(self._speak(iterator))
+                await self._outcome
+        finally:
+            self._settle(State.INTERRUPTED)  # Without effect, unless the caller was cancelled.
+            await self._clear_away(iterator)
+
+    def interrupt(self) -> None:
+        """Stop, from any state, without waiting for anything. Idempotent."""
+        self._output.close()  # Also where the outcome is settled: a failed utterance still writes its rest.
+        self._settle(State.INTERRUPTED)
+
+    async def _speak(self, iterator: AsyncIterator[str | FlushMarker]) -> None:
+        self._connection = await self._connect()
+        if self.over:  # Decided while connecting, by something that the cancellation didn't reach.
+            self._connection.drop()
+            return
+        self._move(State.WAITING)
+        self._text_pulled = True
+        self._start(self._feed(iterator))
+        while not self.over:
+            await self._handle(await self._connection.receive())
+
+    async def _feed(self, iterator: AsyncIterator[str | FlushMarker]) -> None:
+        async for chunk in iterator:
+            if self.over:
+                return
+            self._take(chunk)
+            await self._send_next()
+        self._quiet_timer.stop()
+        self._planner.end()
+        await self._send_next()
+
+    def _take(self, chunk: object) -> None:
+        match chunk:
+            case str():
+                self._planner.push(chunk)
+            case FlushMarker():
+                self._planner.flush()
+            case None:  # Some LLM streams carry empty deltas.
+                return
+            case _:
+                kind = type(chunk).__name__
+                raise TypeError(f"the text iterator must yield str or FlushMarker, got {kind}")
+
+    async def _handle(self, event: Event) -> None:
+        match event:
+            case Audio(pcm) if self._state is State.SPEAKING:
+                self._reply_timer.stop()  # A slow listener is not a slow service.
+                await self._output.write(pcm)
+                self._reply_timer.start(self._reply_timeout)
+            case EndOfRequest() if self._state is State.SPEAKING:
+                self._reply_timer.stop()
+                self._move(State.WAITING)
+                await self._send_next()
+            case ErrorReply(message, code, request_id):
+                raise error_from_reply(message, code, request_id)
+            case _:
+                logger.debug("Ignored %s while %s", type(event).__name__, self._state.name)
+
+    async def _send_next(self) -> None:
+        """Send the next request if the service is free; end the utterance if there is none to come."""
+        if self._state is not State.WAITING or self._connection is None:
+            return
+        text = self._planner.next_request()
+        if text is not None:
+            self._move(State.SPEAKING)
+            self._quiet_timer.stop()
+            self._reply_timer.start(self._reply_timeout)
+            await self._connection.send(self._options.request(text))
+        elif self._planner.exhausted:
+            self._move(State.FINISHING)
+            await self._output.finish()
+            self._settle(State.SPOKEN)
+        else:
+            self._wait_for_quiet()
+
+    def _wait_for_quiet(self) -> None:
+        quiet = self._planner.quiet_time
+        if quiet is None:
+            self._quiet_timer.stop()
+        else:
+            self._quiet_timer.start(quiet)
+
+    def _release_text(self) -> None:
+        self._planner.release()
+        self._start(self._send_next())
+
+    def _give_up_waiting(self) -> None:
+        error = ReplyTimeoutError(f"Lokutor sent no audio for {self._reply_timeout:g} s")
+        self._settle(State.FAILED, error)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._settle(State.FAILED, error)
+
+    def _settle(self, end: State, error: BaseException | None = None) -> None:
+        """Decide the outcome, unless it is decided; from here on nothing more is sent or received."""
+        if self.over:
+            return
+        self._move(end)
+        self._reply_timer.close()
+        self._quiet_timer.close()
+        for task in self._tasks:
+            if task is not asyncio.current_task(self._loop):
+                task.cancel()
+        if self._connection is not None:
+            self._connection.drop()
+        if not self._outcome.done():
+            if error is None:
+                self._outcome.set_result(None)
+            else:
+                self._outcome.set_exception(error)
+
+    def _move(self, state: State) -> None:
+        if state not in _MOVES[self._state]:
+            raise RuntimeError(f"an utterance can't go from {self._state.name} to {state.name}")
+        self._state = state
+
+    async def _clear_away(self, iterator: AsyncIterator[str | FlushMarker]) -> None:
+        """Wait for the tasks, then close the text iterator: a generator can't be closed while it runs."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=_CLEANUP_TIMEOUT)
+        if self._outcome.done() and not self._outcome.cancelled():
+            self._outcome.exception()  # Read it: a caller who was cancelled meanwhile never will.
+        if self._state is State.FAILED and self._output.samples_written:
+            await self._output.finish()
+        await self._close_text(iterator)
+
+    async def _close_text(self, iterator: AsyncIterator[str | FlushMarker]) -> None:
+        close = getattr(iterator, "aclose", None)
+        # An iterator that was never begun is left for whoever speaks the text instead (FallbackTTS).
+        if close is None or not self._text_pulled:
+            return
+        try:
+            async with asyncio.timeout(_CLEANUP_TIMEOUT):
+                await close()
+        except (TimeoutError, RuntimeError) as error:
+            logger.warning("The text iterator did not stop when the utterance ended: %s", error)
+
+
+async def _string(text: str) -> AsyncIterator[str | FlushMarker]:
+    yield text
+
+
+def _chunks(text: Text) -> AsyncIterator[str | FlushMarker]:
+    return _string(text) if isinstance(text, str) else aiter(text)
+
+
+class _Timer:
+    """Calls back after a time, unless stopped. Starting it again moves the time.
+
+    Restarting is the hot path (once for each message), so it only notes the new time; the handle that
+    is already armed looks at it when it fires.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+        self._loop = loop
+        self._callback = callback
+        self._due: float | None = None
+        self._handle: asyncio.TimerHandle | None = None
+
+    def start(self, seconds: float) -> None:
+        self._due = self._loop.time() + seconds
+        if self._handle is None or self._handle.when() > self._due:
+            self._arm(self._due)
+
+    def stop(self) -> None:
+        self._due = None
+
+    def close(self) -> None:
+        """Stop, and let go of the loop's reference to this timer and its owner."""
+        self._due = None
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _arm(self, when: float) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._handle = self._loop.call_at(when, self._fire)
+
+    def _fire(self) -> None:
+        self._handle = None
+        if self._due is None:
+            return
+        if self._due > self._loop.time():
+            self._arm(self._due)
+            return
+        self._due = None
+        self._callback()

@@ -1,0 +1,308 @@
+"""The framework's side of the plugin: the contract of ``videosdk.agents.TTS``, kept."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from videosdk.agents import TTS
+
+from ._audio import AudioOutput, FirstAudio, Sink
+from ._connection import Connection
+from ._options import Endpoint, SpeechOptions, check_sample_rate, parse_base_url
+from ._protocol import Language, Voice
+from ._text import is_speakable
+from ._utterance import Text, Utterance
+from .errors import ConfigurationError, LokutorError
+
+logger = logging.getLogger("videosdk.plugins.lokutor")
+
+DEFAULT_BASE_URL = "wss://api.lokutor.com"
+CONNECT_TIMEOUT = 10.0
+"""Seconds for resolving, connecting and shaking hands."""
+_STREAM_PIECES = 32
+"""Pieces of at most 0.25 s that a stream holds for a slow consumer before the socket has to wait."""
+
+
+class LokutorTTS(TTS):
+    """Lokutor's text-to-speech for VideoSDK's agent framework.
+
+    Each :meth:`synthesize` speaks over a WebSocket of its own, and all state of a call lives in that
+    call. Give it to a pipeline (``Pipeline(tts=LokutorTTS(), ...)``), which drives it from there.
+
+    Events: ``"error"`` with a :class:`~videosdk.plugins.lokutor.errors.LokutorError`.
+
+    Args:
+        api_key: API key; None takes the environment variable ``LOKUTOR_API_KEY``.
+        voice: Voice id: a Versa 2.0 name (``"en_f1"``), a Versa 1.x name (``"F1"``) or that of a cloned
+            voice. Any voice speaks any language.
+        language: Two-letter code. A regional tag is reduced (``"en-US"`` to ``"en"``); one that Lokutor
+            doesn't list passes with a warning.
+        speed: 0.5 (slow) to 2.0 (fast).
+        steps: Denoising steps, 1 to 50: more is better and slower.
+        model: Model such as ``"versa-1.0"``; None takes the service's default.
+        sample_rate: Output rate in Hz, 8 000 to 192 000, where the track doesn't tell its own.
+        base_url: ``ws(s)`` or ``http(s)`` URL of the service; None takes ``LOKUTOR_BASE_URL``, else
+            ``wss://api.lokutor.com``. A path is kept; without one it is ``/ws/tts``.
+        allow_insecure: Allow plain ``ws://`` to a host that isn't this machine.
+        session: Your own ``aiohttp.ClientSession`` to connect with. It is never closed by the plugin.
+
+    Raises:
+        ValueError: No key, or a value out of its range; the message names the parameter.
+    """
+
+    provider = "lokutor"
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        voice: Voice = "F1",
+        language: Language = "en",
+        speed: float = 1.05,
+        steps: int = 5,
+        model: str | None = None,
+        sample_rate: int = 24_000,
+        base_url: str | None = None,
+        allow_insecure: bool = False,
+        session: aiohttp.ClientSession | None = None,
+    ) -> None:
+        super().__init__(sample_rate=check_sample_rate(sample_rate), num_channels=1)
+        self._options = SpeechOptions(voice=voice, language=language, speed=speed, steps=steps, model=model)
+        url = base_url or os.environ.get("LOKUTOR_BASE_URL") or DEFAULT_BASE_URL
+        self._endpoint = Endpoint(parse_base_url(url, allow_insecure=allow_insecure), _find_key(api_key))
+        self._user_session = session
+        self._own_session: aiohttp.ClientSession | None = None
+        self._turns: set[Utterance] = set()
+        self._streams: set[Utterance] = set()
+        self._background: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self.loop: asyncio.AbstractEventLoop | None = None  # type: ignore[assignment]
+        """Set by the framework, never used: it isn't always the running loop."""
+
+    @property
+    def voice(self) -> str:
+        """Voice id of the next call."""
+        return self._options.voice
+
+    @property
+    def language(self) -> str:
+        """Language code of the next call."""
+        return self._options.language
+
+    @property
+    def speed(self) -> float:
+        """Speed of the next call."""
+        return self._options.speed
+
+    @property
+    def steps(self) -> int:
+        """Denoising steps of the next call."""
+        return self._options.steps
+
+    @property
+    def model(self) -> str | None:
+        """Model of the next call, or None for the service's default."""
+        return self._options.model
+
+    def __repr__(self) -> str:
+        return f"LokutorTTS(voice={self.voice!r}, language={self.language!r}, url='{self._endpoint.url}')"
+
+    def update_options(self, **changes: Any) -> None:
+        """Change options from the next call on; a call that is under way keeps its own.
+
+        Args:
+            **changes: Any of ``voice``, ``language``, ``speed``, ``steps``, ``model``.
+
+        Raises:
+            TypeError: An unknown option.
+            ValueError: A value out of its range. Nothing is changed then.
+        """
+        self._options = self._options.changed(changes)
+
+    async def synthesize(self, text: Text, voice_id: str | None = None, **kwargs: Any) -> None:
+        """Speak ``text`` on the audio track; return when its audio is with the track, or interrupted.
+
+        The connection is opened at once, before the first chunk is pulled, so that the handshake hides
+        behind the language model. A ``FlushMarker`` closes what is buffered as a request of its own.
+
+        Args:
+            text: A string, or an async iterator of ``str`` and ``FlushMarker``: ready sentences or raw
+                tokens. It is closed when the call ends before its end.
+            voice_id: The voice of this call; the same as ``voice``.
+            **kwargs: ``voice``, ``language``, ``speed``, ``steps``, ``model``, for this call alone.
+
+        Raises:
+            LokutorError: The call failed before any text was taken, so that another provider can speak
+                it whole. A later failure is only emitted, and the turn is released.
+            TypeError: An unknown keyword, or text of a wrong type.
+            ValueError: A value out of its range.
+            Exception: What the text iterator raised, as it is.
+        """
+        options = self._call_options(voice_id, kwargs)
+        if _nothing_to_say(text):
+            return
+        track = self.audio_track  # Kept for the call: a cache fill must not get live audio, nor lose it.
+        if track is None:
+            raise self._reported(ConfigurationError("No audio track: set tts.audio_track, or use a Pipeline"))
+        output = self._output(track.add_new_bytes, self._first_audio_callback)
+        utterance = self._utterance(options, output)
+        self._turns.add(utterance)
+        try:
+            await utterance.run(text)
+        except LokutorError as error:
+            if not utterance.text_pulled:
+                raise self._reported(error) from None
+            # The turn waits for this callback; without it, it would hang for the framework's 10 s.
+            await output.announce()
+            self._reported(error)
+        finally:
+            self._turns.discard(utterance)
+
+    async def stream_synthesize(self, text_stream: Text, **kwargs: Any) -> AsyncIterator[bytes]:
+        """Speak ``text_stream`` into an iterator of PCM instead of the track.
+
+        For caches and pipeline hooks. It runs beside a live turn: it never touches the audio track, a
+        barge-in leaves it alone, and it doesn't count as first audio.
+
+        Args:
+            text_stream: As for :meth:`synthesize`.
+            **kwargs: As for :meth:`synthesize`, ``voice_id`` included.
+
+        Yields:
+            Signed 16-bit little-endian mono PCM at the track's rate, else at ``sample_rate``.
+
+        Raises:
+            LokutorError: The synthesis failed, so what was yielded is incomplete.
+            TypeError: An unknown keyword, or text of a wrong type.
+            ValueError: A value out of its range.
+        """
+        options = self._call_options(kwargs.pop("voice_id", None), kwargs)
+        if _nothing_to_say(text_stream):
+            return
+        queue: asyncio.Queue[bytes | _End] = asyncio.Queue(_STREAM_PIECES)
+        utterance = self._utterance(options, self._output(queue.put))
+        self._streams.add(utterance)
+        synthesis = asyncio.create_task(_fill(queue, utterance, text_stream))
+        try:
+            while isinstance(piece := await queue.get(), bytes):
+                yield piece
+            if piece.error is not None:
+                raise piece.error
+        except LokutorError as error:
+            raise self._reported(error) from None
+        finally:
+            self._streams.discard(utterance)
+            synthesis.cancel()
+            await asyncio.wait({synthesis})
+
+    async def interrupt(self) -> None:
+        """Stop speaking, now (barge-in). Never waits, and never fails for the network's sake.
+
+        The turn under way is over, the track silent and the socket on its way to being closed when this
+        returns. Streams of :meth:`stream_synthesize` are not turns, and go on.
+        """
+        for utterance in list(self._turns):
+            utterance.interrupt()
+        if self.audio_track is not None:
+            self.audio_track.interrupt()
+
+    async def prewarm(self) -> None:
+        """Do ahead what needs no text: idempotent, and never fatal."""
+        if not self._closed:
+            self._session()
+
+    def reset_first_audio_tracking(self) -> None:
+        """Do nothing: whether the first audio came is known by each call itself."""
+
+    async def aclose(self) -> None:
+        """Stop every call and close what is open. Idempotent; the plugin can't be used afterwards."""
+        self._closed = True
+        self._first_audio_callback = None
+        for utterance in [*self._turns, *self._streams]:
+            utterance.interrupt()
+        if self._background:
+            await asyncio.wait(set(self._background))
+        session, self._own_session = self._own_session, None
+        if session is not None:
+            await session.close()
+        # Not the base class's aclose(): it runs a garbage collection that stalls every call in the process.
+
+    def _call_options(self, voice_id: str | None, changes: dict[str, Any]) -> SpeechOptions:
+        if voice_id is not None:
+            if changes.get("voice", voice_id) != voice_id:
+                raise ValueError(
+                    f"voice_id is {voice_id!r} but voice is {changes['voice']!r}: give one of them"
+                )
+            changes = {**changes, "voice": voice_id}
+        return self._options.changed(changes)
+
+    def _output(self, sink: Sink, on_first_audio: FirstAudio | None = None) -> AudioOutput:
+        rate: object = getattr(self.audio_track, "sample_rate", None)
+        return AudioOutput(sink, rate if isinstance(rate, int) else self.sample_rate, on_first_audio)
+
+    def _utterance(self, options: SpeechOptions, output: AudioOutput) -> Utterance:
+        if self._closed:
+            raise self._reported(ConfigurationError("This LokutorTTS is closed: make a new one"))
+        return Utterance(options, self._connect, output)
+
+    async def _connect(self) -> Connection:
+        return await Connection.open(
+            self._session(), self._endpoint, connect_timeout=CONNECT_TIMEOUT, spawn=self._spawn
+        )
+
+    def _session(self) -> aiohttp.ClientSession:
+        """Return the session to connect with; ours is made lazily, for it belongs to the running loop."""
+        if self._user_session is not None:
+            return self._user_session
+        if self._own_session is None:
+            # No limit: a WebSocket holds its slot, and the 101st call would wait in silence.
+            connector = aiohttp.TCPConnector(limit=0)
+            self._own_session = aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar()
+            )
+        return self._own_session
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _reported(self, error: LokutorError) -> LokutorError:
+        """Emit ``error``, once and last: FallbackTTS switches to another provider on this event."""
+        self.emit("error", error)
+        return error
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The end of a stream, and why it came early."""
+
+    error: Exception | None = None
+
+
+async def _fill(queue: asyncio.Queue[bytes | _End], utterance: Utterance, text: Text) -> None:
+    error: Exception | None = None
+    try:
+        await utterance.run(text)
+    except Exception as failure:  # noqa: BLE001 - handed to the consumer, who raises it
+        error = failure
+    if error is None and utterance.interrupted:
+        error = ConfigurationError("This LokutorTTS was closed before the end of the stream")
+    await queue.put(_End(error))
+
+
+def _nothing_to_say(text: Text) -> bool:
+    return isinstance(text, str) and not is_speakable(text)
+
+
+def _find_key(api_key: str | None) -> str:
+    key = api_key or os.environ.get("LOKUTOR_API_KEY")
+    if not key:
+        raise ValueError("No API key: pass api_key=..., or set the environment variable LOKUTOR_API_KEY")
+    return key
