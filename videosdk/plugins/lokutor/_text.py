@@ -58,8 +58,9 @@ class TextPlanner:
         self._closed: deque[str] = deque()
         self._text = ""
         self._ready = 0  # This much of _text is complete; the rest is a sentence in the making.
-        self._last = ""  # The last chunk, to join the next one to it ...
-        self._last_start = 0  # ... and where it begins in _text.
+        self._last = ""  # The last chunk since the last flush, to join the next one to it,
+        self._last_start = 0  # where it begins in _text,
+        self._last_whole = False  # and whether it looked like a whole sentence.
         self._ended = False
 
     @property
@@ -73,7 +74,7 @@ class TextPlanner:
         rest = self._text[self._ready :].rstrip()
         if not is_speakable(rest) or rest.rstrip(_CLOSING)[-1:] not in STRONG_TERMINATORS:
             return None
-        if self._stream is _Stream.TOKENS or not _has_space(rest):
+        if not self._last_whole or not _has_space(rest):
             return _NUMBER_QUIET if _ends_in_number(rest) else _TOKEN_QUIET
         return 0.0
 
@@ -85,7 +86,7 @@ class TextPlanner:
         glue = self._glue(chunk, whole=whole)
         if not glue:
             self._ready = min(self._ready, self._last_start)
-        self._last, self._last_start = chunk, len(self._text)
+        self._last, self._last_start, self._last_whole = chunk, len(self._text), whole
         self._text += glue + chunk
         if whole and not self._may_go_on(chunk):
             self._ready = len(self._text)
@@ -131,7 +132,8 @@ class TextPlanner:
     def _glue(self, chunk: str, *, whole: bool) -> str:
         """Return what belongs between the last chunk and this one, and learn from both."""
         last = self._last
-        if _has_edge_space(chunk) or (self._stream is _Stream.UNDECIDED and not last and not whole):
+        part_before = bool(last) and not self._last_whole and self._stream is _Stream.UNDECIDED
+        if _has_edge_space(chunk) or part_before:
             self._stream = _Stream.TOKENS
         if not last or self._stream is _Stream.TOKENS:
             return ""

@@ -116,37 +116,40 @@ class Utterance:
             asyncio.CancelledError: The caller was cancelled.
             Exception: Whatever the text iterator or the sink raised.
         """
-        iterator = _chunks(text)
+        source = text if isinstance(text, str) else aiter(text)
         try:
             if not self.over:
-                self._start(self._speak(iterator))
+                self._start(self._speak(source))
                 await self._outcome
         finally:
             self._settle(State.INTERRUPTED)  # Without effect, unless the caller was cancelled.
-            await self._clear_away(iterator)
+            await self._clear_away(source)
 
     def interrupt(self) -> None:
         """Stop, from any state, without waiting for anything. Idempotent."""
         self._output.close()  # Also where the outcome is settled: a failed utterance still writes its rest.
         self._settle(State.INTERRUPTED)
 
-    async def _speak(self, iterator: AsyncIterator[str | FlushMarker]) -> None:
+    async def _speak(self, text: Text) -> None:
         self._connection = await self._connect()
         if self.over:  # Decided while connecting, by something that the cancellation didn't reach.
             self._connection.drop()
             return
         self._move(State.WAITING)
         self._text_pulled = True
-        self._start(self._feed(iterator))
+        self._start(self._feed(text))
         while not self.over:
             await self._handle(await self._connection.receive())
 
-    async def _feed(self, iterator: AsyncIterator[str | FlushMarker]) -> None:
-        async for chunk in iterator:
-            if self.over:
-                return
-            self._take(chunk)
-            await self._send_next()
+    async def _feed(self, text: Text) -> None:
+        if isinstance(text, str):
+            self._take(text)
+        else:
+            async for chunk in text:
+                if self.over:
+                    return
+                self._take(chunk)
+                await self._send_next()
         self._quiet_timer.stop()
         self._planner.end()
         await self._send_next()
@@ -244,7 +247,7 @@ class Utterance:
             raise RuntimeError(f"an utterance can't go from {self._state.name} to {state.name}")
         self._state = state
 
-    async def _clear_away(self, iterator: AsyncIterator[str | FlushMarker]) -> None:
+    async def _clear_away(self, text: Text) -> None:
         """Wait for the tasks, then close the text iterator: a generator can't be closed while it runs."""
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=_CLEANUP_TIMEOUT)
@@ -252,10 +255,10 @@ class Utterance:
             self._outcome.exception()  # Read it: a caller who was cancelled meanwhile never will.
         if self._state is State.FAILED and self._output.samples_written:
             await self._output.finish()
-        await self._close_text(iterator)
+        await self._close_text(text)
 
-    async def _close_text(self, iterator: AsyncIterator[str | FlushMarker]) -> None:
-        close = getattr(iterator, "aclose", None)
+    async def _close_text(self, text: Text) -> None:
+        close = getattr(text, "aclose", None)
         # An iterator that was never begun is left for whoever speaks the text instead (FallbackTTS).
         if close is None or not self._text_pulled:
             return
@@ -264,14 +267,6 @@ class Utterance:
                 await close()
         except (TimeoutError, RuntimeError) as error:
             logger.warning("The text iterator did not stop when the utterance ended: %s", error)
-
-
-async def _string(text: str) -> AsyncIterator[str | FlushMarker]:
-    yield text
-
-
-def _chunks(text: Text) -> AsyncIterator[str | FlushMarker]:
-    return _string(text) if isinstance(text, str) else aiter(text)
 
 
 class _Timer:

@@ -1,0 +1,59 @@
+"""Fixtures: real servers over real sockets, the framework's own track."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from support import ScriptedServer
+from videosdk.agents.room.output_stream import CustomAudioStreamTrack
+
+from videosdk.plugins.lokutor import LokutorTTS
+
+Maker = Callable[..., LokutorTTS]
+
+
+@pytest.fixture(autouse=True)
+def no_key_in_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOKUTOR_API_KEY", raising=False)
+    monkeypatch.delenv("LOKUTOR_BASE_URL", raising=False)
+
+
+@pytest.fixture
+async def scripted() -> AsyncIterator[ScriptedServer]:
+    async with ScriptedServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def track() -> CustomAudioStreamTrack:
+    return CustomAudioStreamTrack(asyncio.get_running_loop())
+
+
+@pytest.fixture
+async def make_tts(track: CustomAudioStreamTrack) -> AsyncIterator[Maker]:
+    """Return a maker of plugins on the test's track; afterwards nothing of them may be left."""
+    made: list[LokutorTTS] = []
+    before = asyncio.all_tasks()
+
+    def make(base_url: str, **options: Any) -> LokutorTTS:
+        tts = LokutorTTS(api_key="test-key", base_url=base_url, **options)
+        tts.audio_track = track
+        made.append(tts)
+        return tts
+
+    yield make
+    for tts in made:
+        await tts.aclose()
+    names = {task.get_coro().__qualname__ for task in asyncio.all_tasks() - before}
+    assert not [name for name in names if "lokutor" in name.lower() or name.startswith(("Utterance", "Connection"))]
+    gc.collect()  # So that an unclosed socket or an unread exception warns in the test that caused it.
+
+
+@pytest.fixture
+async def tts(make_tts: Maker, scripted: ScriptedServer) -> LokutorTTS:
+    """Return a plugin that speaks to the scripted server on the test's track."""
+    return make_tts(scripted.url)

@@ -1,0 +1,172 @@
+"""What the tests share: a scripted server, what a track was given, and a wait that knows no clock."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from aiohttp import web
+from videosdk.agents import FlushMarker
+from videosdk.agents.room.output_stream import CustomAudioStreamTrack
+
+from videosdk.plugins.lokutor._resample import Resampler
+
+PATIENCE = 20.0
+"""Seconds that a loaded machine may take for what is due at once."""
+SAMPLES_PER_CHARACTER = 882
+
+
+def speech_of(text: str) -> bytes:
+    """Return the 44 100 Hz PCM that the scripted server speaks for ``text``: 20 ms a character."""
+    steps = np.arange(SAMPLES_PER_CHARACTER)
+    waves = [np.sin(2 * np.pi * (100 + ord(char) % 251) * steps / 44_100) for char in text]
+    return (np.concatenate(waves or [np.zeros(0)]) * 12_000).astype("<i2").tobytes()
+
+
+def at_track_rate(pcm: bytes, rate: int = 24_000) -> bytes:
+    """Return what the listener gets for ``pcm``: resampled, then silence up to a whole 20 ms frame."""
+    resampler = Resampler(44_100, rate)
+    heard = resampler.process(pcm) + resampler.flush()
+    return heard + bytes(-len(heard) % (rate // 50 * 2))
+
+
+def heard_for(*texts: str, rate: int = 24_000) -> bytes:
+    """Return what a listener hears of a whole reply whose requests were ``texts``."""
+    return at_track_rate(b"".join(map(speech_of, texts)), rate)
+
+
+def on_track(track: CustomAudioStreamTrack) -> bytes:
+    """Return all PCM that waits on a track nobody plays, a rest shorter than a frame included."""
+    frames = [frame.to_ndarray().astype("<i2").tobytes() for frame in track.frame_buffer]
+    return b"".join(frames) + bytes(track.audio_data_buffer)
+
+
+def pushed_samples(track: CustomAudioStreamTrack) -> int:
+    """Return how many samples the track ever accepted."""
+    return int(track._cumulative_input_samples)
+
+
+async def chunks_of(chunks: Iterable[str | FlushMarker]) -> AsyncIterator[str | FlushMarker]:
+    for chunk in chunks:
+        yield chunk
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition that only other tasks of this loop can bring about."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+class Conversation:
+    """The server's side of one connection."""
+
+    def __init__(self, ws: web.WebSocketResponse, http: web.Request) -> None:
+        self.ws = ws
+        self.http = http
+        self.requests: list[dict[str, Any]] = []
+        self.closed = asyncio.Event()
+
+    async def request(self) -> dict[str, Any]:
+        """Return the client's next request.
+
+        Raises:
+            EOFError: The client is gone.
+        """
+        message = await self.ws.receive()
+        if message.type is not web.WSMsgType.TEXT:
+            raise EOFError
+        self.requests.append(json.loads(message.data))
+        return self.requests[-1]
+
+    async def audio(self, pcm: bytes, size: int = 4096) -> None:
+        for start in range(0, len(pcm), size):
+            await self.ws.send_bytes(pcm[start : start + size])
+
+    async def text(self, message: str) -> None:
+        await self.ws.send_str(message)
+
+    async def end(self) -> None:
+        await self.text("EOS")
+
+    async def gone(self) -> None:
+        """Wait until the client is gone, answering nothing."""
+        while True:
+            await self.request()
+
+    def abort(self) -> None:
+        """Cut the connection without a close frame."""
+        assert self.http.transport is not None
+        self.http.transport.abort()
+
+
+Script = Callable[[Conversation], Awaitable[None]]
+
+
+async def speak(conversation: Conversation) -> None:
+    """Answer every request with its speech: the script of a healthy server."""
+    while True:
+        request = await conversation.request()
+        await conversation.audio(speech_of(request["text"]))
+        await conversation.end()
+
+
+class ScriptedServer:
+    """A real WebSocket server on loopback; each connection plays the next script, then :func:`speak`."""
+
+    def __init__(self) -> None:
+        self.scripts: deque[Script] = deque()
+        self.conversations: list[Conversation] = []
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        assert self._runner is not None
+        return f"ws://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    @property
+    def texts(self) -> list[str]:
+        """Texts of all requests, in order of their connections."""
+        return [request["text"] for conversation in self.conversations for request in conversation.requests]
+
+    @property
+    def open_connections(self) -> int:
+        return sum(not conversation.closed.is_set() for conversation in self.conversations)
+
+    async def all_closed(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            for conversation in self.conversations:
+                await conversation.closed.wait()
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_get("/ws/tts", self._serve)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    async def _serve(self, http: web.Request) -> web.WebSocketResponse:
+        ws = web.WebSocketResponse(timeout=1.0)
+        await ws.prepare(http)
+        conversation = Conversation(ws, http)
+        self.conversations.append(conversation)
+        script = self.scripts.popleft() if self.scripts else speak
+        try:
+            await script(conversation)
+        except (EOFError, ConnectionError):
+            pass  # The client went away: the end of every script.
+        finally:
+            conversation.closed.set()
+        return ws
