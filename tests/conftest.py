@@ -49,7 +49,9 @@ async def make_tts(track: CustomAudioStreamTrack) -> AsyncIterator[Maker]:
     for tts in made:
         await tts.aclose()
     names = {task.get_coro().__qualname__ for task in asyncio.all_tasks() - before}
-    assert not [name for name in names if "lokutor" in name.lower() or name.startswith(("Utterance", "Connection"))]
+    assert not [
+        name for name in names if "lokutor" in name.lower() or name.startswith(("Utterance", "Connection"))
+    ]
     gc.collect()  # So that an unclosed socket or an unread exception warns in the test that caused it.
 
 

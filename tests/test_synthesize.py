@@ -323,7 +323,8 @@ async def test_a_users_own_session_is_used_and_left_open(scripted: ScriptedServe
 
 
 async def test_closing_ends_what_runs_and_what_comes_after_is_refused(
-    make_tts, scripted: ScriptedServer  # type: ignore[no-untyped-def]
+    make_tts,
+    scripted: ScriptedServer,  # type: ignore[no-untyped-def]
 ) -> None:
     from videosdk.plugins.lokutor.errors import ConfigurationError
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import aiohttp
 
 from ._options import Endpoint
-from ._protocol import Event, SpeechRequest, decode_binary, decode_text, encode_request
+from ._protocol import API_KEY_HEADER, Event, SpeechRequest, decode_binary, decode_text, encode_request
 from .errors import (
     AuthenticationError,
     ConfigurationError,
@@ -66,6 +66,7 @@ class Connection:
         Raises:
             LokutorError: The handshake failed; the kind says who can act.
         """
+        _refuse_redirects(session)
         try:
             async with asyncio.timeout(connect_timeout):
                 ws = await session.ws_connect(
@@ -143,6 +144,34 @@ class Connection:
         )
 
 
+class _RedirectError(aiohttp.ClientError):
+    def __init__(self, status: int) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
+
+
+async def _on_redirect(
+    _session: aiohttp.ClientSession, _context: object, params: aiohttp.TraceRequestRedirectParams
+) -> None:
+    if API_KEY_HEADER in params.headers:
+        raise _RedirectError(params.response.status)
+
+
+_redirect_guard = aiohttp.TraceConfig()
+_redirect_guard.on_request_redirect.append(_on_redirect)
+_redirect_guard.freeze()
+
+
+def _refuse_redirects(session: aiohttp.ClientSession) -> None:
+    """Keep requests that carry the key from being redirected.
+
+    ``ws_connect`` follows redirects, and ``X-API-Key`` would travel along to another host. Other
+    requests of a user's own session are redirected as ever.
+    """
+    if _redirect_guard not in session.trace_configs:
+        session.trace_configs.append(_redirect_guard)
+
+
 def _shut(raw: socket.socket) -> None:
     """Send FIN at once. On TLS, a dead peer would otherwise see none for aiohttp's 30 s."""
     try:
@@ -156,7 +185,9 @@ def _handshake_failure(error: Exception, endpoint: Endpoint) -> LokutorError:
     host = endpoint.url.host
     match error:
         case aiohttp.WSServerHandshakeError():
-            return _refusal(error)
+            return _refusal(error.status, error.headers)
+        case _RedirectError():
+            return _refusal(error.status, None)
         case aiohttp.ClientConnectorCertificateError():
             return ConfigurationError(f"The certificate of {host} is not trusted")
         case aiohttp.ClientConnectorDNSError():
@@ -169,8 +200,7 @@ def _handshake_failure(error: Exception, endpoint: Endpoint) -> LokutorError:
             return NetworkError(f"The handshake with {host} failed ({type(error).__name__})")
 
 
-def _refusal(error: aiohttp.WSServerHandshakeError) -> LokutorError:
-    status = error.status
+def _refusal(status: int, headers: Mapping[str, str] | None) -> LokutorError:
     match status:
         case 401 | 403:
             return AuthenticationError(
@@ -178,7 +208,7 @@ def _refusal(error: aiohttp.WSServerHandshakeError) -> LokutorError:
                 status=status,
             )
         case 429:
-            retry_after = _seconds(error.headers.get("Retry-After") if error.headers else None)
+            retry_after = _seconds(headers.get("Retry-After") if headers else None)
             return RateLimitError(
                 "Too many requests for this Lokutor plan (HTTP 429)", status=status, retry_after=retry_after
             )
