@@ -17,11 +17,10 @@ def read_version() -> str:
     return match.group(1)
 
 
-LOCAL = ["espeakng-loader>=0.2.4"]
-EXAMPLES = ["matplotlib>=3.9"]
+# What a newcomer needs to hear it without an account: the voice, and the picture of the conversation.
+LOCAL = ["espeakng-loader>=0.2.4", "matplotlib>=3.9"]
 TEST = [
     *LOCAL,
-    *EXAMPLES,
     "build>=1.2",
     "hypothesis>=6.100",
     "lokutor==1.6.0",
@@ -60,5 +59,5 @@ setup(
         "aiohttp>=3.11",
         "av>=14",
     ],
-    extras_require={"local": LOCAL, "examples": EXAMPLES, "test": TEST},
+    extras_require={"local": LOCAL, "test": TEST},
 )

@@ -34,7 +34,7 @@ async def track() -> CustomAudioStreamTrack:
 
 
 @pytest.fixture
-async def make_tts(track: CustomAudioStreamTrack) -> AsyncIterator[Maker]:
+async def make_tts(track: CustomAudioStreamTrack, scripted: ScriptedServer) -> AsyncIterator[Maker]:
     """Return a maker of plugins on the test's track; afterwards nothing of them may be left."""
     made: list[LokutorTTS] = []
     before = asyncio.all_tasks()

@@ -59,7 +59,7 @@ async def chunks_of(chunks: Iterable[str | FlushMarker]) -> AsyncIterator[str | 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition that only other tasks of this loop can bring about."""
     async with asyncio.timeout(PATIENCE):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is watched notifies nobody
             await asyncio.sleep(0.001)
 
 
@@ -71,6 +71,10 @@ class Conversation:
         self.http = http
         self.requests: list[dict[str, Any]] = []
         self.closed = asyncio.Event()
+
+    @property
+    def texts(self) -> list[str]:
+        return [request["text"] for request in self.requests]
 
     async def request(self) -> dict[str, Any]:
         """Return the client's next request.
@@ -122,6 +126,7 @@ class ScriptedServer:
     def __init__(self) -> None:
         self.scripts: deque[Script] = deque()
         self.conversations: list[Conversation] = []
+        self.peak = 0  # Most connections that were ever open at once.
         self._runner: web.AppRunner | None = None
 
     @property
@@ -132,7 +137,7 @@ class ScriptedServer:
     @property
     def texts(self) -> list[str]:
         """Texts of all requests, in order of their connections."""
-        return [request["text"] for conversation in self.conversations for request in conversation.requests]
+        return [text for conversation in self.conversations for text in conversation.texts]
 
     @property
     def open_connections(self) -> int:
@@ -162,6 +167,7 @@ class ScriptedServer:
         await ws.prepare(http)
         conversation = Conversation(ws, http)
         self.conversations.append(conversation)
+        self.peak = max(self.peak, self.open_connections)
         script = self.scripts.popleft() if self.scripts else speak
         try:
             await script(conversation)

@@ -38,8 +38,19 @@ class AudioOutput:
         self._rate = rate
         self._on_first_audio = on_first_audio
         self._resampler = Resampler(SAMPLE_RATE, rate)
+        self._received = 0
         self._written = 0
         self._closed = False
+
+    @property
+    def seconds_received(self) -> float:
+        """Seconds of the service's audio taken so far."""
+        return self._received / (SAMPLE_RATE * SAMPLE_WIDTH)
+
+    @property
+    def seconds_written(self) -> float:
+        """Seconds of audio handed to the sink so far."""
+        return self._written / self._rate
 
     @property
     def samples_written(self) -> int:
@@ -48,6 +59,7 @@ class AudioOutput:
 
     async def write(self, pcm: bytes) -> None:
         """Take a piece of the service's audio, of any size, and write what can be played by now."""
+        self._received += len(pcm)
         view = memoryview(pcm)
         for start in range(0, len(view), _SLICE_BYTES):
             if start:

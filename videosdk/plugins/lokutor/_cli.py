@@ -14,10 +14,10 @@ import sys
 import time
 import wave
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ._discovery import Offer, discover
 from ._options import SpeechOptions
@@ -26,6 +26,9 @@ from ._text import is_speakable
 from .errors import LokutorError
 from .tts import DEFAULT_BASE_URL, LokutorTTS
 
+if TYPE_CHECKING:
+    from .local.server import LocalServer
+
 FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
@@ -33,6 +36,7 @@ INTERRUPTED = 130
 
 _KEY, _BASE_URL = "LOKUTOR_API_KEY", "LOKUTOR_BASE_URL"
 _SERVER_KEY = "LOKUTOR_LOCAL_API_KEY"
+_SAMPLE_RATE = 24_000
 _MAX_PORT = 65_535
 
 
@@ -120,11 +124,19 @@ def _add_say(commands: Commands[_Parser]) -> None:
         "say", help="write a text's speech to a WAV file", description="Write a text's speech to a WAV file."
     )
     say.add_argument("text", metavar="TEXT", help="what to say; - reads standard input")
-    say.add_argument("--out", type=Path, default=Path("speech.wav"), metavar="FILE.wav", help="%(default)s")
+    say.add_argument(
+        "--out",
+        type=Path,
+        default=Path("speech.wav"),
+        metavar="FILE.wav",
+        help="where to write it; replaced if there (%(default)s)",
+    )
     say.add_argument("--voice", metavar="V", help="voice id, such as F1; see the command voices")
     say.add_argument("--language", metavar="L", help="two-letter code, such as en")
     say.add_argument("--speed", type=float, metavar="S", help="0.5 to 2.0")
-    say.add_argument("--steps", type=int, metavar="N", help="denoising steps, 1 to 50: more is better and slower")
+    say.add_argument(
+        "--steps", type=int, metavar="N", help="denoising steps, 1 to 50: more is better and slower"
+    )
     say.set_defaults(command=_say)
 
 
@@ -136,7 +148,7 @@ def _add_serve(commands: Commands[_Parser]) -> None:
     serve.add_argument("--port", type=_port, default=8765, help="0 takes a free one (%(default)s)")
     serve.add_argument(
         "--api-key",
-        type=_key,
+        type=_not_empty,
         metavar="K",
         default=os.environ.get(_SERVER_KEY) or None,
         help=f"the only key to accept; {_SERVER_KEY} keeps it out of process lists (default: any key)",
@@ -148,3 +160,186 @@ def _add_voices(commands: Commands[_Parser]) -> None:
     text = "list the voices and the languages"
     voices = commands.add_parser("voices", help=text, description=f"{text.capitalize()}.")
     voices.set_defaults(command=_voices)
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= _MAX_PORT:
+        raise argparse.ArgumentTypeError(f"must be from 0 to {_MAX_PORT}, got {port}")
+    return port
+
+
+def _not_empty(text: str) -> str:
+    if not text:  # An unset shell variable, most likely: it must not open the server to any key.
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
+def _say(arguments: argparse.Namespace) -> None:
+    text = _text(arguments.text)
+    names = ("voice", "language", "speed", "steps")
+    options = {name: value for name in names if (value := getattr(arguments, name)) is not None}
+    with _bad_values():
+        SpeechOptions(**options)  # Before anything is opened for values that can't be spoken.
+        with _whole_wav(arguments.out) as wav:
+            spoken = asyncio.run(_speak(text, options, wav))
+    figures = f"{spoken.duration:.2f} s of audio, first audio after {spoken.first_audio * 1000:.0f} ms"
+    print(f"{arguments.out}: {figures}")
+
+
+def _text(argument: str) -> str:
+    """Return what is to be said."""
+    try:
+        text = sys.stdin.read() if argument == "-" else argument
+        text.encode()  # An argument that isn't UTF-8 arrives as lone surrogates.
+    except UnicodeError:
+        raise CommandError("the text is not UTF-8", MISUSED) from None
+    if not is_speakable(text):
+        raise CommandError("the text holds nothing to say", MISUSED)
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """What ``say`` measured, in seconds."""
+
+    first_audio: float
+    duration: float
+
+
+async def _speak(text: str, options: dict[str, Any], wav: wave.Wave_write) -> _Spoken:
+    """Write the speech of ``text`` to ``wav``, as it comes."""
+    async with _service() as service:
+        tts = LokutorTTS(
+            api_key=service.api_key, base_url=service.base_url, sample_rate=_SAMPLE_RATE, **options
+        )
+        async with tts:
+            return await _record(tts.stream_synthesize(text), wav)
+
+
+async def _record(stream: AsyncIterator[bytes], wav: wave.Wave_write) -> _Spoken:
+    start = time.perf_counter()
+    first_audio = None
+    async for pcm in stream:
+        first_audio = first_audio or time.perf_counter() - start
+        wav.writeframes(pcm)
+    if first_audio is None:
+        raise CommandError("the service sent no audio")
+    return _Spoken(first_audio, wav.getnframes() / _SAMPLE_RATE)
+
+
+@contextmanager
+def _whole_wav(path: Path) -> Iterator[wave.Wave_write]:
+    """Open a mono WAV that appears under its name only when it is whole."""
+    try:
+        target = Path(os.path.realpath(path))  # Not path.resolve(), which raises for a loop of links.
+        # A rename asks nobody: it would put a file in place of /dev/null, and of one that is read-only.
+        if target.exists() and not (target.is_file() and os.access(target, os.W_OK)):
+            raise CommandError(f"can't write {path}: it is not a writable file")
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        with part.open("xb") as file, _removed_on_failure(part):
+            with wave.open(file, "wb") as wav:
+                wav.setparams((1, SAMPLE_WIDTH, _SAMPLE_RATE, 0, "NONE", "not compressed"))
+                yield wav
+            file.close()
+            part.replace(target)
+    except OSError as error:
+        raise CommandError(f"can't write {path}: {_reason(error)}") from None
+
+
+@contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        path.unlink()
+        raise
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    with suppress(KeyboardInterrupt):  # The way to end it.
+        asyncio.run(_serve_forever(arguments.host, arguments.port, arguments.api_key))
+
+
+async def _serve_forever(host: str, port: int, api_key: str | None) -> None:
+    async with _local_server(host, port, api_key) as server:
+        print(f"listening on {server.url}", flush=True)
+        await asyncio.Event().wait()
+
+
+def _voices(_: argparse.Namespace) -> None:
+    with _bad_values():
+        offer = asyncio.run(_discover())
+    voices = [(voice.id, voice.gender, " ".join(voice.languages)) for voice in offer.voices]
+    languages = [(language.code, language.name) for language in offer.languages]
+    print(_table(("VOICE", "GENDER", "LANGUAGES"), voices), end="\n\n")
+    print(_table(("LANGUAGE", "NAME"), languages))
+
+
+async def _discover() -> Offer:
+    async with _service() as service:
+        return await discover(service.base_url)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, *(tuple(_one_line(cell) or "-" for cell in row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """Where to speak. Its ``repr`` doesn't show the key."""
+
+    base_url: str
+    api_key: str | None = field(repr=False)
+
+
+@asynccontextmanager
+async def _service() -> AsyncIterator[_Service]:
+    """Yield the service that the environment names; where it names none, a local server of our own."""
+    api_key, base_url = os.environ.get(_KEY), os.environ.get(_BASE_URL)
+    if api_key or base_url:
+        yield _Service(base_url or DEFAULT_BASE_URL, api_key)
+        return
+    print(f"{_KEY} and {_BASE_URL} are not set: using a local server", flush=True)
+    async with _local_server("127.0.0.1", 0, None) as server:
+        yield _Service(server.url, "local")
+
+
+@asynccontextmanager
+async def _local_server(host: str, port: int, api_key: str | None) -> AsyncIterator[LocalServer]:
+    """Run the local server for as long as this lasts."""
+    from .local.espeak import EspeakEngine, LocalVoiceMissingError
+    from .local.server import LocalServer
+
+    async with AsyncExitStack() as stack:
+        try:
+            engine = EspeakEngine()
+        except LocalVoiceMissingError as error:
+            raise CommandError(str(error)) from None
+        server = LocalServer(engine=engine, host=host, port=port, api_key=api_key)
+        try:
+            await stack.enter_async_context(server)
+        except OSError as error:
+            raise CommandError(f"can't listen on {host}:{port}: {_reason(error)}") from None
+        yield server
+
+
+@contextmanager
+def _bad_values() -> Iterator[None]:
+    """Report a value that the plugin refuses, from the command line or the environment, in its words."""
+    try:
+        yield
+    except ValueError as error:
+        raise CommandError(str(error), MISUSED) from None
+
+
+def _reason(error: OSError) -> str:
+    """Return what the system says, without the addresses and paths that asyncio and Python add to it."""
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    return os.strerror(error.errno)

@@ -35,14 +35,19 @@ _CLOSE_TIMEOUT = 1.0
 """Seconds for a close frame to leave. A peer that reads nothing would hold it back for ever."""
 _POLICY_VIOLATION = 1008
 
-Spawn = Callable[[Coroutine[Any, Any, None]], object]
+_DATA = frozenset({aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY})
+_CHATTER = _DATA | {aiohttp.WSMsgType.PONG}
+_ALIVE = _CHATTER | {aiohttp.WSMsgType.PING}
+
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 """Starts a background task that its owner awaits before it closes."""
 
 
 class Connection:
     """An open WebSocket, for one utterance.
 
-    ``drop()`` is final and works from every state; :meth:`send` and :meth:`receive` then raise
+    It may spend a while in a waiting room first (:meth:`enter_room`, :meth:`leave_room`).
+    :meth:`drop` is final and works from every state; :meth:`send` and :meth:`receive` then raise
     :class:`~videosdk.plugins.lokutor.errors.NetworkError`.
     """
 
@@ -50,10 +55,36 @@ class Connection:
         self._ws = ws
         self._spawn = spawn
         self._dropped = False
+        self._waited = False
+        self._heard = False
+        self._answered = False
+        self._early: asyncio.Task[aiohttp.WSMessage] | None = None
+        self._on_end: Callable[[], None] | None = None
+
+    @property
+    def waited(self) -> bool:
+        """Whether it was opened ahead of its call."""
+        return self._waited
+
+    @property
+    def proven(self) -> bool:
+        """Whether it is known to be alive: freshly opened, or heard from since it left the room."""
+        return self._heard or not self._waited
+
+    @property
+    def replaceable(self) -> bool:
+        """Whether it has waited and answered nothing yet, so that a new one can take its place unnoticed."""
+        return self._waited and not self._answered
 
     @classmethod
     async def open(
-        cls, session: aiohttp.ClientSession, endpoint: Endpoint, *, connect_timeout: float, spawn: Spawn
+        cls,
+        session: aiohttp.ClientSession,
+        endpoint: Endpoint,
+        *,
+        connect_timeout: float,
+        heartbeat: float | None,
+        spawn: Spawn,
     ) -> Connection:
         """Resolve, connect and shake hands.
 
@@ -61,6 +92,8 @@ class Connection:
             session: Whose connector and TLS settings are used.
             endpoint: URL and key.
             connect_timeout: Seconds for all of it.
+            heartbeat: Seconds between pings; a peer is dead after 1.5 times as long without an answer.
+                Not for a slow consumer: with over 512 KiB queued, a healthy peer counts as dead too.
             spawn: Starts the background task that closes the socket.
 
         Raises:
@@ -73,6 +106,8 @@ class Connection:
                     endpoint.url,
                     headers=endpoint.headers,
                     max_msg_size=_MAX_MESSAGE,
+                    heartbeat=heartbeat,
+                    autoping=False,  # A pong is a sign of life that aiohttp would keep to itself.
                     # Without this, close() waits up to 10 s for the peer's close frame.
                     timeout=aiohttp.ClientWSTimeout(ws_close=0),
                 )
@@ -104,12 +139,38 @@ class Connection:
             NetworkError: The connection ended.
             ProtocolError: The service sent something that can't be read.
         """
-        message = await self._ws.receive()
-        if message.type is aiohttp.WSMsgType.BINARY:
-            return decode_binary(message.data)
-        if message.type is aiohttp.WSMsgType.TEXT:
-            return decode_text(message.data)
-        raise self._lost(message)
+        while True:
+            message = await self._next_message()
+            match message.type:
+                case aiohttp.WSMsgType.BINARY:
+                    return decode_binary(message.data)
+                case aiohttp.WSMsgType.TEXT:
+                    return decode_text(message.data)
+                case aiohttp.WSMsgType.PING:
+                    await self._pong(message.data)
+                case aiohttp.WSMsgType.PONG:
+                    continue
+                case _:
+                    raise self._lost(message)
+
+    def enter_room(self, on_end: Callable[[], None]) -> None:
+        """Watch the connection while nobody receives from it.
+
+        Args:
+            on_end: Called once if it ends before it leaves the room.
+        """
+        self._waited = True
+        self._on_end = on_end
+        self._early = asyncio.get_running_loop().create_task(self._await_end())
+        self._early.add_done_callback(self._ended_early)
+
+    def leave_room(self) -> bool:
+        """Hand the connection to a call; return whether it looked alive. Sends a ping to find out."""
+        self._on_end = None
+        if self._early is None or self._early.done():
+            return False
+        self._spawn(self._probe())
+        return True
 
     def drop(self) -> None:
         """Close the socket, now, without waiting for anything.
@@ -118,6 +179,7 @@ class Connection:
         """
         if not self._dropped:
             self._dropped = True
+            self._on_end = None
             self._spawn(self._close())
 
     async def _close(self) -> None:
@@ -129,6 +191,43 @@ class Connection:
             logger.debug("Closing a socket: %s", type(error).__name__)
         if raw is not None:
             _shut(raw)
+
+    async def _await_end(self) -> aiohttp.WSMessage:
+        """Return the first message that a call must see; before that, only pings and chatter come."""
+        while True:
+            message = await self._ws.receive()
+            if message.type is aiohttp.WSMsgType.PING:
+                await self._pong(message.data)
+            elif self._on_end is None or message.type not in _CHATTER:
+                return message
+
+    def _ended_early(self, task: asyncio.Task[aiohttp.WSMessage]) -> None:
+        on_end, self._on_end = self._on_end, None
+        if task.cancelled() or on_end is None:
+            return
+        if task.exception() is not None:
+            logger.debug("The waiting socket failed: %s", type(task.exception()).__name__)
+        on_end()
+
+    async def _next_message(self) -> aiohttp.WSMessage:
+        # Two tasks can't receive at once, so the watcher's message is the call's first.
+        early, self._early = self._early, None
+        message = await (self._ws.receive() if early is None else early)
+        self._heard = self._heard or message.type in _ALIVE
+        self._answered = self._answered or message.type in _DATA
+        return message
+
+    async def _probe(self) -> None:
+        try:
+            await self._ws.ping()
+        except (aiohttp.ClientError, OSError) as error:
+            logger.debug("The waiting socket is dead: %s", type(error).__name__)
+
+    async def _pong(self, data: bytes) -> None:
+        try:
+            await self._ws.pong(data)
+        except (aiohttp.ClientError, OSError) as error:
+            logger.debug("No pong: %s", type(error).__name__)  # receive() tells why.
 
     def _lost(self, message: aiohttp.WSMessage) -> LokutorError:
         if message.type is aiohttp.WSMsgType.ERROR:
@@ -182,12 +281,18 @@ def _shut(raw: socket.socket) -> None:
 
 def _handshake_failure(error: Exception, endpoint: Endpoint) -> LokutorError:
     """Map aiohttp's exception. Its own text and repr can show the request, so neither is passed on."""
-    host = endpoint.url.host
     match error:
         case aiohttp.WSServerHandshakeError():
             return _refusal(error.status, error.headers)
         case _RedirectError():
             return _refusal(error.status, None)
+        case _:
+            return _unreached(error, endpoint)
+
+
+def _unreached(error: Exception, endpoint: Endpoint) -> LokutorError:
+    host = endpoint.url.host
+    match error:
         case aiohttp.ClientConnectorCertificateError():
             return ConfigurationError(f"The certificate of {host} is not trusted")
         case aiohttp.ClientConnectorDNSError():

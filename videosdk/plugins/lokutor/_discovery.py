@@ -6,7 +6,9 @@ error of ``errors.py``; what a service leaves out of its answer is empty, never 
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,8 +79,14 @@ async def _fetch(session: aiohttp.ClientSession, root: URL, name: str) -> list[d
     except TimeoutError:
         failure: LokutorError = NetworkError(f"{url} gave no answer within {TIMEOUT:g} s")
     except (aiohttp.ClientError, OSError) as error:
-        failure = NetworkError(f"{url} can't be reached: {error}")
+        failure = NetworkError(f"{url} can't be reached: {_reason(error)}")
     raise failure
+
+
+def _reason(error: Exception) -> str:
+    """Return what the system says where it says it best; aiohttp wraps that into its own words."""
+    number = error.os_error.errno if isinstance(error, aiohttp.ClientConnectorError) else None
+    return str(error) if number is None or number not in errno.errorcode else os.strerror(number)
 
 
 def _objects(body: bytes, status: int, name: str, url: URL) -> list[dict[str, Any]]:

@@ -8,25 +8,37 @@ Two kinds of stream arrive here and look alike for their first chunk. The framew
 over ready sentences: no white space at their edges, so joining two needs a space. A user's own
 iterator hands over raw LLM tokens: what separates two words is in the tokens, so joining two must add
 nothing. Sentences in tokens are found by the framework's own chunker.
+
+White space at the edge of a chunk settles it: tokens. Without any, it is what the first chunks look
+like (:meth:`TextPlanner._joins`): a first chunk that looks like a whole sentence is taken for one.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import deque
 from enum import Enum, auto
 from itertools import accumulate
 
-from videosdk.agents.tokenize import STRONG_TERMINATORS, BasicSentenceChunker
+from videosdk.agents.tokenize import STRONG_TERMINATORS, WEAK_TERMINATORS, BasicSentenceChunker
 
 MAX_REQUEST_CHARS = 1000
 """Longest request in code points. Far below the service's own limit, so that a lost request is cheap."""
 
 _TOKEN_QUIET = 0.15  # Seconds; the framework's own chunker waits as long before it lets a sentence go.
 _NUMBER_QUIET = 0.5  # A number at the end ("3.") may go on ("14"), so it waits longer.
+_IDLE_WORD = 12  # When an LLM pauses, the framework's chunker lets go of all but a last word this long.
 _CLOSING = "\"'”’»)]}"
+_TERMINATORS = STRONG_TERMINATORS + WEAK_TERMINATORS
+_TRAILING = _CLOSING + _TERMINATORS.replace("—", "").replace("–", "")
+_LIST_MARKER = re.compile(r"(?:[-*•]|\d+[.)])\s")
+# The chunker uses private-use characters as placeholders, and garbles a path around an address.
+_CHUNKER_TRAPS = re.compile(r"[/\\\ue000-\uf8ff]")
 _ZERO_WIDTH_JOINER = "\u200d"
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
+_LOW_SURROGATES = range(0xDC00, 0xE000)
+_REGIONAL_INDICATORS = range(0x1F1E6, 0x1F200)  # Two of them are a flag.
 
 
 def is_speakable(text: str) -> bool:
@@ -57,10 +69,10 @@ class TextPlanner:
         self._stream = _Stream.UNDECIDED
         self._closed: deque[str] = deque()
         self._text = ""
-        self._ready = 0  # This much of _text is complete; the rest is a sentence in the making.
-        self._last = ""  # The last chunk since the last flush, to join the next one to it,
-        self._last_start = 0  # where it begins in _text,
-        self._last_whole = False  # and whether it looked like a whole sentence.
+        self._confirmed = 0  # This much of _text is complete: something follows it.
+        self._complete = False  # Whether the rest is complete too, as long as nothing goes on with it.
+        self._last = ""  # The last chunk since the last flush, with all that it went on with,
+        self._last_whole = False  # and whether it looks like a whole sentence.
         self._ended = False
 
     @property
@@ -82,22 +94,25 @@ class TextPlanner:
         """Take the next chunk of text."""
         if not chunk:
             return
-        whole = self._stream is not _Stream.TOKENS and self._is_whole(chunk)
-        glue = self._glue(chunk, whole=whole)
-        if not glue:
-            self._ready = min(self._ready, self._last_start)
-        self._last, self._last_start, self._last_whole = chunk, len(self._text), whole
-        self._text += glue + chunk
-        if whole and not self._may_go_on(chunk):
-            self._ready = len(self._text)
-        else:
-            self._advance()
+        if not self._joins(chunk):
+            if self._last_whole:
+                self._confirmed = len(self._text)
+            self._text += "" if _is_spaceless(self._last[-1]) and _is_spaceless(chunk[0]) else " "
+            self._last = ""
+        tokens = self._stream is _Stream.TOKENS
+        self._text += chunk
+        self._last = chunk if tokens else self._last + chunk
+        self._last_whole = not tokens and self._is_whole(self._last)
+        self._complete = self._last_whole and not self._may_go_on(self._last)
+        if not self._complete:
+            self._confirm()
 
     def flush(self) -> None:
         """Take a ``FlushMarker``: what is buffered becomes a request of its own."""
         if is_speakable(self._text):
             self._closed.append(self._text)
-        self._text, self._ready, self._last, self._last_start = "", 0, "", 0
+        self._text, self._confirmed, self._complete = "", 0, False
+        self._last, self._last_whole = "", False
 
     def end(self) -> None:
         """Take the end of the text."""
@@ -106,74 +121,86 @@ class TextPlanner:
 
     def release(self) -> None:
         """Take a quiet spell of :attr:`quiet_time`: the sentence in the making is complete after all."""
-        self._ready = len(self._text)
+        self._complete = True
 
     def next_request(self) -> str | None:
         """Return the text of the next request and forget it, or None while nothing is complete.
 
         A piece without anything to say (a stray quotation mark, a row of dots) waits for the text
-        that follows it, and is dropped where none follows.
+        that follows it. It is dropped where none follows, or where it would fill a request by itself.
         """
-        while self._closed:
-            piece, rest = self._cut(self._closed.popleft())
+        if self._closed:
+            request, rest = self._take(self._closed.popleft())
             if is_speakable(rest):
                 self._closed.appendleft(rest)
-            if is_speakable(piece):
-                return _clean(piece)
-        if not is_speakable(self._text[: self._ready]):
+            return request
+        ready = self._text[: self._ready]
+        if not is_speakable(ready):
             return None
-        piece, rest = self._cut(self._text[: self._ready])
-        taken = self._ready - len(rest)
+        request, rest = self._take(ready)
+        taken = len(ready) - len(rest)
         self._text = self._text[taken:]
-        self._ready = len(rest)
-        self._last_start = max(0, self._last_start - taken)
-        return _clean(piece) if is_speakable(piece) else self.next_request()
+        self._confirmed = max(0, self._confirmed - taken)
+        return request
 
-    def _glue(self, chunk: str, *, whole: bool) -> str:
-        """Return what belongs between the last chunk and this one, and learn from both."""
-        last = self._last
-        part_before = bool(last) and not self._last_whole and self._stream is _Stream.UNDECIDED
-        if _has_edge_space(chunk) or part_before:
+    @property
+    def _ready(self) -> int:
+        return len(self._text) if self._complete else self._confirmed
+
+    def _joins(self, chunk: str) -> bool:
+        """Return whether ``chunk`` goes on right where the last one stopped, and learn from both."""
+        if _has_edge_space(chunk):
             self._stream = _Stream.TOKENS
-        if not last or self._stream is _Stream.TOKENS:
-            return ""
-        if _continues(last, chunk, sure=whole or self._stream is _Stream.SENTENCES):
-            return ""
+        if self._stream is _Stream.TOKENS or not self._last:
+            return True
+        undecided = self._stream is _Stream.UNDECIDED
+        if undecided and not self._last_whole:
+            self._stream = _Stream.SENTENCES if _begins_line(self._last, chunk) else _Stream.TOKENS
+            return self._stream is _Stream.TOKENS
+        if _closes(chunk) or _splits_number(self._last, chunk, undecided=undecided):
+            return True
+        if undecided and _splits_name(self._last, chunk) and not self._is_whole(chunk):
+            return True
         self._stream = _Stream.SENTENCES
-        return "" if _is_wide(last[-1]) or _is_wide(chunk[0]) else " "
+        return False
 
-    def _is_whole(self, chunk: str) -> bool:
-        """Return whether the chunker would let this chunk go as it stands."""
-        return not _has_edge_space(chunk) and self._boundaries(f"{chunk} x")[-1:] == [len(chunk)]
+    def _is_whole(self, text: str) -> bool:
+        """Return whether the chunker would let this text go as it stands."""
+        end = text[-MAX_REQUEST_CHARS:]
+        return self._boundaries(f"{end} x")[-1:] == [len(end)]
 
-    def _may_go_on(self, chunk: str) -> bool:
-        """Return whether a complete-looking chunk could be the first part of a word or a number."""
+    def _may_go_on(self, text: str) -> bool:
+        """Return whether a complete-looking text could be the first part of a word or a number."""
         if self._stream is _Stream.SENTENCES:
-            return False
-        return _ends_in_number(chunk) or (chunk[0].islower() and not _has_space(chunk))
+            return text[-1] == ":" and _ends_in_number(text)  # The framework cuts "at 10:" off "30".
+        return _ends_in_number(text) or (text[0].islower() and not _has_space(text))
 
-    def _advance(self) -> None:
+    def _confirm(self) -> None:
         """Let go of every sentence or clause that is followed by something."""
-        rest = self._text[self._ready :]
-        boundaries = self._boundaries(rest)
+        while len(self._text) - self._confirmed > MAX_REQUEST_CHARS:
+            self._confirmed += len(self._cut(self._text[self._confirmed :])[0])
+        rest = self._text[self._confirmed :]
+        # Where white space has come, whatever comes next isn't part of the same word.
+        boundaries = self._boundaries(rest + "x" if rest[-1:].isspace() else rest)
         if boundaries:
-            self._ready += boundaries[-1]
-        elif len(rest) > MAX_REQUEST_CHARS:
-            self._ready += len(self._cut(rest)[0])
+            self._confirmed += boundaries[-1]
 
     def _boundaries(self, text: str) -> list[int]:
         """Return where the framework's chunker cuts ``text``, without cuts inside a word or number."""
-        segments = self._chunker.tokenize_raw(text)
-        if "".join(segments) != text:
-            # The chunker's placeholders are private-use characters; a text that holds some is garbled.
-            return []
+        masked = _CHUNKER_TRAPS.sub("\ufffd", text)
+        segments = self._chunker.tokenize_raw(masked)
         ends = list(accumulate(map(len, segments)))[:-1]
-        return [
-            end for end in ends if text[end].isspace() or text[end - 1].isspace() or _is_wide(text[end - 1])
-        ]
+        return [end for end in ends if _parts_words(text[end - 1], text[end])]
+
+    def _take(self, text: str) -> tuple[str, str]:
+        """Return the next request in a speakable ``text``, and the rest."""
+        piece, rest = self._cut(text)
+        while not is_speakable(piece):
+            piece, rest = self._cut(rest)
+        return _clean(piece), rest
 
     def _cut(self, text: str) -> tuple[str, str]:
-        """Cut off one request's worth: at a sentence, else a clause, else a word, else anywhere."""
+        """Cut off one request's worth: at a sentence, else a clause, else a word, else a character."""
         if len(text) <= MAX_REQUEST_CHARS:
             return text, ""
         ends = [end for end in self._boundaries(text[: MAX_REQUEST_CHARS + 1]) if end <= MAX_REQUEST_CHARS]
@@ -190,33 +217,55 @@ def _last_space(text: str) -> int:
 
 def _last_character(text: str) -> int:
     """Return the last place that doesn't part a character from its accents, or an emoji's parts."""
-    for end in range(MAX_REQUEST_CHARS, MAX_REQUEST_CHARS // 2, -1):
-        if not _extends(text[end]) and text[end - 1] != _ZERO_WIDTH_JOINER:
-            return end
-    return MAX_REQUEST_CHARS
+    places = range(MAX_REQUEST_CHARS, MAX_REQUEST_CHARS // 2, -1)
+    return next((i for i in places if not _are_one(text[i - 1], text[i])), MAX_REQUEST_CHARS)
+
+
+def _are_one(before: str, after: str) -> bool:
+    """Return whether two characters are parts of one that a reader sees."""
+    if ord(after) in _REGIONAL_INDICATORS:
+        return ord(before) in _REGIONAL_INDICATORS
+    return _ZERO_WIDTH_JOINER in (before, after) or _extends(after)
 
 
 def _extends(char: str) -> bool:
-    return char == _ZERO_WIDTH_JOINER or unicodedata.category(char)[0] == "M" or ord(char) in _SKIN_TONES
+    """Return whether ``char`` changes the one before it: an accent, a skin tone, a second half."""
+    code = ord(char)
+    return unicodedata.category(char)[0] == "M" or code in _SKIN_TONES or code in _LOW_SURROGATES
 
 
-def _continues(last: str, chunk: str, *, sure: bool) -> bool:
-    """Return whether ``chunk`` goes on where ``last`` stopped, within a number, a name or a mark.
+def _begins_line(last: str, chunk: str) -> bool:
+    """Return whether a line begins with ``chunk``, although no whole sentence came before it.
 
-    Args:
-        last: The chunk before, with no space at its end.
-        chunk: This chunk, with no space at its start.
-        sure: Whether this is known to be a sentence of its own.
+    Sentences lack their full stop in headings and lists, and where the LLM paused. Everything else
+    that touches without white space is a word in parts.
     """
-    if (
-        not chunk[0].isalnum()
-        and unicodedata.category(chunk[0]) in {"Po", "Pe", "Pf"}
-        and chunk[0] not in "¿¡"
-    ):
+    if _has_space(last) and len(chunk.split()[0]) >= _IDLE_WORD:
         return True
-    if last[-1] in ".,:" and last[-2:-1].isdigit() and chunk[0].isdigit():
-        return True
-    return not sure and last[-1] == "." and chunk[0].islower() and not _has_space(chunk)
+    capital = chunk[0].isupper() and (last[-1].islower() or _ends_clause(last))
+    line = capital or chunk[0] in "¿¡" or _LIST_MARKER.match(chunk) is not None
+    return line and (_has_space(last) or _ends_clause(last))
+
+
+def _ends_clause(text: str) -> bool:
+    """Return whether ``text`` ends in a terminator, and not within an acronym such as ``"U.S."``."""
+    return text[-1] in _TERMINATORS and not text[-2:-1].isupper()
+
+
+def _closes(chunk: str) -> bool:
+    """Return whether ``chunk`` begins with marks that belong to what came before, or with an accent."""
+    rest = chunk.lstrip(_TRAILING)
+    return _are_one(" ", chunk[0]) or (rest != chunk and (not rest or rest[0].isspace()))
+
+
+def _splits_number(last: str, chunk: str, *, undecided: bool) -> bool:
+    """Return whether a number goes on in ``chunk``; among sentences only a time of day can ("10:", "30")."""
+    return _ends_in_number(last) and chunk[0].isdigit() and (undecided or last[-1] == ":")
+
+
+def _splits_name(last: str, chunk: str) -> bool:
+    """Return whether ``chunk`` looks like the rest of a name such as ``example.com``."""
+    return last[-1] == "." and chunk[0].islower() and not _has_space(chunk)
 
 
 def _ends_in_number(text: str) -> bool:
@@ -231,9 +280,17 @@ def _has_space(text: str) -> bool:
     return any(char.isspace() for char in text)
 
 
-def _is_wide(char: str) -> bool:
-    """Return whether ``char`` is of a script that writes words without spaces between them."""
-    return unicodedata.east_asian_width(char) in {"W", "F"}
+def _parts_words(before: str, after: str) -> bool:
+    return before.isspace() or after.isspace() or _is_spaceless(before)
+
+
+def _is_spaceless(char: str) -> bool:
+    """Return whether ``char`` is of a script without spaces between words: Chinese, Japanese."""
+    return (
+        unicodedata.east_asian_width(char) in {"W", "F"}
+        and unicodedata.category(char)[0] in "LP"
+        and not unicodedata.name(char, "").startswith("HANGUL")
+    )
 
 
 def _clean(text: str) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
@@ -24,15 +25,19 @@ from ._connection import Connection
 from ._options import SpeechOptions
 from ._protocol import Audio, EndOfRequest, ErrorReply, Event
 from ._text import TextPlanner
-from .errors import ReplyTimeoutError, error_from_reply
+from .errors import LokutorError, NetworkError, ReplyTimeoutError, error_from_reply
+from .metrics import SynthesisMetrics
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
 Text = AsyncIterator[str | FlushMarker] | str
-Connect = Callable[[], Awaitable[Connection]]
+Connect = Callable[[bool], Awaitable[Connection]]
+"""Returns an open connection; with True a new one, never one that has waited."""
 
 REPLY_TIMEOUT = 10.0
 """Seconds without audio inside a request after which the service counts as hung."""
+_PROOF_TIMEOUT = 1.0
+"""Seconds for a socket that has waited to give a sign of life. It was pinged when it was taken."""
 _CLEANUP_TIMEOUT = 0.5
 """Seconds for the user's text iterator to honour its cancellation, before it is left behind."""
 
@@ -52,21 +57,23 @@ class State(Enum):
 _ENDS = frozenset({State.SPOKEN, State.INTERRUPTED, State.FAILED})
 _MOVES: dict[State, frozenset[State]] = {
     State.CONNECTING: frozenset({State.WAITING, State.INTERRUPTED, State.FAILED}),
-    State.WAITING: frozenset({State.SPEAKING, State.FINISHING, State.INTERRUPTED, State.FAILED}),
-    State.SPEAKING: frozenset({State.WAITING, State.INTERRUPTED, State.FAILED}),
+    State.WAITING: frozenset(
+        {State.SPEAKING, State.FINISHING, State.CONNECTING, State.INTERRUPTED, State.FAILED}
+    ),
+    State.SPEAKING: frozenset({State.WAITING, State.CONNECTING, State.INTERRUPTED, State.FAILED}),
     State.FINISHING: _ENDS,
     **{end: frozenset() for end in _ENDS},
 }
 
 
 class Utterance:
-    """Speaks one text into one sink over one socket.
+    """Speaks one text into one sink, over a socket of its own.
 
     Create it inside the running loop, :meth:`run` it once, and :meth:`interrupt` it at any time.
 
     Args:
         options: How to speak; frozen for this call.
-        connect: Returns this utterance's own connection.
+        connect: Returns a connection that nobody else uses.
         output: Where the audio goes.
         reply_timeout: Seconds without audio inside a request after which the service counts as hung.
     """
@@ -91,7 +98,10 @@ class Utterance:
         self._tasks: set[asyncio.Task[None]] = set()
         self._reply_timer = _Timer(self._loop, self._give_up_waiting)
         self._quiet_timer = _Timer(self._loop, self._release_text)
+        self._proof_timer = _Timer(self._loop, self._doubt_connection)
+        self._request: str | None = None  # The text of the request under way.
         self._text_pulled = False
+        self._tally = _Tally()
 
     @property
     def text_pulled(self) -> bool:
@@ -130,16 +140,58 @@ class Utterance:
         self._output.close()  # Also where the outcome is settled: a failed utterance still writes its rest.
         self._settle(State.INTERRUPTED)
 
+    def metrics(self, *, streamed: bool) -> SynthesisMetrics:
+        """Return what the call cost so far."""
+        tally = self._tally
+        return SynthesisMetrics(
+            time_to_first_byte=tally.first_byte_at - tally.first_request_at if tally.first_byte_at else None,
+            connect_time=tally.connect_time,
+            waiting_socket_used=tally.waiting_socket_used,
+            characters=tally.characters,
+            requests=tally.requests,
+            audio_received=self._output.seconds_received,
+            audio_pushed=self._output.seconds_written,
+            interrupted=self.interrupted,
+            retries=tally.retries,
+            error_code=tally.error_code,
+            streamed=streamed,
+        )
+
     async def _speak(self, text: Text) -> None:
-        self._connection = await self._connect()
-        if self.over:  # Decided while connecting, by something that the cancellation didn't reach.
-            self._connection.drop()
-            return
-        self._move(State.WAITING)
+        connection = await self._open(fresh=False)
+        self._tally.waiting_socket_used = connection.waited
         self._text_pulled = True
         self._start(self._feed(text))
         while not self.over:
-            await self._handle(await self._connection.receive())
+            try:
+                event = await connection.receive()
+            except NetworkError:
+                if not connection.replaceable:
+                    raise
+                # It died while it waited, and the listener needn't know.
+                connection.drop()
+                self._tally.retries += 1
+                connection = await self._open(fresh=True)
+                await self._send_next()
+            else:
+                await self._handle(event)
+
+    async def _open(self, *, fresh: bool) -> Connection:
+        """Connect; the request under way, if any, is due again afterwards."""
+        self._connection = None
+        if self._state is not State.CONNECTING:
+            self._move(State.CONNECTING)
+        begun = self._loop.time()
+        connection = await self._connect(fresh)
+        self._tally.connect_time = (self._tally.connect_time or 0.0) + self._loop.time() - begun
+        if self.over:  # Decided meanwhile, by something that the cancellation didn't reach.
+            connection.drop()
+            raise asyncio.CancelledError
+        self._connection = connection
+        self._move(State.WAITING)
+        if not connection.proven:
+            self._proof_timer.start(_PROOF_TIMEOUT)
+        return connection
 
     async def _feed(self, text: Text) -> None:
         if isinstance(text, str):
@@ -170,10 +222,12 @@ class Utterance:
         match event:
             case Audio(pcm) if self._state is State.SPEAKING:
                 self._reply_timer.stop()  # A slow listener is not a slow service.
+                self._tally.first_byte_at = self._tally.first_byte_at or self._loop.time()
                 await self._output.write(pcm)
                 self._reply_timer.start(self._reply_timeout)
             case EndOfRequest() if self._state is State.SPEAKING:
                 self._reply_timer.stop()
+                self._request = None
                 self._move(State.WAITING)
                 await self._send_next()
             case ErrorReply(message, code, request_id):
@@ -185,18 +239,27 @@ class Utterance:
         """Send the next request if the service is free; end the utterance if there is none to come."""
         if self._state is not State.WAITING or self._connection is None:
             return
-        text = self._planner.next_request()
-        if text is not None:
-            self._move(State.SPEAKING)
-            self._quiet_timer.stop()
-            self._reply_timer.start(self._reply_timeout)
-            await self._connection.send(self._options.request(text))
+        self._request = self._request or self._planner.next_request()
+        if self._request is not None:
+            await self._send(self._connection, self._request)
         elif self._planner.exhausted:
             self._move(State.FINISHING)
             await self._output.finish()
             self._settle(State.SPOKEN)
         else:
             self._wait_for_quiet()
+
+    async def _send(self, connection: Connection, text: str) -> None:
+        self._move(State.SPEAKING)
+        self._quiet_timer.stop()
+        self._reply_timer.start(self._reply_timeout)
+        self._tally.first_request_at = self._tally.first_request_at or self._loop.time()
+        self._tally.requests += 1
+        self._tally.characters += len(text)
+        try:
+            await connection.send(self._options.request(text))
+        except NetworkError as error:
+            logger.debug("%s", error)  # The speaker, who is receiving, decides what it means.
 
     def _wait_for_quiet(self) -> None:
         quiet = self._planner.quiet_time
@@ -208,6 +271,10 @@ class Utterance:
     def _release_text(self) -> None:
         self._planner.release()
         self._start(self._send_next())
+
+    def _doubt_connection(self) -> None:
+        if self._connection is not None and not self._connection.proven:
+            self._connection.drop()  # The speaker sees the end, and connects again.
 
     def _give_up_waiting(self) -> None:
         error = ReplyTimeoutError(f"Lokutor sent no audio for {self._reply_timeout:g} s")
@@ -231,6 +298,9 @@ class Utterance:
         self._move(end)
         self._reply_timer.close()
         self._quiet_timer.close()
+        self._proof_timer.close()
+        if isinstance(error, LokutorError):
+            self._tally.error_code = error.code or type(error).__name__
         for task in self._tasks:
             if task is not asyncio.current_task(self._loop):
                 task.cancel()
@@ -267,6 +337,20 @@ class Utterance:
                 await close()
         except (TimeoutError, RuntimeError) as error:
             logger.warning("The text iterator did not stop when the utterance ended: %s", error)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the metrics are made of. Times are the loop's."""
+
+    first_request_at: float = 0.0
+    first_byte_at: float = 0.0
+    connect_time: float | None = None
+    waiting_socket_used: bool = False
+    characters: int = 0
+    requests: int = 0
+    retries: int = 0
+    error_code: str | None = None
 
 
 class _Timer:

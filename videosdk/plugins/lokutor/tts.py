@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 import aiohttp
 from videosdk.agents import TTS
@@ -17,7 +18,8 @@ from ._connection import Connection
 from ._options import Endpoint, SpeechOptions, check_sample_rate, parse_base_url
 from ._protocol import Language, Voice
 from ._text import is_speakable
-from ._utterance import Text, Utterance
+from ._utterance import Connect, Text, Utterance
+from ._waiting import WaitingRoom
 from .errors import ConfigurationError, LokutorError
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
@@ -25,6 +27,8 @@ logger = logging.getLogger("videosdk.plugins.lokutor")
 DEFAULT_BASE_URL = "wss://api.lokutor.com"
 CONNECT_TIMEOUT = 10.0
 """Seconds for resolving, connecting and shaking hands."""
+HEARTBEAT = 20.0
+"""Seconds between the pings on a waiting socket; a dead peer is noticed after 30 s."""
 _STREAM_PIECES = 32
 """Pieces of at most 0.25 s that a stream holds for a slow consumer before the socket has to wait."""
 
@@ -35,7 +39,8 @@ class LokutorTTS(TTS):
     Each :meth:`synthesize` speaks over a WebSocket of its own, and all state of a call lives in that
     call. Give it to a pipeline (``Pipeline(tts=LokutorTTS(), ...)``), which drives it from there.
 
-    Events: ``"error"`` with a :class:`~videosdk.plugins.lokutor.errors.LokutorError`.
+    Events: ``"error"`` with a :class:`~videosdk.plugins.lokutor.errors.LokutorError`, and ``"metrics"``
+    with a :class:`~videosdk.plugins.lokutor.metrics.SynthesisMetrics` after each call.
 
     Args:
         api_key: API key; None takes the environment variable ``LOKUTOR_API_KEY``.
@@ -50,6 +55,8 @@ class LokutorTTS(TTS):
         base_url: ``ws(s)`` or ``http(s)`` URL of the service; None takes ``LOKUTOR_BASE_URL``, else
             ``wss://api.lokutor.com``. A path is kept; without one it is ``/ws/tts``.
         allow_insecure: Allow plain ``ws://`` to a host that isn't this machine.
+        keep_warm: Once :meth:`prewarm` was called (the framework does at its start), keep one open
+            socket in waiting, so that a turn starts without a handshake, also after a barge-in.
         session: Your own ``aiohttp.ClientSession`` to connect with. It is never closed by the plugin.
 
     Raises:
@@ -70,6 +77,7 @@ class LokutorTTS(TTS):
         sample_rate: int = 24_000,
         base_url: str | None = None,
         allow_insecure: bool = False,
+        keep_warm: bool = True,
         session: aiohttp.ClientSession | None = None,
     ) -> None:
         super().__init__(sample_rate=check_sample_rate(sample_rate), num_channels=1)
@@ -81,6 +89,9 @@ class LokutorTTS(TTS):
         self._turns: set[Utterance] = set()
         self._streams: set[Utterance] = set()
         self._background: set[asyncio.Task[None]] = set()
+        self._keep_warm = keep_warm
+        self._room = WaitingRoom(self._open_waiting, self._spawn)
+        self._cancelled_callers: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._closed = False
         self.loop: asyncio.AbstractEventLoop | None = None  # type: ignore[assignment]
         """Set by the framework, never used: it isn't always the running loop."""
@@ -150,19 +161,28 @@ class LokutorTTS(TTS):
         track = self.audio_track  # Kept for the call: a cache fill must not get live audio, nor lose it.
         if track is None:
             raise self._reported(ConfigurationError("No audio track: set tts.audio_track, or use a Pipeline"))
-        output = self._output(track.add_new_bytes, self._first_audio_callback)
-        utterance = self._utterance(options, output)
+        output = self._output(track.add_new_bytes, self._refilling(self._first_audio_callback))
+        utterance = self._utterance(options, output, self._take_or_connect)
         self._turns.add(utterance)
+        failure: LokutorError | None = None
         try:
             await utterance.run(text)
         except LokutorError as error:
-            if not utterance.text_pulled:
-                raise self._reported(error) from None
-            # The turn waits for this callback; without it, it would hang for the framework's 10 s.
-            await output.announce()
-            self._reported(error)
+            failure = error
+            if utterance.text_pulled:
+                # The turn waits for this callback; without it, it would hang for the framework's 10 s.
+                await output.announce()
+        except asyncio.CancelledError:
+            self._remember_cancelled_caller()
+            raise
         finally:
             self._turns.discard(utterance)
+            self._room.refill()
+            self._report_cost(utterance, streamed=False)
+        if failure is not None:
+            self._reported(failure)
+            if not utterance.text_pulled:
+                raise failure
 
     async def stream_synthesize(self, text_stream: Text, **kwargs: Any) -> AsyncIterator[bytes]:
         """Speak ``text_stream`` into an iterator of PCM instead of the track.
@@ -186,7 +206,8 @@ class LokutorTTS(TTS):
         if _nothing_to_say(text_stream):
             return
         queue: asyncio.Queue[bytes | _End] = asyncio.Queue(_STREAM_PIECES)
-        utterance = self._utterance(options, self._output(queue.put))
+        # Not the waiting socket: that is for the turn.
+        utterance = self._utterance(options, self._output(queue.put), self._connect)
         self._streams.add(utterance)
         synthesis = asyncio.create_task(_fill(queue, utterance, text_stream))
         try:
@@ -200,21 +221,31 @@ class LokutorTTS(TTS):
             self._streams.discard(utterance)
             synthesis.cancel()
             await asyncio.wait({synthesis})
+            self._report_cost(utterance, streamed=True)
 
     async def interrupt(self) -> None:
         """Stop speaking, now (barge-in). Never waits, and never fails for the network's sake.
 
         The turn under way is over, the track silent and the socket on its way to being closed when this
         returns. Streams of :meth:`stream_synthesize` are not turns, and go on.
+
+        After a barge-in the framework calls this a second time, from the task whose ``synthesize()`` it
+        has cancelled. A turn that has begun by then is not meant, and not hurt.
         """
+        if self._is_echo():
+            return
         for utterance in list(self._turns):
             utterance.interrupt()
         if self.audio_track is not None:
             self.audio_track.interrupt()
 
     async def prewarm(self) -> None:
-        """Do ahead what needs no text: idempotent, and never fatal."""
-        if not self._closed:
+        """Open the session and leave one open socket in waiting. Idempotent, and never fatal."""
+        if self._closed:
+            return
+        if self._keep_warm:
+            await self._room.fill()
+        else:
             self._session()
 
     def reset_first_audio_tracking(self) -> None:
@@ -226,7 +257,8 @@ class LokutorTTS(TTS):
         self._first_audio_callback = None
         for utterance in [*self._turns, *self._streams]:
             utterance.interrupt()
-        if self._background:
+        self._room.close()
+        while self._background:
             await asyncio.wait(set(self._background))
         session, self._own_session = self._own_session, None
         if session is not None:
@@ -246,15 +278,52 @@ class LokutorTTS(TTS):
         rate: object = getattr(self.audio_track, "sample_rate", None)
         return AudioOutput(sink, rate if isinstance(rate, int) else self.sample_rate, on_first_audio)
 
-    def _utterance(self, options: SpeechOptions, output: AudioOutput) -> Utterance:
+    def _refilling(self, callback: FirstAudio | None) -> FirstAudio:
+        """Return a first-audio callback that opens the next turn's socket first.
+
+        By then this turn no longer waits for the network, and the last one's socket is long closed.
+        """
+
+        async def on_first_audio() -> None:
+            self._room.refill()
+            if callback is not None:
+                await callback()
+
+        return on_first_audio
+
+    def _remember_cancelled_caller(self) -> None:
+        caller = asyncio.current_task()
+        if caller is not None:
+            self._cancelled_callers.add(caller)
+
+    def _is_echo(self) -> bool:
+        """Return whether this interrupt comes late, from the task of a turn that was cancelled."""
+        caller = asyncio.current_task()
+        if caller is None or caller not in self._cancelled_callers:
+            return False
+        self._cancelled_callers.discard(caller)
+        return bool(self._turns)
+
+    def _utterance(self, options: SpeechOptions, output: AudioOutput, connect: Connect) -> Utterance:
         if self._closed:
             raise self._reported(ConfigurationError("This LokutorTTS is closed: make a new one"))
-        return Utterance(options, self._connect, output)
+        return Utterance(options, connect, output)
 
-    async def _connect(self) -> Connection:
+    async def _take_or_connect(self, fresh: bool) -> Connection:
+        waiting = None if fresh else await self._room.take()
+        return waiting or await self._connect(fresh)
+
+    async def _connect(self, _fresh: bool, heartbeat: float | None = None) -> Connection:
         return await Connection.open(
-            self._session(), self._endpoint, connect_timeout=CONNECT_TIMEOUT, spawn=self._spawn
+            self._session(),
+            self._endpoint,
+            connect_timeout=CONNECT_TIMEOUT,
+            heartbeat=heartbeat,
+            spawn=self._spawn,
         )
+
+    async def _open_waiting(self) -> Connection:
+        return await self._connect(True, HEARTBEAT)
 
     def _session(self) -> aiohttp.ClientSession:
         """Return the session to connect with; ours is made lazily, for it belongs to the running loop."""
@@ -268,10 +337,15 @@ class LokutorTTS(TTS):
             )
         return self._own_session
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
+
+    def _report_cost(self, utterance: Utterance, *, streamed: bool) -> None:
+        # The framework's own events are typed; this one is ours.
+        self.emit("metrics", utterance.metrics(streamed=streamed))  # type: ignore[arg-type]
 
     def _reported(self, error: LokutorError) -> LokutorError:
         """Emit ``error``, once and last: FallbackTTS switches to another provider on this event."""

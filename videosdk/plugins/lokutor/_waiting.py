@@ -1,0 +1,139 @@
+"""A socket in waiting: open, never used, for the next turn.
+
+Rule of this file: a connection leaves this room once and never comes back, so stale audio is impossible
+by construction. The room never makes a call wait longer than connecting by itself would take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from ._connection import Connection
+from .errors import LokutorError
+
+logger = logging.getLogger("videosdk.plugins.lokutor")
+
+IDLE_LIMIT = 300.0
+"""Seconds without a turn after which the socket is let go: it costs the service a session."""
+REPLACE_INTERVAL = 10.0
+"""Seconds between two replacements, against a server that hangs up on idle sockets."""
+
+
+class WaitingRoom:
+    """Holds at most one open connection, and opens the next behind the one that was taken.
+
+    Nothing happens before the first :meth:`fill`.
+
+    Args:
+        open_connection: Opens a connection.
+        spawn: Starts a background task that the owner awaits before it closes.
+        idle_limit: Seconds without a turn after which the connection is let go.
+        replace_interval: Seconds at least between two replacements of a connection that died.
+    """
+
+    def __init__(
+        self,
+        open_connection: Callable[[], Awaitable[Connection]],
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        *,
+        idle_limit: float = IDLE_LIMIT,
+        replace_interval: float = REPLACE_INTERVAL,
+    ) -> None:
+        self._open_connection = open_connection
+        self._spawn = spawn
+        self._idle_limit = idle_limit
+        self._replace_interval = replace_interval
+        self._active = False
+        self._connection: Connection | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._replacing: asyncio.TimerHandle | None = None
+        self._leaving: asyncio.TimerHandle | None = None
+        self._replaced_at = float("-inf")
+
+    async def fill(self) -> None:
+        """Open a connection unless one is here or on its way, and wait for it. Never fails."""
+        self._active = True
+        self.refill()
+        await self._arrival()
+
+    def refill(self) -> None:
+        """Open a connection in the background unless one is here or on its way."""
+        if not self._active:
+            return
+        self._restart_idle_limit()
+        if self._connection is None and self._opening is None and self._replacing is None:
+            self._open()
+
+    async def take(self) -> Connection | None:
+        """Return the connection for the caller's own use, or None where there is none alive.
+
+        One that is on its way is waited for: it will be here before a new one could be.
+        """
+        if self._connection is None:
+            await self._arrival()
+        connection, self._connection = self._connection, None
+        if connection is not None and not connection.leave_room():
+            connection.drop()
+            return None
+        return connection
+
+    def close(self) -> None:
+        """Let everything go, and open nothing more."""
+        self._active = False
+        if self._opening is not None:
+            self._opening.cancel()
+        self._empty()
+
+    async def _arrival(self) -> None:
+        if self._opening is not None:
+            await asyncio.wait({self._opening})
+
+    def _open(self) -> None:
+        self._opening = self._spawn(self._fetch())
+
+    async def _fetch(self) -> None:
+        try:
+            connection = await self._open_connection()
+        except LokutorError as error:
+            # The next call connects by itself, and reports what it meets.
+            logger.debug("No socket in waiting: %s", type(error).__name__)
+            return
+        finally:
+            self._opening = None
+        if self._active:
+            self._connection = connection
+            connection.enter_room(self._on_end)
+        else:
+            connection.drop()
+
+    def _on_end(self) -> None:
+        """Replace a connection that ended while it waited."""
+        if self._connection is not None:
+            self._connection.drop()
+            self._connection = None
+        loop = asyncio.get_running_loop()
+        due = max(loop.time(), self._replaced_at + self._replace_interval)
+        self._replacing = loop.call_at(due, self._replace)
+
+    def _replace(self) -> None:
+        self._replacing = None
+        self._replaced_at = asyncio.get_running_loop().time()
+        if self._connection is None and self._opening is None:
+            self._open()
+
+    def _restart_idle_limit(self) -> None:
+        if self._leaving is not None:
+            self._leaving.cancel()
+        self._leaving = asyncio.get_running_loop().call_later(self._idle_limit, self._empty)
+
+    def _empty(self) -> None:
+        for timer in (self._leaving, self._replacing):
+            if timer is not None:
+                timer.cancel()
+        self._leaving = self._replacing = None
+        if self._connection is not None:
+            self._connection.drop()
+            self._connection = None

@@ -1,0 +1,133 @@
+"""Lokutor's protocol from the server's side: the plugin's codec in reverse.
+
+Rule of this file: pure, like the codec. Arbitrary text becomes a request or a :class:`RequestRefusedError`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .._protocol import LANGUAGES, SpeechRequest, Viseme
+
+MAX_TEXT_LENGTH = 5000
+SPEED_RANGE = (0.5, 2.0)
+STEPS_RANGE = (1, 50)
+END_OF_REQUEST = "EOS"
+
+_BASE_VOICES = tuple(f"{kind}{number}" for kind in "FM" for number in range(1, 6))
+VOICES: dict[str, str] = {
+    **{f"en_{name.lower()}": name for name in _BASE_VOICES},
+    **{f"esca_{name.lower()}": name for name in _BASE_VOICES},
+    **{name: name for name in _BASE_VOICES},
+}
+"""Every listed voice id, and the one of the ten base voices that it sounds like here."""
+CLONE_PREFIX = "clone_"
+
+
+class RequestRefusedError(Exception):
+    """A request that the service would refuse.
+
+    Attributes:
+        code: Code of Lokutor's error catalogue.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Codes of the catalogue that this server uses."""
+
+    FORMAT = "validation.invalid_request_format"
+    VOICE = "validation.invalid_voice"
+    LANGUAGE = "validation.invalid_language"
+    TOO_LONG = "validation.text_too_long"
+    SPEED = "validation.speed_out_of_range"
+    STEPS = "validation.steps_out_of_range"
+
+
+def decode_request(message: str) -> SpeechRequest:
+    """Return the request in a text message, with the service's defaults for what it leaves out.
+
+    Raises:
+        RequestRefusedError: The service would answer with an error of its catalogue.
+    """
+    fields = _fields(message)
+    return SpeechRequest(
+        text=_text(fields.get("text")),
+        voice=_voice(fields.get("voice", "F1")),
+        language=_language(fields.get("language", fields.get("lang", "en"))),
+        speed=_number(fields.get("speed", 1.05), SPEED_RANGE, Refusal.SPEED, "speed"),
+        steps=int(_number(fields.get("steps", 5), STEPS_RANGE, Refusal.STEPS, "steps")),
+        visemes=fields.get("visemes") is True,
+        model=_optional(fields.get("version")),
+    )
+
+
+def encode_error(code: str, message: str) -> str:
+    """Return the error reply."""
+    return json.dumps({"type": "error", "data": {"code": code, "message": message}})
+
+
+def encode_visemes(visemes: Iterable[Viseme]) -> str:
+    """Return the timing reply: a bare array, as the service sends it."""
+    return json.dumps(
+        [{"v": item.index, "c": item.sound, "t": round(item.start, 6)} for item in visemes],
+        ensure_ascii=False,
+    )
+
+
+def base_voice(voice: str) -> str:
+    """Return which of the ten base voices ``voice`` sounds like; a cloned one always like the same."""
+    known = VOICES.get(voice)
+    return known or _BASE_VOICES[sum(map(ord, voice)) % len(_BASE_VOICES)]
+
+
+def _fields(message: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(message)
+    except (ValueError, RecursionError):
+        raise RequestRefusedError(Refusal.FORMAT, "the request is not valid JSON") from None
+    if not isinstance(fields, dict):
+        raise RequestRefusedError(Refusal.FORMAT, "the request is not a JSON object")
+    return fields
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise RequestRefusedError(Refusal.FORMAT, "text must be a non-empty string")
+    if len(value) > MAX_TEXT_LENGTH:
+        raise RequestRefusedError(Refusal.TOO_LONG, f"text is longer than {MAX_TEXT_LENGTH} characters")
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        raise RequestRefusedError(Refusal.FORMAT, "text holds half a surrogate pair")
+    return value
+
+
+def _voice(value: object) -> str:
+    if isinstance(value, str) and (value in VOICES or value.startswith(CLONE_PREFIX)):
+        return value
+    raise RequestRefusedError(Refusal.VOICE, "no such voice: GET /voices lists them")
+
+
+def _language(value: object) -> str:
+    if isinstance(value, str) and value in LANGUAGES:
+        return value
+    raise RequestRefusedError(Refusal.LANGUAGE, "no such language: GET /languages lists them")
+
+
+def _number(value: object, limits: tuple[float, float], code: str, name: str) -> float:
+    low, high = limits
+    valid = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not valid or not low <= value <= high:  # type: ignore[operator]
+        raise RequestRefusedError(code, f"{name} must be from {low} to {high}")
+    return value  # type: ignore[return-value]
+
+
+def _optional(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

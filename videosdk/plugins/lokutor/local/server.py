@@ -1,0 +1,361 @@
+"""A Lokutor-compatible server: the wire and its rules. Its voice is an :class:`Engine` of your choice."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import random
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import WSMsgType, web
+
+from .._protocol import API_KEY_HEADER, SAMPLE_RATE, SAMPLE_WIDTH, TTS_PATH, SpeechRequest
+from ..version import __version__
+from . import _wire
+from .engine import Engine, Speech, SynthesisError
+
+logger = logging.getLogger("videosdk.plugins.lokutor.local")
+
+_MAX_MESSAGE = 256 * 1024
+"""Largest request in bytes: far more than the longest legal text takes."""
+_MAX_CONNECTIONS = 1000
+_MAX_QUEUED = 8
+"""Early requests held for a connection; a client that sends more has to wait."""
+_STALL_TIMEOUT = 30.0
+"""Seconds that a client may take no audio before it counts as gone."""
+_CHUNK_BYTES = (1_024, 16_384)
+_LANGUAGE_NAMES = {
+    "en": "English",
+    "es": "Spanish",
+    "ca": "Catalan",
+    "gl": "Galician",
+    "eu": "Basque",
+    "pt": "Portuguese",
+    "fr": "French",
+    "it": "Italian",
+    "de": "German",
+}
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """One request that was served, as it went."""
+
+    request: SpeechRequest
+    audio_bytes_sent: int = 0
+    completed: bool = False
+
+    @property
+    def text(self) -> str:
+        """The text to speak."""
+        return self.request.text
+
+
+@dataclass(slots=True)
+class ConnectionRecord:
+    """One WebSocket that was accepted. It never holds the key."""
+
+    path: str
+    key_in_header: bool
+    requests: list[RequestRecord] = field(default_factory=list)
+    open: bool = True
+    close_code: int | None = None
+
+
+class LocalServer:
+    """Serves Lokutor's protocol on this machine.
+
+    Use it as ``async with LocalServer(engine) as server: ... server.url``. What happened is in
+    :attr:`connections`; :meth:`wait_until` waits for what is to happen.
+
+    Args:
+        engine: The voice. It is started and closed with the server.
+        host: Address to listen on.
+        port: Port; 0 takes a free one.
+        api_key: The only key that is accepted; None accepts any that is not empty.
+        first_audio_delay: Seconds from a request to its first audio, on top of the engine's own.
+        pace: Seconds of audio sent in a second; None sends as fast as the client takes it.
+        chunk_bytes: Smallest and largest size of a binary message; odd sizes split samples.
+        seed: Of the sizes' choice: the same seed gives the same sizes.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        api_key: str | None = None,
+        first_audio_delay: float = 0.0,
+        pace: float | None = None,
+        chunk_bytes: tuple[int, int] = _CHUNK_BYTES,
+        seed: int = 0,
+    ) -> None:
+        self._engine = engine
+        self._host = host
+        self._wanted_port = port
+        self._api_key = api_key
+        self._first_audio_delay = first_audio_delay
+        self._pace = pace
+        self._chunk_bytes = chunk_bytes
+        self._seed = seed
+        self._runner: web.AppRunner | None = None
+        self._sockets: set[web.WebSocketResponse] = set()
+        self._changed = asyncio.Event()
+        self.connections: list[ConnectionRecord] = []
+        self.handshakes = 0
+        self.peak_connections = 0
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        if self._runner is None:
+            raise RuntimeError("the server is not started")
+        return int(self._runner.addresses[0][1])
+
+    @property
+    def url(self) -> str:
+        """The base URL for clients, without a path."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"ws://{host}:{self.port}"
+
+    @property
+    def open_connections(self) -> int:
+        """How many WebSockets are open."""
+        return sum(record.open for record in self.connections)
+
+    @property
+    def requests(self) -> list[RequestRecord]:
+        """All requests that were served, by connection."""
+        return [request for connection in self.connections for request in connection.requests]
+
+    async def start(self) -> None:
+        """Start the engine and listen.
+
+        Raises:
+            OSError: The address can't be had.
+        """
+        await self._engine.start()
+        app = web.Application()
+        for path in (TTS_PATH, "/ws"):
+            app.router.add_get(path, self._serve)
+        for path, answer in _discovery().items():
+            app.router.add_get(path, _json_handler(answer))
+        # No access log: it would show the key of clients that send it in the URL.
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, self._wanted_port).start()
+        except BaseException:
+            await runner.cleanup()
+            await self._engine.close()
+            raise
+        self._runner = runner
+
+    async def close(self) -> None:
+        """Hang up on every client and release the engine. Idempotent."""
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        await asyncio.gather(*(ws.close(code=1001, message=b"going away") for ws in list(self._sockets)))
+        await runner.cleanup()
+        await self._engine.close()
+
+    async def wait_until(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:  # noqa: ASYNC109
+        """Wait until ``condition()``, looked at whenever something happened here, is true.
+
+        Raises:
+            TimeoutError: It wasn't within ``timeout`` seconds.
+        """
+        async with asyncio.timeout(timeout):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _serve(self, http: web.Request) -> web.StreamResponse:
+        self.handshakes += 1
+        refusal = self._refuse(http)
+        if refusal is not None:
+            return refusal
+        ws = web.WebSocketResponse(max_msg_size=_MAX_MESSAGE, timeout=1.0)
+        await ws.prepare(http)
+        record = ConnectionRecord(http.path, API_KEY_HEADER in http.headers)
+        self.connections.append(record)
+        self._sockets.add(ws)
+        self.peak_connections = max(self.peak_connections, self.open_connections)
+        self._note()
+        try:
+            await self._converse(ws, record)
+        finally:
+            self._sockets.discard(ws)
+            record.open, record.close_code = False, ws.close_code
+            self._note()
+        return ws
+
+    def _refuse(self, http: web.Request) -> web.Response | None:
+        key = http.headers.get(API_KEY_HEADER) or http.query.get("api_key")
+        if not key:
+            return _refusal(401, "auth.missing_key", "no API key: send it in the X-API-Key header")
+        if self._api_key is not None and not hmac.compare_digest(key.encode(), self._api_key.encode()):
+            return _refusal(401, "auth.invalid_key", "this API key is not accepted")
+        if self.open_connections >= _MAX_CONNECTIONS:
+            return _refusal(429, "tts.session_limit_reached", "too many connections")
+        return None
+
+    async def _converse(self, ws: web.WebSocketResponse, record: ConnectionRecord) -> None:
+        """Read for as long as the client is there, so that its going away ends what is being spoken."""
+        queue: asyncio.Queue[str | bytes] = asyncio.Queue(_MAX_QUEUED)
+        speaker = asyncio.create_task(self._speak_all(ws, record, queue))
+        reader = asyncio.create_task(_read(ws, queue))
+        try:
+            await asyncio.wait({speaker, reader}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (speaker, reader):
+                task.cancel()
+            results = await asyncio.gather(speaker, reader, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception) and not isinstance(result, (ConnectionError, TimeoutError)):
+                logger.error("A connection failed", exc_info=result)
+
+    async def _speak_all(
+        self, ws: web.WebSocketResponse, record: ConnectionRecord, queue: asyncio.Queue[str | bytes]
+    ) -> None:
+        while True:
+            message = await queue.get()
+            try:
+                request = _decode(message)
+                entry = RequestRecord(request)
+                record.requests.append(entry)
+                self._note()
+                await self._speak(ws, entry)
+            except _wire.RequestRefusedError as refused:
+                await ws.send_str(_wire.encode_error(refused.code, str(refused)))
+            except SynthesisError as failed:
+                await ws.send_str(_wire.encode_error("tts.synthesis_failed", str(failed)))
+
+    async def _speak(self, ws: web.WebSocketResponse, entry: RequestRecord) -> None:
+        if self._first_audio_delay:
+            await asyncio.sleep(self._first_audio_delay)
+        pacer = _Pacer(self._pace)
+        sizes = _sizes(self._chunk_bytes, random.Random(self._seed))  # noqa: S311 - sizes, not secrets
+        async with aclosing(self._engine.synthesize(entry.request)) as speech:
+            async for message in _messages(speech, sizes, visemes=entry.request.visemes):
+                if isinstance(message, bytes):
+                    await pacer.wait(entry.audio_bytes_sent)
+                    await _send(ws.send_bytes(message))
+                    entry.audio_bytes_sent += len(message)
+                else:
+                    await _send(ws.send_str(message))
+        await _send(ws.send_str(_wire.END_OF_REQUEST))
+        entry.completed = True
+        self._note()
+
+    def _note(self) -> None:
+        self._changed.set()
+
+
+async def _read(ws: web.WebSocketResponse, queue: asyncio.Queue[str | bytes]) -> None:
+    async for message in ws:
+        if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
+            await queue.put(message.data)
+
+
+def _decode(message: str | bytes) -> SpeechRequest:
+    if isinstance(message, bytes):
+        raise _wire.RequestRefusedError(_wire.Refusal.FORMAT, "a request is a text message")
+    return _wire.decode_request(message)
+
+
+async def _send(sending: Any) -> None:
+    async with asyncio.timeout(_STALL_TIMEOUT):
+        await sending
+
+
+async def _messages(
+    speech: AsyncGenerator[Speech, None], sizes: Iterator[int], *, visemes: bool
+) -> AsyncGenerator[str | bytes, None]:
+    """Yield the messages of one request: timing ahead of its audio, and audio in chosen sizes."""
+    rest = b""
+    size = next(sizes)
+    async for piece in speech:
+        if visemes and piece.visemes:
+            yield _wire.encode_visemes(piece.visemes)
+        rest += piece.pcm
+        while len(rest) >= size:
+            yield rest[:size]
+            rest, size = rest[size:], next(sizes)
+    if rest:
+        yield rest
+
+
+def _sizes(limits: tuple[int, int], chooser: random.Random) -> Iterator[int]:
+    while True:
+        yield chooser.randint(*limits)
+
+
+class _Pacer:
+    """Holds audio back to ``pace`` seconds of it in a second."""
+
+    def __init__(self, pace: float | None) -> None:
+        self._pace = pace
+        self._begun = asyncio.get_running_loop().time()
+
+    async def wait(self, sent: int) -> None:
+        if self._pace is None:
+            return
+        due = self._begun + sent / (SAMPLE_RATE * SAMPLE_WIDTH * self._pace)
+        delay = due - asyncio.get_running_loop().time()
+        if delay > 0:
+            await asyncio.sleep(delay)
+
+
+def _refusal(status: int, code: str, message: str) -> web.Response:
+    error = {"type": "error", "data": {"code": code, "message": message}}
+    return web.json_response(error, status=status)
+
+
+def _json_handler(answer: dict[str, Any]) -> Callable[[web.Request], Any]:
+    async def handle(_http: web.Request) -> web.Response:
+        return web.json_response(answer)
+
+    return handle
+
+
+def _discovery() -> dict[str, dict[str, Any]]:
+    """Return what each discovery route answers. Forms: Lokutor's documentation."""
+    languages = list(_LANGUAGE_NAMES)
+    voices = [
+        {"id": voice, "gender": "female" if base.startswith("F") else "male", "languages": languages}
+        for voice, base in _wire.VOICES.items()
+    ]
+    health = {"status": "ok", "version": __version__}
+    return {
+        "/voices": {"voices": voices},
+        "/languages": {"languages": [{"code": code, "name": name} for code, name in _LANGUAGE_NAMES.items()]},
+        "/models": {"models": [{"name": "local", "description": "A voice on this machine", "default": True}]},
+        "/config": {
+            "max_text_length": _wire.MAX_TEXT_LENGTH,
+            "min_speed": _wire.SPEED_RANGE[0],
+            "max_speed": _wire.SPEED_RANGE[1],
+            "min_steps": _wire.STEPS_RANGE[0],
+            "max_steps": _wire.STEPS_RANGE[1],
+            "sample_rate": SAMPLE_RATE,
+            "channels": 1,
+        },
+        "/health": health,
+        "/status": health,
+    }
