@@ -18,14 +18,13 @@ def read_version() -> str:
 
 
 # What a newcomer needs to hear it without an account: the voice, and the picture of the conversation.
-LOCAL = ["espeakng-loader>=0.2.4", "matplotlib>=3.9"]
+LOCAL = ["espeakng-loader>=0.2.4", "matplotlib>=3.9", "numpy>=1.26"]
 TEST = [
     *LOCAL,
     "build>=1.2",
     "hypothesis>=6.100",
     "lokutor==1.6.0",
     "mypy>=1.14",
-    "numpy>=1.26",
     "pytest>=8.2",
     "pytest-asyncio>=0.24",
     "ruff>=0.8",
