@@ -1,0 +1,118 @@
+"""Tells what happens in a call as it happens, and keeps the record of it."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from _recording import Recording, Request, Speech, Turn
+from _stage import Line
+from videosdk.agents import AgentSession, Pipeline
+
+SILENT_FOR = 0.5
+"""Seconds without sound after which the agent counts as silent: longer than a gap between words."""
+
+
+class CallError(Exception):
+    """The agent has reported an error: there is nothing more to hear."""
+
+
+class Narrator:
+    """Prints a line for each thing that happens, and notes it in the recording.
+
+    What the agent does is taken from the framework's own events, what is heard from the line.
+    """
+
+    def __init__(self, recording: Recording, greeting: str) -> None:
+        self.recording = recording
+        self._width = min(shutil.get_terminal_size((100, 24)).columns, 110)
+        self._clock: Callable[[], float] = lambda: 0.0
+        self._history: Callable[[], list[dict[str, Any]]] = list
+        self._turn = Turn(planned=greeting)
+        self._speaking = False
+        self._fading: Turn | None = None
+        self._speech: Speech | None = None
+        self._failure: str | None = None
+        recording.turns.append(self._turn)
+
+    def follow(self, line: Line, session: AgentSession, pipeline: Pipeline) -> None:
+        """Listen to all who know something."""
+        self._clock = line.now
+        self._history = session.get_context_history
+        line.on_frame = partial(self._on_frame, line)
+        session.on("agent_state_changed", self._on_agent_state)
+        pipeline.on("error", self._on_error)
+
+    def tell(self, who: str, what: str) -> None:
+        """Print a line of the story, with the seconds since the call began."""
+        head = f"{self._clock():6.2f}  {who:<7} "
+        indent = " " * len(head)
+        print(textwrap.fill(what, self._width, initial_indent=head, subsequent_indent=indent), flush=True)
+
+    def on_caller(self, speech: Speech, *, over: bool) -> None:
+        """The caller begins to speak."""
+        self._speech = speech
+        if over:
+            self._turn.interruption = speech
+        self.tell("caller", f'"{speech.text}"' + (" (over the agent's voice)" if over else ""))
+
+    def on_answer(self, text: str) -> None:
+        """The language model begins to answer: a new turn."""
+        self._turn = Turn(planned=text, question=self._speech)
+        self.recording.turns.append(self._turn)
+        self.tell("agent", "thinks")
+
+    def on_text(self, text: str) -> None:
+        """A text leaves for Lokutor."""
+        self._turn.requests.append(Request(text, self._clock()))
+        self.tell("sent", f'"{text}"')
+
+    def _on_agent_state(self, data: dict[str, Any]) -> None:
+        state = data["state"]
+        if state == "speaking":
+            self._speaking = True
+            self._on_first_audio(self._turn)
+        elif self._speaking and state == "idle":
+            self._speaking = False
+            self._on_played(self._turn)
+        elif self._speaking and state == "listening":
+            self._speaking = False
+            self._on_cut(self._turn)
+
+    def _on_error(self, data: dict[str, Any]) -> None:
+        self._failure = f"{data.get('source')}: {data.get('error')}"
+
+    def _on_frame(self, line: Line) -> None:
+        if self._failure:
+            raise CallError(self._failure)
+        if self._fading and line.silence >= SILENT_FOR:
+            self._on_silence(self._fading)
+            self._fading = None
+
+    def _on_first_audio(self, turn: Turn) -> None:
+        turn.first_audio_at = now = self._clock()
+        waits = [f"{1000 * (now - request.at):.0f} ms after the text" for request in turn.requests[:1]]
+        if turn.question:
+            waits.append(f"{now - turn.question.end:.2f} s after the caller's last word")
+        self.tell("agent", "speaks, " + ", ".join(waits))
+
+    def _on_played(self, turn: Turn) -> None:
+        heard = self.recording.heard(turn)
+        if heard:
+            self.tell("agent", f"has spoken for {heard[1] - heard[0]:.2f} s")
+
+    def _on_cut(self, turn: Turn) -> None:
+        turn.cut_at = now = self._clock()
+        self._fading = turn
+        since = f", {now - turn.interruption.start:.2f} s after the caller began" if turn.interruption else ""
+        self.tell("agent", f"is cut off{since}")
+
+    def _on_silence(self, turn: Turn) -> None:
+        fade = self.recording.fade(turn) or 0.0
+        self.tell("agent", f"is silent, {fade:.2f} s after the cut (the framework fades out)")
+        kept = [item["content"] for item in self._history() if item.get("interrupted")]
+        turn.remembered = " ".join(kept[-1]) if kept else ""
+        self.tell("agent", f'remembers, by the framework\'s estimate: "{turn.remembered}"')

@@ -1,0 +1,339 @@
+"""The examples: one conversation is held, as a user would, and its files are listened to and looked at."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import inspect
+import os
+import re
+import subprocess
+import sys
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from videosdk.agents import EOU, LLM, STT, VAD, AgentSession, RoomOptions, _plugins
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+CONVERSATION = EXAMPLES / "conversation.py"
+VOICE_AGENT = EXAMPLES / "voice_agent.py"
+
+RATE = 24_000
+AUDIBLE = 33  # -60 dB of full scale.
+TIMEOUT = 180
+
+# Runs the example. It ends at once when anything but this machine is looked up or connected to, and complains
+# of tasks that are left over. Garbage is collected at the end, so that what was never closed can warn.
+GUARD = """
+import asyncio, gc, ipaddress, os, runpy, sys
+
+def is_here(host):
+    if isinstance(host, bytes):
+        host = host.decode()
+    try:
+        return host in (None, "", "localhost") or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+def watch(event, arguments):
+    host = None
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+    elif event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    if not is_here(host):
+        os.write(2, f"{event} {host}\\n".encode())
+        os._exit(97)
+
+async def watched(main):
+    result = await main
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        print("left over:", task, file=sys.stderr)
+    return result
+
+run = asyncio.run
+asyncio.run = lambda main: run(watched(main))
+sys.addaudithook(watch)
+script = sys.argv[1]
+sys.argv = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(script))
+runpy.run_path(script, run_name="__main__")
+gc.unfreeze()
+gc.collect()
+"""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a run of the conversation left behind."""
+
+    stdout: str
+    stderr: str
+    status: int
+    folder: Path
+
+    @property
+    def story(self) -> list[tuple[float, str, str]]:
+        """Each line of the story: when, who, what."""
+        begun = re.split(r"^ *(\d+\.\d\d)  (\w+) +", self.stdout, flags=re.MULTILINE)[1:]
+        texts = (" ".join(text.split("\n\n")[0].split()) for text in begun[2::3])
+        return [(float(at), who, text) for at, who, text in zip(begun[::3], begun[1::3], texts, strict=True)]
+
+    @property
+    def sent(self) -> str:
+        return " ".join(what.strip('"') for _, who, what in self.story if who == "sent")
+
+    def moments(self, start: str) -> list[float]:
+        return [at for at, who, what in self.story if who == "agent" and what.startswith(start)]
+
+    def channels(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        with wave.open(str(self.folder / "conversation.wav")) as file:
+            assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (2, 2, RATE)
+            stereo = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2).astype(np.int32)
+        return stereo[:, 0], stereo[:, 1]
+
+
+def run(arguments: list[str | Path], **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("LOKUTOR_", "VIDEOSDK_"))}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**clean, **environment},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=TIMEOUT,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def call(tmp_path_factory: pytest.TempPathFactory) -> Call:
+    folder = tmp_path_factory.mktemp("call")
+    guard = folder / "guard.py"
+    guard.write_text(GUARD, encoding="utf-8")
+    # A developer's own token must not make the example phone home either.
+    arguments: list[str | Path] = [
+        "-W",
+        "default::ResourceWarning",
+        guard,
+        CONVERSATION,
+        "--out",
+        folder / "out",
+    ]
+    done = run(arguments, VIDEOSDK_AUTH_TOKEN="token", PYTHONIOENCODING="utf-8")
+    return Call(done.stdout, done.stderr, done.returncode, folder / "out")
+
+
+def spans(samples: npt.NDArray[np.int32], gap: float = 0.8) -> list[tuple[float, float]]:
+    """Return where it sounds, pauses shorter than ``gap`` seconds included."""
+    loud = np.flatnonzero(np.abs(samples) > AUDIBLE)
+    if not loud.size:
+        return []
+    breaks = np.flatnonzero(np.diff(loud) > gap * RATE)
+    first = [loud[0], *loud[breaks + 1]]
+    last = [*loud[breaks], loud[-1]]
+    return [(start / RATE, end / RATE) for start, end in zip(first, last, strict=True)]
+
+
+def test_conversation_ends_well_and_quietly(call: Call) -> None:
+    assert (call.status, call.stderr) == (0, ""), call.stdout
+
+
+def test_conversation_is_heard_in_four_turns(call: Call) -> None:
+    agent, caller = call.channels()
+    assert 20 < len(agent) / RATE < 40
+    turns = spans(agent)
+    assert len(turns) == 4
+    assert all(end - start > 1.5 for start, end in turns)
+    assert all(np.abs(agent[round(start * RATE) : round(end * RATE)]).max() > 3_000 for start, end in turns)
+    assert np.abs(agent).max() < 32_767
+    assert len(spans(caller)) == 3
+
+
+def test_the_story_agrees_with_the_recording(call: Call) -> None:
+    first_audio = call.moments("speaks")
+    starts = [start for start, _ in spans(call.channels()[0])]
+    assert len(first_audio) == 4
+    # A voice needs a moment to rise, and the track hands out frames of 20 ms.
+    assert all(0 <= start - at < 0.25 for at, start in zip(first_audio, starts, strict=True))
+
+
+def test_caller_cuts_the_agent_off(call: Call) -> None:
+    agent, caller = call.channels()
+    (cut,) = call.moments("is cut off")
+    breaks_in = spans(caller)[2][0]
+    assert 0.1 < cut - breaks_in < 1.2
+    before = agent[round((cut - 0.5) * RATE) : round(cut * RATE)]
+    assert np.abs(before).max() > 1_000
+    answer = next(at for at in call.moments("speaks") if at > cut)
+    # The framework fades out for 0.4 s, and a frame may be on its way.
+    after = agent[round((cut + 0.45) * RATE) : round(answer * RATE)]
+    assert len(after) > RATE
+    assert np.abs(after).max() == 0
+
+
+def test_what_comes_after_the_cut_is_never_sent(call: Call) -> None:
+    answers = load_constants(CONVERSATION)["ANSWERS"]
+    long = answers["can i see"]
+    assert answers["next boat"] in call.sent
+    assert call.sent.endswith(answers["ticket"])
+    assert long[:100] in call.sent
+    assert long not in call.sent
+    last_sentence = long.rsplit(". ", 1)[1]
+    assert last_sentence not in call.sent
+
+
+def test_agent_remembers_a_part_of_the_long_answer(call: Call) -> None:
+    (memory,) = [what for _, who, what in call.story if who == "agent" and what.startswith("remembers")]
+    remembered = memory.split('"')[1]
+    long = load_constants(CONVERSATION)["ANSWERS"]["can i see"]
+    # White space aside: the framework glues sentences together.
+    assert squeeze(long).startswith(squeeze(remembered))
+    assert 20 < len(squeeze(remembered)) < len(squeeze(long)) / 2
+
+
+def test_timeline_shows_all_that_it_should(call: Call) -> None:
+    image = importlib.import_module("matplotlib.image")
+    pixels = np.asarray(image.imread(call.folder / "timeline.png"))[..., :3]
+    height, width, _ = pixels.shape
+    assert width > 1_500
+    assert height > 1_500
+    for color, least in {"#0072B2": 5_000, "#C98200": 2_000, "#007F5F": 500, "#D55E00": 200}.items():
+        wanted = np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+        assert (np.abs(pixels - wanted).max(-1) < 0.01).sum() > least, color
+
+
+MISSING = {
+    "matplotlib": "matplotlib is not installed",
+    "videosdk.plugins.lokutor": "videosdk.plugins.lokutor is not installed",
+    "espeakng_loader": "The local voice is not installed",
+}
+
+
+@pytest.mark.parametrize("package", MISSING)
+def test_missing_package_is_one_line(package: str, tmp_path: Path) -> None:
+    blocker = tmp_path / "block.py"
+    blocker.write_text(
+        "import runpy, sys\n"
+        f"sys.modules[{package!r}] = None\n"
+        f"sys.path.insert(0, {str(EXAMPLES)!r})\n"
+        f"runpy.run_path({str(CONVERSATION)!r}, run_name='__main__')\n",
+        encoding="utf-8",
+    )
+    done = run([blocker])
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert MISSING[package] in done.stderr
+    assert "pip install" in done.stderr
+    assert "[local]" in done.stderr
+
+
+def test_service_needs_a_key() -> None:
+    done = run([CONVERSATION, "--service"])
+    assert done.returncode == 2
+    assert "LOKUTOR_API_KEY" in done.stderr.splitlines()[-1]
+
+
+def test_unreachable_service_is_one_line(unused_tcp_port: int, tmp_path: Path) -> None:
+    base_url = f"ws://127.0.0.1:{unused_tcp_port}"
+    done = run(
+        [CONVERSATION, "--service", "--out", tmp_path],
+        LOKUTOR_API_KEY="secret-key",
+        LOKUTOR_BASE_URL=base_url,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("The call failed.")
+    assert done.stderr.count("\n") == 1
+    assert "secret-key" not in done.stdout + done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_error_in_the_call_is_one_line(tmp_path: Path) -> None:
+    done = run([CONVERSATION, "--voice", "nobody", "--out", tmp_path])
+    assert done.returncode == 1
+    assert done.stderr.startswith("The call failed. TTS: ")
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_voice_agent_imports_what_there_is() -> None:
+    imports = [node for node in ast.walk(parse(VOICE_AGENT)) if isinstance(node, ast.ImportFrom)]
+    plugins = 0
+    for node in imports:
+        for alias in node.names:
+            if alias.name in _plugins._REGISTRY:
+                assert _plugins._REGISTRY[alias.name] == node.module
+                plugins += 1
+            else:
+                assert hasattr(importlib.import_module(str(node.module)), alias.name), alias.name
+    assert plugins >= 4
+
+
+def test_voice_agent_calls_what_there_is() -> None:
+    """Each call of the framework's classes binds to their signatures."""
+    module = importlib.import_module("videosdk.agents")
+    checked = 0
+    for node in ast.walk(parse(VOICE_AGENT)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        target = AgentSession.start if name == "session.start" else getattr(module, name, None)
+        if target is None:
+            continue
+        keywords = {str(keyword.arg): None for keyword in node.keywords}
+        own = [None] if name == "session.start" else []
+        inspect.signature(target).bind(*own, *(None for _ in node.args), **keywords)
+        if target is RoomOptions:  # It takes any keyword, and forgets the unknown ones.
+            assert all(hasattr(RoomOptions, keyword) for keyword in keywords)
+        checked += 1
+    assert checked >= 6
+
+
+def test_voice_agent_can_be_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the other vendors' plugins replaced, the module loads and describes its room."""
+    for name, base in {"deepgram": STT, "openai": LLM, "silero": VAD, "turn_detector": EOU}.items():
+        monkeypatch.setitem(
+            sys.modules, f"videosdk.plugins.{name}", fake_plugin(f"videosdk.plugins.{name}", base)
+        )
+    monkeypatch.setenv("VIDEOSDK_AUTH_TOKEN", "token")
+    spec = importlib.util.spec_from_file_location("voice_agent", VOICE_AGENT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert "ferries" in module.FerryAgent().instructions.lower()
+    assert inspect.iscoroutinefunction(module.entrypoint)
+
+
+def fake_plugin(name: str, base: type) -> ModuleType:
+    module = ModuleType(name)
+    for exported, where in _plugins._REGISTRY.items():
+        if where == name:
+            setattr(module, exported, type(exported, (base,), {}))
+    return module
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def load_constants(path: Path) -> dict[str, Any]:
+    """Return the literals that a module assigns at its top, without running it."""
+    constants = {}
+    for node in parse(path).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            try:
+                constants[node.targets[0].id] = ast.literal_eval(node.value)
+            except ValueError:
+                continue
+    return constants
+
+
+def squeeze(text: str) -> str:
+    return "".join(text.split())
