@@ -12,7 +12,6 @@ import os
 import socket
 import sys
 import time
-import wave
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,8 +20,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ._discovery import Offer, discover
 from ._options import SpeechOptions
-from ._protocol import SAMPLE_WIDTH
 from ._text import is_speakable
+from ._wav import WavError, WavFile
 from .errors import LokutorError
 from .tts import DEFAULT_BASE_URL, LokutorTTS
 
@@ -68,9 +67,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = _parse(argv)
         command: Callable[[argparse.Namespace], None] = arguments.command
         command(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _leave_unread()
     except CommandError as error:
         return _fail(error, error.status)
-    except LokutorError as error:
+    except (LokutorError, WavError) as error:
         return _fail(error, FAILED)
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
@@ -80,6 +82,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _fail(reason: object, status: int) -> int:
     print(f"error: {_one_line(_without_keys(str(reason)))}", file=sys.stderr)
     return status
+
+
+def _leave_unread() -> int:
+    """End in silence: whoever read the output, such as ``head``, has had enough."""
+    # What is still buffered would be written at exit, and fail again.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILED
 
 
 def _without_keys(text: str) -> str:
@@ -181,10 +190,9 @@ def _say(arguments: argparse.Namespace) -> None:
     options = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     with _bad_values():
         SpeechOptions(**options)  # Before anything is opened for values that can't be spoken.
-        with _whole_wav(arguments.out) as wav:
-            spoken = asyncio.run(_speak(text, options, wav))
-    figures = f"{spoken.duration:.2f} s of audio, first audio after {spoken.first_audio * 1000:.0f} ms"
-    print(f"{arguments.out}: {figures}")
+        with WavFile(arguments.out, _SAMPLE_RATE) as wav:
+            first_audio = asyncio.run(_speak(text, options, wav))
+    print(f"{arguments.out}: {wav.duration:.2f} s of audio, first audio after {first_audio * 1000:.0f} ms")
 
 
 def _text(argument: str) -> str:
@@ -199,16 +207,8 @@ def _text(argument: str) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True)
-class _Spoken:
-    """What ``say`` measured, in seconds."""
-
-    first_audio: float
-    duration: float
-
-
-async def _speak(text: str, options: dict[str, Any], wav: wave.Wave_write) -> _Spoken:
-    """Write the speech of ``text`` to ``wav``, as it comes."""
+async def _speak(text: str, options: dict[str, Any], wav: WavFile) -> float:
+    """Write the speech of ``text`` to ``wav``, as it comes; return the seconds to its first audio."""
     async with _service() as service:
         tts = LokutorTTS(
             api_key=service.api_key, base_url=service.base_url, sample_rate=_SAMPLE_RATE, **options
@@ -217,43 +217,15 @@ async def _speak(text: str, options: dict[str, Any], wav: wave.Wave_write) -> _S
             return await _record(tts.stream_synthesize(text), wav)
 
 
-async def _record(stream: AsyncIterator[bytes], wav: wave.Wave_write) -> _Spoken:
+async def _record(speech: AsyncIterator[bytes], wav: WavFile) -> float:
     start = time.perf_counter()
     first_audio = None
-    async for pcm in stream:
+    async for pcm in speech:
         first_audio = first_audio or time.perf_counter() - start
-        wav.writeframes(pcm)
+        wav.write(pcm)
     if first_audio is None:
         raise CommandError("the service sent no audio")
-    return _Spoken(first_audio, wav.getnframes() / _SAMPLE_RATE)
-
-
-@contextmanager
-def _whole_wav(path: Path) -> Iterator[wave.Wave_write]:
-    """Open a mono WAV that appears under its name only when it is whole."""
-    try:
-        target = Path(os.path.realpath(path))  # Not path.resolve(), which raises for a loop of links.
-        # A rename asks nobody: it would put a file in place of /dev/null, and of one that is read-only.
-        if target.exists() and not (target.is_file() and os.access(target, os.W_OK)):
-            raise CommandError(f"can't write {path}: it is not a writable file")
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        with part.open("xb") as file, _removed_on_failure(part):
-            with wave.open(file, "wb") as wav:
-                wav.setparams((1, SAMPLE_WIDTH, _SAMPLE_RATE, 0, "NONE", "not compressed"))
-                yield wav
-            file.close()
-            part.replace(target)
-    except OSError as error:
-        raise CommandError(f"can't write {path}: {_reason(error)}") from None
-
-
-@contextmanager
-def _removed_on_failure(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        path.unlink()
-        raise
+    return first_audio
 
 
 def _serve(arguments: argparse.Namespace) -> None:

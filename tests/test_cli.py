@@ -1,0 +1,554 @@
+"""The command line: the real command in its own process; in this one where only words and files matter."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import sys
+import wave
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import websockets
+from aiohttp import web
+from support import PATIENCE, Conversation, ScriptedServer, heard_for, until
+
+from videosdk.plugins.lokutor._cli import main
+
+COMMAND = (sys.executable, "-W", "always::ResourceWarning", "-m", "videosdk.plugins.lokutor")
+UNREAD = ("/bin/sh", "-c", '"$@" | true', "sh")
+LIMITED = ("/bin/sh", "-c", 'ulimit -f 8; exec "$@"', "sh")
+KEY = "key-5f2c9e"
+TEXT = "Hello from the command line."
+
+
+class Result(NamedTuple):
+    status: int | None
+    out: str
+    err: str
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty directory, as a user who has set nothing."""
+    monkeypatch.delenv("LOKUTOR_LOCAL_API_KEY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def service(scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> ScriptedServer:
+    """Return the service that the environment names."""
+    monkeypatch.setenv("LOKUTOR_API_KEY", KEY)
+    monkeypatch.setenv("LOKUTOR_BASE_URL", scripted.url)
+    return scripted
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """Return a port that refuses connections, and that nobody else takes meanwhile."""
+    with closing(socket.socket()) as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+@asynccontextmanager
+async def started(*arguments: str, before: tuple[str, ...] = ()) -> AsyncIterator[asyncio.subprocess.Process]:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *before, *COMMAND, *arguments, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def ended(process: asyncio.subprocess.Process, stdin: str = "") -> Result:
+    async with asyncio.timeout(3 * PATIENCE):
+        out, err = await process.communicate(stdin.encode())
+    return Result(process.returncode, out.decode(), err.decode())
+
+
+def press_ctrl_c(process: asyncio.subprocess.Process) -> None:
+    """Do what a terminal does: the signal goes to the command and to every process that it started."""
+    os.killpg(process.pid, signal.SIGINT)
+
+
+def terminate(process: asyncio.subprocess.Process) -> None:
+    process.terminate()
+
+
+Stop = Callable[[asyncio.subprocess.Process], None]
+
+
+async def run(*arguments: str, stdin: str = "", before: tuple[str, ...] = ()) -> Result:
+    """Run the command in a process of its own, to its end."""
+    async with started(*arguments, before=before) as process:
+        return await ended(process, stdin)
+
+
+async def line_of(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    async with asyncio.timeout(3 * PATIENCE):
+        return (await process.stdout.readline()).decode()
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Return a caller of ``main`` in a thread, so that a server of the test's own loop can answer it."""
+
+    async def call(*arguments: str) -> Result:
+        async with asyncio.timeout(3 * PATIENCE):
+            status = await asyncio.to_thread(main, arguments)
+        return Result(status, *capsys.readouterr())
+
+    return call
+
+
+def assert_error(result: Result, status: int, *words: str) -> None:
+    """One line on standard error, that says what it should, and no key anywhere."""
+    assert result.status == status, result
+    assert re.fullmatch(r"error: [^\n]+\n", result.err), result
+    assert all(word in result.err for word in words), result
+    assert KEY not in result.out + result.err
+
+
+def files(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def read_wav(path: Path) -> bytes:
+    with wave.open(str(path)) as wav:
+        assert (wav.getframerate(), wav.getnchannels(), wav.getsampwidth()) == (24_000, 1, 2)
+        return wav.readframes(wav.getnframes())
+
+
+def seconds(pcm: bytes) -> float:
+    return len(pcm) / 48_000
+
+
+def loudness(pcm: bytes) -> float:
+    return float(np.sqrt(np.mean(np.frombuffer(pcm, "<i2").astype(float) ** 2)))
+
+
+# say
+
+
+async def test_say_needs_no_account(here: Path) -> None:
+    result = await run("say", TEXT)
+    assert (result.status, result.err) == (0, "")
+    notice, report = result.out.splitlines()
+    assert "local server" in notice
+    figures = re.fullmatch(r"speech\.wav: (\d+\.\d\d) s of audio, first audio after \d+ ms", report)
+    assert figures
+    speech = read_wav(here / "speech.wav")
+    assert float(figures[1]) == pytest.approx(seconds(speech), abs=0.006)
+    assert 0.8 < seconds(speech) < 5
+    assert loudness(speech) > 300
+    assert files(here) == ["speech.wav"]
+
+
+async def test_say_writes_what_the_service_sends(service: ScriptedServer, here: Path, call: Any) -> None:
+    options = ("--voice", "clone_7", "--language", "es-ES", "--speed", "0.9", "--steps", "8")
+    result = await call("say", TEXT, "--out", "hello.wav", *options)
+    assert (result.status, result.err) == (0, "")
+    assert read_wav(here / "hello.wav") == heard_for(TEXT)
+    request = service.conversations[0].requests[0]
+    assert [request[name] for name in ("text", "voice", "language", "speed", "steps")] == [
+        TEXT, "clone_7", "es", 0.9, 8,
+    ]  # fmt: skip
+    assert service.conversations[0].http.headers["X-API-Key"] == KEY
+    assert KEY not in result.out
+    assert "local server" not in result.out
+
+
+async def test_say_leaves_what_was_not_chosen_to_the_plugin(service: ScriptedServer, call: Any) -> None:
+    await call("say", TEXT)
+    request = service.conversations[0].requests[0]
+    assert (request["voice"], request["language"], request["speed"], request["steps"]) == (
+        "F1",
+        "en",
+        1.05,
+        5,
+    )
+
+
+async def test_say_reads_standard_input(service: ScriptedServer, here: Path) -> None:
+    result = await run("say", "-", stdin="Ça va?\n")
+    assert (result.status, result.err) == (0, "")
+    assert service.texts == ["Ça va?"]
+    assert seconds(read_wav(here / "speech.wav")) > 0
+
+
+async def test_say_replaces_an_older_file(service: ScriptedServer, here: Path, call: Any) -> None:
+    (here / "speech.wav").write_bytes(b"old")
+    await call("say", TEXT)
+    assert read_wav(here / "speech.wav") == heard_for(TEXT)
+    assert files(here) == ["speech.wav"]
+
+
+async def test_say_writes_where_a_link_points_to(service: ScriptedServer, here: Path, call: Any) -> None:
+    (here / "elsewhere").mkdir()
+    (here / "speech.wav").symlink_to("elsewhere/real.wav")
+    await call("say", TEXT)
+    assert (here / "speech.wav").is_symlink()
+    assert files(here / "elsewhere") == ["real.wav"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--speed", "9"], ["speed", "9.0", "0.5 to 2.0"]),
+        (["--speed", "nan"], ["speed", "nan"]),
+        (["--speed", "fast"], ["--speed", "fast"]),
+        (["--steps", "0"], ["steps", "1 to 50"]),
+        (["--steps", "2.5"], ["--steps", "2.5"]),
+        (["--voice", " "], ["voice"]),
+        (["--language", ""], ["language"]),
+        (["--speed"], ["--speed"]),
+        (["--api-key", KEY], ["--api-key"]),
+        ([f"--api-key={KEY}"], ["--api-key"]),
+        (["more"], ["more"]),
+    ],
+)
+async def test_a_bad_value_is_one_line(arguments: list[str], words: list[str], here: Path, call: Any) -> None:
+    result = await call("say", TEXT, *arguments)
+    assert_error(result, 2, *words)
+    assert result.out == ""
+    assert files(here) == []
+
+
+@pytest.mark.parametrize("text", ["", "   ", "…", "\udcff"])
+async def test_a_text_that_can_not_be_said(text: str, here: Path, call: Any) -> None:
+    assert_error(await call("say", text), 2, "text")
+    assert files(here) == []
+
+
+@pytest.mark.parametrize(("arguments", "word"), [([], "COMMAND"), (["sing"], "sing")])
+async def test_a_wrong_command_is_one_line(arguments: list[str], word: str, call: Any) -> None:
+    assert_error(await call(*arguments), 2, word)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "word"),
+    [("ws://192.0.2.1", "unencrypted"), ("not a url", "base_url"), ("ws://127.0.0.1:1", "LOKUTOR_API_KEY")],
+)
+async def test_a_bad_environment_is_one_line(
+    base_url: str, word: str, here: Path, call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOKUTOR_BASE_URL", base_url)
+    if word != "LOKUTOR_API_KEY":
+        monkeypatch.setenv("LOKUTOR_API_KEY", KEY)
+    assert_error(await call("say", TEXT), 2, word)
+    assert files(here) == []
+
+
+async def test_a_bad_value_shows_no_traceback_in_its_own_process() -> None:
+    assert_error(await run("say", TEXT, "--speed", "9"), 2, "speed")
+
+
+@pytest.mark.parametrize(
+    ("out", "reason"),
+    [
+        ("missing/speech.wav", "No such file or directory"),
+        ("file/speech.wav", "Not a directory"),
+        ("directory", "not a writable file"),
+        ("", "not a writable file"),
+        ("/dev/null", "not a writable file"),
+        ("a" * 300, "File name too long"),
+    ],
+)
+async def test_a_place_that_can_not_be_written(
+    out: str, reason: str, service: ScriptedServer, here: Path, call: Any
+) -> None:
+    (here / "file").write_text("")
+    (here / "directory").mkdir()
+    result = await call("say", TEXT, "--out", out)
+    assert_error(result, 1, out, reason)
+    assert files(here) == ["directory", "file"]
+    assert service.texts == []
+
+
+async def test_a_full_disk_leaves_nothing_behind(service: ScriptedServer, here: Path) -> None:
+    (here / "speech.wav").write_bytes(b"old")
+    assert_error(await run("say", TEXT * 10, before=LIMITED), 1, "speech.wav", "File too large")
+    assert files(here) == ["speech.wav"]
+    assert (here / "speech.wav").read_bytes() == b"old"
+
+
+async def test_a_wrong_key_is_one_line(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOKUTOR_LOCAL_API_KEY", "another")
+    async with serving() as (_, url):
+        monkeypatch.setenv("LOKUTOR_API_KEY", KEY)
+        monkeypatch.setenv("LOKUTOR_BASE_URL", url)
+        assert_error(await run("say", TEXT), 1, "API key")
+    assert files(here) == []
+
+
+async def test_an_unreachable_service_is_one_line(
+    closed_port: int, here: Path, call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOKUTOR_API_KEY", KEY)
+    monkeypatch.setenv("LOKUTOR_BASE_URL", f"ws://127.0.0.1:{closed_port}")
+    assert_error(await call("say", TEXT), 1, str(closed_port))
+    assert_error(await call("voices"), 1, str(closed_port), "Connection refused")
+    assert files(here) == []
+
+
+async def test_a_lost_connection_keeps_the_older_file(service: ScriptedServer, here: Path, call: Any) -> None:
+    async def die(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.audio(bytes(88_200))
+        conversation.abort()
+
+    service.scripts.append(die)
+    (here / "speech.wav").write_bytes(b"old")
+    assert_error(await call("say", TEXT), 1, "connection")
+    assert files(here) == ["speech.wav"]
+    assert (here / "speech.wav").read_bytes() == b"old"
+
+
+async def test_a_refusal_that_quotes_the_key_is_shown_without_it(service: ScriptedServer, call: Any) -> None:
+    async def refuse(conversation: Conversation) -> None:
+        await conversation.request()
+        message = f"{KEY} is\nno key\x1b[31m"
+        await conversation.text(json.dumps({"type": "error", "code": "auth.invalid_key", "message": message}))
+        await conversation.gone()
+
+    service.scripts.append(refuse)
+    result = await call("say", TEXT)
+    assert_error(result, 1, "*** is no key", "auth.invalid_key")
+    assert "\x1b" not in result.err
+
+
+async def test_a_service_without_audio_is_an_error(service: ScriptedServer, here: Path, call: Any) -> None:
+    async def say_nothing(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.end()
+        await conversation.gone()
+
+    service.scripts.append(say_nothing)
+    assert_error(await call("say", TEXT), 1, "no audio")
+    assert files(here) == []
+
+
+@pytest.mark.parametrize("stop", [press_ctrl_c, terminate])
+async def test_an_interrupted_say_leaves_nothing_behind(
+    stop: Stop, service: ScriptedServer, here: Path
+) -> None:
+    async def dawdle(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.audio(bytes(88_200))
+        await conversation.gone()
+
+    service.scripts.append(dawdle)
+    async with started("say", TEXT) as process:
+        await until(lambda: any(path.stat().st_size > 20_000 for path in here.iterdir()))
+        stop(process)
+        assert_error(await ended(process), 130, "interrupted")
+    assert files(here) == []
+    await service.all_closed()
+
+
+async def test_ctrl_c_while_the_local_voice_speaks_leaves_nothing_behind(here: Path) -> None:
+    async with started("say", "-") as process:
+        assert process.stdin is not None
+        process.stdin.write(f"{TEXT} ".encode() * 5_000)
+        process.stdin.write_eof()
+        await until(lambda: any(path.stat().st_size > 20_000 for path in here.iterdir()))
+        press_ctrl_c(process)
+        assert_error(await ended(process), 130, "interrupted")
+    assert files(here) == []
+
+
+@pytest.mark.parametrize("arguments", [["say", TEXT], ["serve", "--port", "0"], ["voices"]])
+async def test_a_missing_local_voice_is_one_line(
+    arguments: list[str], here: Path, call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)  # As the import system marks what isn't there.
+    assert_error(await call(*arguments), 1, "videosdk-plugins-lokutor[local]")
+    assert files(here) == []
+
+
+# serve
+
+
+@asynccontextmanager
+async def serving(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    async with started("serve", "--port", "0", *arguments) as process:
+        line = await line_of(process)
+        assert re.fullmatch(r"listening on ws://127\.0\.0\.1:\d+\n", line)
+        yield process, line.split()[-1]
+
+
+async def speech_from(url: str, **options: Any) -> bytes:
+    """Return the speech of a server by a client that isn't ours."""
+    request = {"text": TEXT, "voice": "F1", "language": "en", "speed": 1.0, "steps": 5}
+    pcm = b""
+    async with websockets.connect(url, **options) as client:
+        await client.send(json.dumps(request))
+        async with asyncio.timeout(PATIENCE):
+            while isinstance(message := await client.recv(), bytes):
+                pcm += message
+    assert message == "EOS"
+    return pcm
+
+
+@pytest.mark.parametrize("stop", [press_ctrl_c, terminate])
+async def test_serve_speaks_until_it_is_told_to_stop(stop: Stop) -> None:
+    async with serving() as (process, url):
+        speech = await speech_from(f"{url}/ws/tts", additional_headers={"X-API-Key": "any"})
+        assert loudness(speech) > 300
+        stop(process)
+        assert await ended(process) == (0, "", "")
+
+
+async def test_serve_stops_while_a_client_is_connected() -> None:
+    async with serving() as (process, url), websockets.connect(f"{url}/ws?api_key=any"):
+        press_ctrl_c(process)
+        assert await ended(process) == (0, "", "")
+
+
+@pytest.mark.parametrize("by_environment", [True, False])
+async def test_serve_accepts_its_key_only(by_environment: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = () if by_environment else ("--api-key", KEY)
+    if by_environment:
+        monkeypatch.setenv("LOKUTOR_LOCAL_API_KEY", KEY)
+    async with serving(*arguments) as (process, url):
+        with pytest.raises(websockets.InvalidStatus, match="401"):
+            await speech_from(f"{url}/ws/tts", additional_headers={"X-API-Key": "wrong"})
+        assert await speech_from(f"{url}/ws/tts", additional_headers={"X-API-Key": KEY})
+        press_ctrl_c(process)
+        assert await ended(process) == (0, "", "")
+
+
+async def test_serve_on_a_busy_port_is_one_line(scripted: ScriptedServer) -> None:
+    port = scripted.url.rpartition(":")[2]
+    assert_error(await run("serve", "--port", port), 1, f"127.0.0.1:{port}", "in use")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--port", "70000"], ["--port", "65535"]),
+        (["--port", "-1"], ["--port", "65535"]),
+        (["--port", "http"], ["--port", "http"]),
+        (["--api-key", ""], ["--api-key", "empty"]),
+        (["--key", KEY], ["--key"]),
+    ],
+)
+async def test_serve_with_a_bad_value_is_one_line(arguments: list[str], words: list[str], call: Any) -> None:
+    assert_error(await call("serve", *arguments), 2, *words)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+async def test_serve_on_an_address_that_is_not_ours_is_one_line(host: str, call: Any) -> None:
+    assert_error(await call("serve", "--host", host, "--port", "0"), 1, host)
+
+
+# voices
+
+VOICES = {
+    "voices": [
+        {"id": "F1", "gender": "female", "languages": ["en", "es"]},
+        {"id": "clone_7", "languages": ["ca"]},
+    ]
+}
+LANGUAGES = {"languages": [{"code": "en", "name": "English"}, {"code": "es", "name": "Spanish"}]}
+
+
+@asynccontextmanager
+async def discovery(voices: Any, languages: Any) -> AsyncIterator[tuple[str, list[web.Request]]]:
+    """Run a service that only has these two routes; yield its URL and what it was asked."""
+    asked: list[web.Request] = []
+
+    def answer(body: Any) -> Any:
+        async def handle(request: web.Request) -> web.Response:
+            asked.append(request)
+            return web.Response(text=body if isinstance(body, str) else json.dumps(body))
+
+        return handle
+
+    app = web.Application()
+    app.add_routes([web.get("/voices", answer(voices)), web.get("/languages", answer(languages))])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"ws://127.0.0.1:{runner.addresses[0][1]}", asked
+    finally:
+        await runner.cleanup()
+
+
+async def test_voices_is_an_aligned_table(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOKUTOR_API_KEY", KEY)
+    async with discovery(VOICES, LANGUAGES) as (url, asked):
+        monkeypatch.setenv("LOKUTOR_BASE_URL", f"{url}/ws/tts")
+        result = await call("voices")
+    assert result == (0, result.out, "")
+    assert result.out.splitlines() == [
+        "VOICE    GENDER  LANGUAGES",
+        "F1       female  en es",
+        "clone_7  -       ca",
+        "",
+        "LANGUAGE  NAME",
+        "en        English",
+        "es        Spanish",
+    ]
+    assert KEY not in str([(request.headers, request.url) for request in asked])
+
+
+async def test_voices_needs_no_account() -> None:
+    result = await run("voices")
+    assert (result.status, result.err) == (0, "")
+    notice, *table = result.out.splitlines()
+    assert "local server" in notice
+    assert {line.split()[0] for line in table if line} >= {"VOICE", "F1", "M5", "LANGUAGE", "en", "gl", "eu"}
+
+
+@pytest.mark.parametrize("arguments", [["voices"], ["say", TEXT], ["serve", "--port", "0"], ["--help"]])
+async def test_an_output_that_nobody_reads_is_no_traceback(arguments: list[str], here: Path) -> None:
+    result = await run(*arguments, before=UNREAD)
+    assert (result.out, result.err) == ("", "")
+    assert files(here) == []
+
+
+@pytest.mark.parametrize("voices", ["<html>", "[]", "{}", {"voices": None}, "[" * 100_000, ""])
+async def test_an_answer_that_is_no_list_is_one_line(
+    voices: Any, call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with discovery(voices, LANGUAGES) as (url, _):
+        monkeypatch.setenv("LOKUTOR_BASE_URL", url)
+        assert_error(await call("voices"), 1, "/voices")
+
+
+async def test_what_a_service_lists_can_not_break_the_table(
+    call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = {"voices": [{"id": "F1\n\x1b[31m", "gender": 7, "languages": "en"}, None, {}]}
+    async with discovery(odd, {"languages": []}) as (url, _):
+        monkeypatch.setenv("LOKUTOR_BASE_URL", url)
+        result = await call("voices")
+    assert result.out.splitlines()[1:3] == ["F1 [31m  -       -", "-        -       -"]
+
+
+async def test_voices_of_a_service_without_discovery_is_one_line(service: ScriptedServer, call: Any) -> None:
+    assert_error(await call("voices"), 1, "/voices", "404")
+
+
+async def test_help_names_every_command() -> None:
+    result = await run("--help")
+    assert (result.status, result.err) == (0, "")
+    assert all(name in result.out for name in ("say", "serve", "voices"))
+    assert os.environ.get("HOME", "-") not in result.out
