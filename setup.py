@@ -28,6 +28,7 @@ TEST = [
     "pytest>=8.2",
     "pytest-asyncio>=0.24",
     "ruff>=0.8",
+    "setuptools>=77",
 ]
 
 setup(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -108,7 +107,7 @@ def parse_base_url(base_url: str, *, allow_insecure: bool) -> URL:
     url = url.with_scheme(_SCHEMES[url.scheme])
     if url.scheme == "ws" and not allow_insecure and not is_loopback(host):
         raise ValueError(
-            f"base_url {str(url)!r} would send the API key unencrypted: use wss://, "
+            f"base_url {_shown(base_url)} would send the API key unencrypted: use wss://, "
             "or pass allow_insecure=True if you trust the network"
         )
     return url if url.path not in {"", "/"} else url.with_path(TTS_PATH).with_query(url.query)
@@ -141,7 +140,7 @@ def _check_name(name: str, value: object) -> None:
 def _check_number(name: str, value: object, limits: tuple[float, float], types: tuple[type, ...]) -> None:
     low, high = limits
     valid = isinstance(value, types) and not isinstance(value, bool)
-    if not valid or not math.isfinite(value) or not low <= value <= high:  # type: ignore[arg-type, operator]
+    if not valid or not low <= value <= high:  # type: ignore[operator]
         kind = "a whole number" if types == (int,) else "a number"
         raise ValueError(f"{name} must be {kind} from {low} to {high}, got {value!r}")
 
@@ -149,6 +148,8 @@ def _check_number(name: str, value: object, limits: tuple[float, float], types: 
 def _reduce_language(tag: str) -> str:
     """Return the two-letter code of a tag such as ``en-US``; warn once about one that isn't known."""
     language = tag.strip().replace("_", "-").split("-")[0].lower()
+    if not language:
+        raise ValueError(f"language must be a code such as 'en' or 'en-US', got {tag!r}")
     if language not in LANGUAGES and language not in _warned_languages:
         _warned_languages.add(language)
         logger.warning(
@@ -158,6 +159,6 @@ def _reduce_language(tag: str) -> str:
 
 
 def _shown(base_url: object) -> str:
-    """Return ``base_url`` for a message, without anything that could be a credential."""
-    text = str(base_url).split("?")[0]
-    return repr(text.rpartition("@")[2] if "@" in text else text)
+    """Return ``base_url`` for a message, unless it could hold a credential."""
+    text = str(base_url)
+    return "(not shown: it may hold a credential)" if "@" in text or "?" in text else repr(base_url)

@@ -32,13 +32,14 @@ _IDLE_WORD = 12  # When an LLM pauses, the framework's chunker lets go of all bu
 _CLOSING = "\"'”’»)]}"
 _TERMINATORS = STRONG_TERMINATORS + WEAK_TERMINATORS
 _TRAILING = _CLOSING + _TERMINATORS.replace("—", "").replace("–", "")
+# Where the framework's chunker cuts a number in two: "10:" off "30", "1,250." off "75".
+_CUT_NUMBER = re.compile(r"(?:\d:|,\d{3}\.)$")
 _LIST_MARKER = re.compile(r"(?:[-*•]|\d+[.)])\s")
 # The chunker uses private-use characters as placeholders, and garbles a path around an address.
 _CHUNKER_TRAPS = re.compile(r"[/\\\ue000-\uf8ff]")
 _ZERO_WIDTH_JOINER = "\u200d"
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
 _LOW_SURROGATES = range(0xDC00, 0xE000)
-_REGIONAL_INDICATORS = range(0x1F1E6, 0x1F200)  # Two of them are a flag.
 
 
 def is_speakable(text: str) -> bool:
@@ -84,11 +85,11 @@ class TextPlanner:
     def quiet_time(self) -> float | None:
         """Seconds without a chunk after which :meth:`release` is due; None where only more text helps."""
         rest = self._text[self._ready :].rstrip()
-        if not is_speakable(rest) or rest.rstrip(_CLOSING)[-1:] not in STRONG_TERMINATORS:
+        if not is_speakable(rest) or not _ends_sentence(rest):
             return None
-        if not self._last_whole or not _has_space(rest):
-            return _NUMBER_QUIET if _ends_in_number(rest) else _TOKEN_QUIET
-        return 0.0
+        if self._last_whole and _has_space(rest) and not _CUT_NUMBER.search(rest):
+            return 0.0
+        return _NUMBER_QUIET if _ends_in_number(rest) else _TOKEN_QUIET
 
     def push(self, chunk: str) -> None:
         """Take the next chunk of text."""
@@ -104,8 +105,7 @@ class TextPlanner:
         self._last = chunk if tokens else self._last + chunk
         self._last_whole = not tokens and self._is_whole(self._last)
         self._complete = self._last_whole and not self._may_go_on(self._last)
-        if not self._complete:
-            self._confirm()
+        self._confirm()
 
     def flush(self) -> None:
         """Take a ``FlushMarker``: what is buffered becomes a request of its own."""
@@ -165,14 +165,16 @@ class TextPlanner:
         return False
 
     def _is_whole(self, text: str) -> bool:
-        """Return whether the chunker would let this text go as it stands."""
+        """Return whether the chunker would let this text go as it stands, or clearly did."""
+        if self._stream is _Stream.SENTENCES and (_has_space(text) or _ends_sentence(text)):
+            return True
         end = text[-MAX_REQUEST_CHARS:]
         return self._boundaries(f"{end} x")[-1:] == [len(end)]
 
     def _may_go_on(self, text: str) -> bool:
         """Return whether a complete-looking text could be the first part of a word or a number."""
         if self._stream is _Stream.SENTENCES:
-            return text[-1] == ":" and _ends_in_number(text)  # The framework cuts "at 10:" off "30".
+            return _CUT_NUMBER.search(text) is not None
         return _ends_in_number(text) or (text[0].islower() and not _has_space(text))
 
     def _confirm(self) -> None:
@@ -204,7 +206,7 @@ class TextPlanner:
         if len(text) <= MAX_REQUEST_CHARS:
             return text, ""
         ends = [end for end in self._boundaries(text[: MAX_REQUEST_CHARS + 1]) if end <= MAX_REQUEST_CHARS]
-        sentences = [end for end in ends if text[:end].rstrip().rstrip(_CLOSING)[-1:] in STRONG_TERMINATORS]
+        sentences = [end for end in ends if _ends_sentence(text[:end].rstrip()) or text[end - 1] == "\n"]
         end = (sentences or ends or [_last_space(text) or _last_character(text)])[-1]
         return text[:end], text[end:]
 
@@ -223,15 +225,13 @@ def _last_character(text: str) -> int:
 
 def _are_one(before: str, after: str) -> bool:
     """Return whether two characters are parts of one that a reader sees."""
-    if ord(after) in _REGIONAL_INDICATORS:
-        return ord(before) in _REGIONAL_INDICATORS
-    return _ZERO_WIDTH_JOINER in (before, after) or _extends(after)
+    return before == _ZERO_WIDTH_JOINER or _extends(after)
 
 
 def _extends(char: str) -> bool:
     """Return whether ``char`` changes the one before it: an accent, a skin tone, a second half."""
-    code = ord(char)
-    return unicodedata.category(char)[0] == "M" or code in _SKIN_TONES or code in _LOW_SURROGATES
+    marks = char == _ZERO_WIDTH_JOINER or unicodedata.category(char)[0] == "M"
+    return marks or ord(char) in _SKIN_TONES or ord(char) in _LOW_SURROGATES
 
 
 def _begins_line(last: str, chunk: str) -> bool:
@@ -240,11 +240,16 @@ def _begins_line(last: str, chunk: str) -> bool:
     Sentences lack their full stop in headings and lists, and where the LLM paused. Everything else
     that touches without white space is a word in parts.
     """
-    if _has_space(last) and len(chunk.split()[0]) >= _IDLE_WORD:
+    several_words = _has_space(last)
+    if several_words and len(chunk.split(maxsplit=1)[0]) >= _IDLE_WORD:
         return True
-    capital = chunk[0].isupper() and (last[-1].islower() or _ends_clause(last))
-    line = capital or chunk[0] in "¿¡" or _LIST_MARKER.match(chunk) is not None
-    return line and (_has_space(last) or _ends_clause(last))
+    begins = chunk[0].isupper() or chunk[0] in "¿¡" or _LIST_MARKER.match(chunk) is not None
+    ends_word = last[-1].islower() or unicodedata.category(last[-1]) == "So"
+    return begins and (_ends_clause(last) or (several_words and ends_word))
+
+
+def _ends_sentence(text: str) -> bool:
+    return text.rstrip(_CLOSING)[-1:] in tuple(STRONG_TERMINATORS)
 
 
 def _ends_clause(text: str) -> bool:
@@ -255,17 +260,18 @@ def _ends_clause(text: str) -> bool:
 def _closes(chunk: str) -> bool:
     """Return whether ``chunk`` begins with marks that belong to what came before, or with an accent."""
     rest = chunk.lstrip(_TRAILING)
-    return _are_one(" ", chunk[0]) or (rest != chunk and (not rest or rest[0].isspace()))
+    return _extends(chunk[0]) or (rest != chunk and (not rest or rest[0].isspace()))
 
 
 def _splits_number(last: str, chunk: str, *, undecided: bool) -> bool:
-    """Return whether a number goes on in ``chunk``; among sentences only a time of day can ("10:", "30")."""
-    return _ends_in_number(last) and chunk[0].isdigit() and (undecided or last[-1] == ":")
+    """Return whether a number goes on in ``chunk``; among sentences only one that the framework cut."""
+    cut = _ends_in_number(last) if undecided else _CUT_NUMBER.search(last) is not None
+    return cut and chunk[0].isdigit()
 
 
 def _splits_name(last: str, chunk: str) -> bool:
     """Return whether ``chunk`` looks like the rest of a name such as ``example.com``."""
-    return last[-1] == "." and chunk[0].islower() and not _has_space(chunk)
+    return last[-1] == "." and chunk[0].islower()
 
 
 def _ends_in_number(text: str) -> bool:

@@ -1,0 +1,120 @@
+"""The rules in the files' first lines, enforced: what may import what."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from videosdk.plugins import lokutor
+
+PACKAGE = "videosdk.plugins.lokutor"
+ROOT = Path(lokutor.__file__).parent
+
+PURE = {
+    "errors": set[str](),
+    "version": set[str](),
+    "_protocol": set[str](),
+    "_options": {"yarl"},
+    "_text": {"videosdk.agents.tokenize"},
+    "_resample": {"av", "av.error", "av.filter"},
+}
+"""Modules that do no I/O and read no clock, and what each may import that Python doesn't bring along."""
+
+HARMLESS = {
+    "__future__", "base64", "binascii", "collections", "collections.abc", "dataclasses", "enum", "fractions",
+    "ipaddress", "itertools", "json", "logging", "math", "re", "typing", "unicodedata",
+}  # fmt: skip
+"""What a pure module may import of Python's own. Neither asyncio, socket, ssl, time, os nor random."""
+
+DOWNWARDS = ["__init__", "tts", "_utterance", "_connection", "_protocol", "errors"]
+"""The order in which the plugin is read: no module imports one before it."""
+
+
+def module_names() -> list[str]:
+    paths = (path.relative_to(ROOT).with_suffix("") for path in ROOT.rglob("*.py"))
+    return sorted(".".join(path.parts) for path in paths)
+
+
+@cache
+def tree_of(module: str) -> ast.Module:
+    return ast.parse((ROOT / Path(*module.split("."))).with_suffix(".py").read_text(encoding="utf-8"))
+
+
+@cache
+def imports_of(module: str) -> frozenset[str]:
+    """Return the full names of all that a module imports, inside functions and for types as well."""
+    return frozenset(_imports(module))
+
+
+def _imports(module: str) -> Iterator[str]:
+    parents = f"{PACKAGE}.{module}".split(".")
+    for node in ast.walk(tree_of(module)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            assert node.module is not None
+            yield node.module
+        elif isinstance(node, ast.ImportFrom):
+            origin = ".".join([*parents[: -node.level], *filter(None, [node.module])])
+            yield from [origin] if node.module else (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def ours(module: str) -> set[str]:
+    """Return which modules of the package a module imports."""
+    own = [name.removeprefix(PACKAGE).lstrip(".") for name in imports_of(module) if name.startswith(PACKAGE)]
+    return {f"{name}.__init__".lstrip(".") if (ROOT / name).is_dir() else name for name in own}
+
+
+def reachable(module: str) -> set[str]:
+    seen: set[str] = set()
+    waiting = {module}
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        waiting |= ours(name) - seen
+    return seen
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_a_pure_module_imports_no_io_and_no_clock(module: str) -> None:
+    foreign = {name for name in imports_of(module) if not name.startswith(PACKAGE)}
+    assert foreign - HARMLESS <= PURE[module]
+    assert {name.split(".")[0] for name in HARMLESS} <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_a_pure_module_rests_on_pure_modules_only(module: str) -> None:
+    assert reachable(module) <= set(PURE)
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_a_pure_module_opens_and_prints_nothing(module: str) -> None:
+    names = {node.id for node in ast.walk(tree_of(module)) if isinstance(node, ast.Name)}
+    assert not names & {"open", "print", "input", "exec", "eval", "__import__"}
+
+
+def test_imports_point_one_way() -> None:
+    for place, module in enumerate(DOWNWARDS):
+        assert not ours(module) & set(DOWNWARDS[:place])
+        assert reachable(module) >= set(DOWNWARDS[place:])
+
+
+@pytest.mark.parametrize("module", module_names())
+def test_no_module_imports_itself_by_a_detour(module: str) -> None:
+    assert module not in {name for other in ours(module) for name in reachable(other)}
+
+
+@pytest.mark.parametrize("module", sorted(reachable("__init__")))
+def test_the_plugin_imports_neither_the_local_server_nor_the_command_line(module: str) -> None:
+    assert not any(name.startswith(("local.", "_cli", "__main__")) for name in ours(module))
+
+
+@pytest.mark.parametrize("module", [name for name in module_names() if name.startswith("local.")])
+def test_the_local_server_does_not_import_the_plugin(module: str) -> None:
+    """So that a misunderstanding of the protocol can't be on both sides."""
+    assert not ours(module) & {"__init__", "tts", "_utterance", "_connection"}
