@@ -231,8 +231,11 @@ class Connection:
 
     def _lost(self, message: aiohttp.WSMessage) -> LokutorError:
         if message.type is aiohttp.WSMsgType.ERROR:
+            too_big = self._ws.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
             return ProtocolError(
-                f"Lokutor sent a message that can't be read: {message.data}", status=self._ws.close_code
+                f"Lokutor sent a message that can't be read: {message.data}",
+                status=self._ws.close_code,
+                retryable=not too_big,
             )
         code = self._ws.close_code
         reason = f"close code {code}"
