@@ -230,7 +230,7 @@ class Connection:
             logger.debug("No pong: %s", type(error).__name__)  # receive() tells why.
 
     def _lost(self, message: aiohttp.WSMessage) -> LokutorError:
-        if message.type is aiohttp.WSMsgType.ERROR:
+        if isinstance(message.data, aiohttp.WebSocketError):
             too_big = self._ws.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
             return ProtocolError(
                 f"Lokutor sent a message that can't be read: {message.data}",

@@ -189,7 +189,6 @@ class Utterance:
         elif self._state is State.WAITING:
             self._move(State.LOST)
             self._needed.clear()
-            await self._send_next()
             await self._needed.wait()
         else:
             self._move(State.CONNECTING)
