@@ -86,6 +86,10 @@ class Endpoint:
         """Headers of the handshake."""
         return {API_KEY_HEADER: self.api_key}
 
+    def without_key(self, text: str) -> str:
+        """Return ``text`` with the key, should it hold it, hidden."""
+        return text.replace(self.api_key, "***")
+
 
 def parse_base_url(base_url: str, *, allow_insecure: bool) -> URL:
     """Return the WebSocket URL for ``base_url``.

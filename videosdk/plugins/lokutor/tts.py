@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
@@ -202,7 +202,7 @@ class LokutorTTS(TTS):
             if not utterance.text_pulled:
                 raise failure
 
-    async def stream_synthesize(self, text_stream: Text, **kwargs: Any) -> AsyncIterator[bytes]:
+    async def stream_synthesize(self, text_stream: Text, **kwargs: Any) -> AsyncGenerator[bytes, None]:
         """Speak ``text_stream`` into an iterator of PCM instead of the track.
 
         For caches and pipeline hooks. It runs beside a live turn: it never touches the audio track, a
@@ -394,7 +394,9 @@ def _nothing_to_say(text: Text) -> bool:
 
 
 def _find_key(api_key: str | None) -> str:
-    key = api_key or os.environ.get("LOKUTOR_API_KEY")
+    key = (api_key or os.environ.get("LOKUTOR_API_KEY") or "").strip()
     if not key:
         raise ValueError("No API key: pass api_key=..., or set the environment variable LOKUTOR_API_KEY")
+    if not (key.isascii() and key.isprintable()):
+        raise ValueError("api_key holds a character that no HTTP header can carry: check how it was copied")
     return key
