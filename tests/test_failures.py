@@ -21,8 +21,6 @@ from support import (
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
-from videosdk.plugins.lokutor._audio import AudioOutput
-from videosdk.plugins.lokutor._utterance import Utterance
 from videosdk.plugins.lokutor.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -36,6 +34,12 @@ from videosdk.plugins.lokutor.errors import (
 )
 
 TEXT = "A sentence that fails."
+
+
+@pytest.fixture
+async def tts(make_tts: Callable[..., LokutorTTS], scripted: ScriptedServer) -> LokutorTTS:
+    """Return a plugin that doesn't try again: what recovery does is told elsewhere."""
+    return make_tts(scripted.url, max_retries=0)
 
 
 @pytest.fixture
@@ -82,7 +86,7 @@ async def refusing(status: int, headers: dict[str, str] | None = None) -> tuple[
     ],
 )
 async def test_a_refused_handshake_is_emitted_once_and_raised_before_any_text_is_pulled(
-    make_tts: Callable[[str], LokutorTTS], status: int, kind: type[LokutorError], retryable: bool
+    make_tts: Callable[..., LokutorTTS], status: int, kind: type[LokutorError], retryable: bool
 ) -> None:
     pulled = False
 
@@ -93,7 +97,7 @@ async def test_a_refused_handshake_is_emitted_once_and_raised_before_any_text_is
 
     runner, url = await refusing(status, {"Location": "http://127.0.0.1:9/", "Retry-After": "7"})
     try:
-        tts = make_tts(url)
+        tts = make_tts(url, max_retries=0)
         emitted = listen(tts)
         with pytest.raises(kind) as caught:
             await tts.synthesize(text())
@@ -106,8 +110,8 @@ async def test_a_refused_handshake_is_emitted_once_and_raised_before_any_text_is
         assert caught.value.retry_after == 7
 
 
-async def test_a_refused_connection_is_emitted_and_raised(make_tts: Callable[[str], LokutorTTS]) -> None:
-    tts = make_tts("ws://127.0.0.1:9")
+async def test_a_refused_connection_is_emitted_and_raised(make_tts: Callable[..., LokutorTTS]) -> None:
+    tts = make_tts("ws://127.0.0.1:9", max_retries=0)
     emitted = listen(tts)
     with pytest.raises(NetworkError, match=r"127\.0\.0\.1:9") as caught:
         await tts.synthesize(TEXT)
@@ -122,7 +126,7 @@ async def test_no_track_is_emitted_and_raised(tts: LokutorTTS, errors: list[Loku
 
 
 async def test_the_key_is_in_no_part_of_a_failure(
-    make_tts: Callable[[str], LokutorTTS], caplog: pytest.LogCaptureFixture
+    make_tts: Callable[..., LokutorTTS], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
     runner, url = await refusing(401)
@@ -256,17 +260,14 @@ async def test_a_stream_that_is_closed_with_the_plugin_raises(
             pass
 
 
-async def test_a_service_that_sends_nothing_counts_as_hung(scripted: ScriptedServer) -> None:
+async def test_a_service_that_sends_nothing_counts_as_hung(
+    make_tts: Callable[..., LokutorTTS], scripted: ScriptedServer
+) -> None:
+    tts = make_tts(scripted.url, max_retries=0, first_audio_timeout=0.05)
+    emitted = listen(tts)
     scripted.scripts.append(lambda conversation: conversation.gone())
-
-    async def sink(pcm: bytes) -> None:
-        raise AssertionError("nothing was sent")
-
-    tts = LokutorTTS(api_key="k", base_url=scripted.url)
-    utterance = Utterance(tts._options, tts._connect, AudioOutput(sink, 24_000), reply_timeout=0.05)
-    with pytest.raises(ReplyTimeoutError):
-        await asyncio.wait_for(utterance.run(TEXT), PATIENCE)
-    await tts.aclose()
+    await asyncio.wait_for(tts.synthesize(TEXT), PATIENCE)
+    assert [type(error) for error in emitted] == [ReplyTimeoutError]
     await scripted.all_closed()
 
 

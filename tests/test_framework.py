@@ -124,7 +124,7 @@ async def test_a_failure_without_audio_does_not_hang_the_turn(
 
 
 async def test_the_pipeline_hears_of_errors(make_tts: Maker) -> None:
-    tts = make_tts("ws://127.0.0.1:9")
+    tts = make_tts("ws://127.0.0.1:9", max_retries=0)
     pipeline = Pipeline(tts=tts)
     errors: list[dict[str, str]] = []
 
@@ -145,7 +145,7 @@ async def test_the_pipelines_chunker_takes_the_plugins_language(make_tts: Maker)
 async def test_fallback_speaks_the_whole_text_when_lokutor_is_out_of_reach(
     make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
 ) -> None:
-    fallback = FallbackTTS([make_tts("ws://127.0.0.1:9"), make_tts(scripted.url)])
+    fallback = FallbackTTS([make_tts("ws://127.0.0.1:9", max_retries=0), make_tts(scripted.url)])
     fallback.audio_track = track
     await fallback.synthesize(chunks_of(["Hello there.", "How are you?"]))
     assert " ".join(scripted.texts) == "Hello there. How are you?"
@@ -183,7 +183,7 @@ async def test_the_cache_fills_beside_a_live_turn(
 
 
 async def test_the_cache_keeps_nothing_of_a_failed_synthesis(
-    tts: LokutorTTS, scripted: ScriptedServer
+    make_tts: Maker, scripted: ScriptedServer
 ) -> None:
     async def close_early(conversation: Conversation) -> None:
         request = await conversation.request()
@@ -191,7 +191,7 @@ async def test_the_cache_keeps_nothing_of_a_failed_synthesis(
         await conversation.ws.close()
 
     scripted.scripts.append(close_early)
-    cache = TTSAudioCache(tts)
+    cache = TTSAudioCache(make_tts(scripted.url, max_retries=0))
     with pytest.raises(LokutorError):
         await cache.fetch("Cut off.")
     assert len(cache) == 0

@@ -111,7 +111,7 @@ async def test_a_failing_prewarm_harms_nothing_and_tells_nothing(
     make_tts: Maker, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "videosdk.plugins.lokutor")
-    tts = make_tts("ws://127.0.0.1:9")
+    tts = make_tts("ws://127.0.0.1:9", max_retries=0)
     errors: list[LokutorError] = []
 
     def on_error(error: LokutorError) -> None:
@@ -321,7 +321,9 @@ async def test_the_metrics_of_a_turn_add_up(tts: LokutorTTS, scripted: ScriptedS
     )
 
 
-async def test_the_metrics_name_the_error(tts: LokutorTTS, scripted: ScriptedServer) -> None:
+async def test_the_metrics_name_the_error(make_tts: Maker, scripted: ScriptedServer) -> None:
+    tts = make_tts(scripted.url, max_retries=0)
+
     async def refuse(conversation: Conversation) -> None:
         await conversation.request()
         await conversation.text('{"type":"error","code":"validation.invalid_voice","message":"none such"}')

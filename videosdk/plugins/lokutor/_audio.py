@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from ._protocol import SAMPLE_RATE, SAMPLE_WIDTH
 from ._resample import Resampler
+from .errors import TrackError
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
@@ -96,4 +97,8 @@ class AudioOutput:
         if self._closed:
             return
         self._written += len(pcm) // SAMPLE_WIDTH
-        await self._sink(pcm)
+        try:
+            await self._sink(pcm)
+        except Exception as error:
+            self._closed = True
+            raise TrackError(f"The audio track raised {type(error).__name__}: {error}") from error

@@ -9,14 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 
 from ._options import Endpoint
-from ._protocol import API_KEY_HEADER, Event, SpeechRequest, decode_binary, decode_text, encode_request
+from ._protocol import (
+    API_KEY_HEADER,
+    ErrorReply,
+    Event,
+    SpeechRequest,
+    decode_binary,
+    decode_text,
+    encode_request,
+)
 from .errors import (
     AuthenticationError,
     ConfigurationError,
@@ -51,8 +61,9 @@ class Connection:
     :class:`~videosdk.plugins.lokutor.errors.NetworkError`.
     """
 
-    def __init__(self, ws: aiohttp.ClientWebSocketResponse, spawn: Spawn) -> None:
+    def __init__(self, ws: aiohttp.ClientWebSocketResponse, endpoint: Endpoint, spawn: Spawn) -> None:
         self._ws = ws
+        self._endpoint = endpoint
         self._spawn = spawn
         self._dropped = False
         self._waited = False
@@ -111,7 +122,7 @@ class Connection:
                     # Without this, close() waits up to 10 s for the peer's close frame.
                     timeout=aiohttp.ClientWSTimeout(ws_close=0),
                 )
-                return cls(ws, spawn)
+                return cls(ws, endpoint, spawn)
         except TimeoutError:
             failure: LokutorError = NetworkError(
                 f"Connecting to {endpoint.url.host} took over {connect_timeout:g} s"
@@ -145,13 +156,19 @@ class Connection:
                 case aiohttp.WSMsgType.BINARY:
                     return decode_binary(message.data)
                 case aiohttp.WSMsgType.TEXT:
-                    return decode_text(message.data)
+                    return self._discreet(decode_text(message.data))
                 case aiohttp.WSMsgType.PING:
                     await self._pong(message.data)
                 case aiohttp.WSMsgType.PONG:
                     continue
                 case _:
                     raise self._lost(message)
+
+    def _discreet(self, event: Event) -> Event:
+        """Return ``event`` without the key, should the service quote it: errors are logged."""
+        if not isinstance(event, ErrorReply):
+            return event
+        return replace(event, message=self._endpoint.without_key(event.message))
 
     def enter_room(self, on_end: Callable[[], None]) -> None:
         """Watch the connection while nobody receives from it.
@@ -230,9 +247,12 @@ class Connection:
             logger.debug("No pong: %s", type(error).__name__)  # receive() tells why.
 
     def _lost(self, message: aiohttp.WSMessage) -> LokutorError:
-        if message.type is aiohttp.WSMsgType.ERROR:
+        if isinstance(message.data, aiohttp.WebSocketError):
+            too_big = self._ws.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
             return ProtocolError(
-                f"Lokutor sent a message that can't be read: {message.data}", status=self._ws.close_code
+                f"Lokutor sent a message that can't be read: {message.data}",
+                status=self._ws.close_code,
+                retryable=not too_big,
             )
         code = self._ws.close_code
         reason = f"close code {code}"
@@ -300,9 +320,14 @@ def _unreached(error: Exception, endpoint: Endpoint) -> LokutorError:
         case aiohttp.ClientConnectorSSLError():
             return NetworkError(f"The TLS handshake with {host} failed")
         case aiohttp.ClientConnectorError():
-            return NetworkError(f"Connecting to {host}:{endpoint.url.port} failed: {error.os_error.strerror}")
+            return NetworkError(f"Connecting to {host}:{endpoint.url.port} failed: {_reason(error)}")
         case _:
             return NetworkError(f"The handshake with {host} failed ({type(error).__name__})")
+
+
+def _reason(error: aiohttp.ClientConnectorError) -> str:
+    number = error.os_error.errno
+    return os.strerror(number) if number else type(error.os_error).__name__
 
 
 def _refusal(status: int, headers: Mapping[str, str] | None) -> LokutorError:

@@ -15,11 +15,14 @@ from typing import Any
 from yarl import URL
 
 from ._protocol import API_KEY_HEADER, LANGUAGES, TTS_PATH, SpeechRequest
+from ._recovery import Limits
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
 SPEED_RANGE = (0.5, 2.0)
 STEPS_RANGE = (1, 50)
+SECONDS_RANGE = (0.05, 600.0)
+RETRIES_RANGE = (0, 100)
 SAMPLE_RATE_RANGE = (8_000, 192_000)
 
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
@@ -82,6 +85,10 @@ class Endpoint:
         """Headers of the handshake."""
         return {API_KEY_HEADER: self.api_key}
 
+    def without_key(self, text: str) -> str:
+        """Return ``text`` with the key, should it hold it, hidden."""
+        return text.replace(self.api_key, "***")
+
 
 def parse_base_url(base_url: str, *, allow_insecure: bool) -> URL:
     """Return the WebSocket URL for ``base_url``.
@@ -130,6 +137,20 @@ def check_sample_rate(value: object) -> int:
     _check_number("sample_rate", value, SAMPLE_RATE_RANGE, (int,))
     assert isinstance(value, int)
     return value
+
+
+def check_limits(limits: Limits) -> Limits:
+    """Return ``limits`` if each of them is usable.
+
+    Raises:
+        ValueError: One isn't; the message names it and its range.
+    """
+    for name in ("connect_timeout", "first_audio_timeout", "idle_timeout"):
+        _check_number(name, getattr(limits, name), SECONDS_RANGE, (int, float))
+    _check_number("max_retries", limits.max_retries, RETRIES_RANGE, (int,))
+    if limits.heartbeat is not None:
+        _check_number("heartbeat", limits.heartbeat, SECONDS_RANGE, (int, float))
+    return limits
 
 
 def _check_name(name: str, value: object) -> None:

@@ -47,6 +47,11 @@ def is_speakable(text: str) -> bool:
     return any(unicodedata.category(char)[0] in "LNS" for char in text)
 
 
+def is_pronounceable(text: str) -> bool:
+    """Return whether ``text`` surely has a sound: a letter or a digit. An emoji may have none."""
+    return any(char.isalnum() for char in text)
+
+
 class _Stream(Enum):
     """What the chunks seen so far look like."""
 

@@ -23,19 +23,21 @@ from videosdk.agents import FlushMarker
 from ._audio import AudioOutput
 from ._connection import Connection
 from ._options import SpeechOptions
-from ._protocol import Audio, EndOfRequest, ErrorReply, Event
-from ._text import TextPlanner
-from .errors import LokutorError, NetworkError, ReplyTimeoutError, error_from_reply
+from ._protocol import SAMPLE_RATE, SAMPLE_WIDTH, Audio, EndOfRequest, ErrorReply, Event
+from ._recovery import Limits, Recovery
+from ._text import TextPlanner, is_pronounceable
+from ._timer import Timer
+from .errors import LokutorError, NetworkError, ReplyTimeoutError, ServiceError, error_from_reply
 from .metrics import SynthesisMetrics
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
 Text = AsyncIterator[str | FlushMarker] | str
-Connect = Callable[[bool], Awaitable[Connection]]
-"""Returns an open connection; with True a new one, never one that has waited."""
+Connect = Callable[[bool, float], Awaitable[Connection]]
+"""Returns an open connection within so many seconds; with True a new one, never one that has waited."""
 
-REPLY_TIMEOUT = 10.0
-"""Seconds without audio inside a request after which the service counts as hung."""
+_LONGEST_PAUSE = 30
+"""Seconds of audio that a request may have on top of one for each character, before it counts as endless."""
 _PROOF_TIMEOUT = 1.0
 """Seconds for a socket that has waited to give a sign of life. It was pinged when it was taken."""
 _CLEANUP_TIMEOUT = 0.5
@@ -48,6 +50,7 @@ class State(Enum):
     CONNECTING = auto()
     WAITING = auto()  # Connected; no request under way.
     SPEAKING = auto()  # A request is under way.
+    LOST = auto()  # No connection, and none needed before there is more text.
     FINISHING = auto()  # All audio has come; its rest goes to the sink.
     SPOKEN = auto()
     INTERRUPTED = auto()
@@ -55,13 +58,13 @@ class State(Enum):
 
 
 _ENDS = frozenset({State.SPOKEN, State.INTERRUPTED, State.FAILED})
+_CUT_SHORT = frozenset({State.INTERRUPTED, State.FAILED})
 _MOVES: dict[State, frozenset[State]] = {
-    State.CONNECTING: frozenset({State.WAITING, State.INTERRUPTED, State.FAILED}),
-    State.WAITING: frozenset(
-        {State.SPEAKING, State.FINISHING, State.CONNECTING, State.INTERRUPTED, State.FAILED}
-    ),
-    State.SPEAKING: frozenset({State.WAITING, State.CONNECTING, State.INTERRUPTED, State.FAILED}),
-    State.FINISHING: _ENDS,
+    State.CONNECTING: frozenset({State.WAITING}) | _CUT_SHORT,
+    State.WAITING: frozenset({State.SPEAKING, State.CONNECTING, State.LOST, State.FINISHING}) | _CUT_SHORT,
+    State.SPEAKING: frozenset({State.WAITING, State.CONNECTING}) | _CUT_SHORT,
+    State.LOST: frozenset({State.CONNECTING, State.FINISHING}) | _CUT_SHORT,
+    State.FINISHING: frozenset({State.SPOKEN}) | _CUT_SHORT,
     **{end: frozenset() for end in _ENDS},
 }
 
@@ -75,7 +78,7 @@ class Utterance:
         options: How to speak; frozen for this call.
         connect: Returns a connection that nobody else uses.
         output: Where the audio goes.
-        reply_timeout: Seconds without audio inside a request after which the service counts as hung.
+        limits: How long and how often to try.
     """
 
     def __init__(
@@ -83,23 +86,26 @@ class Utterance:
         options: SpeechOptions,
         connect: Connect,
         output: AudioOutput,
-        *,
-        reply_timeout: float = REPLY_TIMEOUT,
+        limits: Limits,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._options = options
         self._connect = connect
         self._output = output
-        self._reply_timeout = reply_timeout
+        self._limits = limits
+        self._recovery = Recovery(limits.max_retries)
         self._planner = TextPlanner(options.language)
         self._state = State.CONNECTING
         self._outcome: asyncio.Future[None] = self._loop.create_future()
         self._connection: Connection | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._reply_timer = _Timer(self._loop, self._give_up_waiting)
-        self._quiet_timer = _Timer(self._loop, self._release_text)
-        self._proof_timer = _Timer(self._loop, self._doubt_connection)
-        self._request: str | None = None  # The text of the request under way.
+        self._reply_timer = Timer(self._loop, self._give_up_reply)
+        self._silence_timer = Timer(self._loop, self._give_up)
+        self._quiet_timer = Timer(self._loop, self._release_text)
+        self._proof_timer = Timer(self._loop, self._doubt_connection)
+        self._request: _Request | None = None  # The request under way, or due again.
+        self._needed = asyncio.Event()  # Text is there for which a lost connection must be replaced.
+        self._failure: LokutorError | None = None  # Why the connection was given up by ourselves.
         self._text_pulled = False
         self._tally = _Tally()
 
@@ -158,31 +164,43 @@ class Utterance:
         )
 
     async def _speak(self, text: Text) -> None:
+        self._silence_timer.start(self._limits.silence)
         connection = await self._open(fresh=False)
         self._tally.waiting_socket_used = connection.waited
         self._text_pulled = True
         self._start(self._feed(text))
         while not self.over:
             try:
-                event = await connection.receive()
-            except NetworkError:
-                if not connection.replaceable:
-                    raise
-                # It died while it waited, and the listener needn't know.
-                connection.drop()
-                self._tally.retries += 1
-                connection = await self._open(fresh=True)
+                await self._handle(await connection.receive())
+            except LokutorError as error:
+                if self._state is State.FINISHING:
+                    return  # Everything was received before.
+                connection = await self._recover(connection, self._failure or error)
                 await self._send_next()
-            else:
-                await self._handle(event)
+
+    async def _recover(self, lost: Connection, error: LokutorError) -> Connection:
+        """Return another connection, or raise ``error`` where trying again is no use."""
+        logger.debug("Recovering from: %s", error)
+        lost.drop()
+        self._connection = self._failure = None
+        self._reply_timer.stop()
+        if lost.replaceable:  # It died while it waited: the listener needn't know.
+            self._tally.retries += 1
+        elif self._state is State.WAITING:
+            self._move(State.LOST)
+            self._needed.clear()
+            await self._needed.wait()
+        else:
+            self._move(State.CONNECTING)
+            await self._pause(error, self._limits.silence)
+        return await self._open(fresh=True)
 
     async def _open(self, *, fresh: bool) -> Connection:
-        """Connect; the request under way, if any, is due again afterwards."""
-        self._connection = None
+        """Connect, several times if need be; the request under way, if any, is due again afterwards."""
         if self._state is not State.CONNECTING:
             self._move(State.CONNECTING)
         begun = self._loop.time()
-        connection = await self._connect(fresh)
+        connection = await self._try_to_connect(fresh, begun + self._limits.connect_timeout)
         self._tally.connect_time = (self._tally.connect_time or 0.0) + self._loop.time() - begun
         if self.over:  # Decided meanwhile, by something that the cancellation didn't reach.
             connection.drop()
@@ -192,6 +210,22 @@ class Utterance:
         if not connection.proven:
             self._proof_timer.start(_PROOF_TIMEOUT)
         return connection
+
+    async def _try_to_connect(self, fresh: bool, deadline: float) -> Connection:
+        while True:
+            try:
+                return await self._connect(fresh, max(deadline - self._loop.time(), 0.0))
+            except LokutorError as error:
+                await self._pause(error, deadline - self._loop.time())
+
+    async def _pause(self, error: LokutorError, time_left: float) -> None:
+        """Wait before the next try, or raise ``error`` where there is none."""
+        delay = self._recovery.delay(error, time_left)
+        if delay is None:
+            raise error
+        self._tally.retries += 1
+        self._tally.last_error = error
+        await asyncio.sleep(delay)
 
     async def _feed(self, text: Text) -> None:
         if isinstance(text, str):
@@ -220,44 +254,67 @@ class Utterance:
 
     async def _handle(self, event: Event) -> None:
         match event:
-            case Audio(pcm) if self._state is State.SPEAKING:
-                self._reply_timer.stop()  # A slow listener is not a slow service.
-                self._tally.first_byte_at = self._tally.first_byte_at or self._loop.time()
-                await self._output.write(pcm)
-                self._reply_timer.start(self._reply_timeout)
-            case EndOfRequest() if self._state is State.SPEAKING:
-                self._reply_timer.stop()
-                self._request = None
-                self._move(State.WAITING)
+            case Audio(pcm) if self._request is not None and self._state is State.SPEAKING:
+                await self._hear(self._request, pcm)
+            case EndOfRequest() if self._request is not None and self._state is State.SPEAKING:
+                self._end_request(self._request)
                 await self._send_next()
             case ErrorReply(message, code, request_id):
                 raise error_from_reply(message, code, request_id)
             case _:
                 logger.debug("Ignored %s while %s", type(event).__name__, self._state.name)
 
+    async def _hear(self, request: _Request, pcm: bytes) -> None:
+        fresh = request.unheard(pcm)
+        if fresh:
+            self._recovery.progress()
+            self._silence_timer.stop()
+            self._reply_timer.stop()  # A slow listener is not a slow service.
+            self._tally.first_byte_at = self._tally.first_byte_at or self._loop.time()
+            await self._output.write(fresh)
+        if pcm:
+            self._reply_timer.start(self._limits.idle_timeout)
+
+    def _end_request(self, request: _Request) -> None:
+        self._reply_timer.stop()
+        if not request.heard and is_pronounceable(request.text):
+            # Once: a service that stays mute for a text won't say it at the third time either.
+            raise ServiceError("Lokutor sent no audio for a text", retryable=request.tries == 1)
+        self._recovery.progress()
+        self._request = None
+        self._move(State.WAITING)
+
     async def _send_next(self) -> None:
         """Send the next request if the service is free; end the utterance if there is none to come."""
-        if self._state is not State.WAITING or self._connection is None:
+        if self._state not in {State.WAITING, State.LOST}:
             return
-        self._request = self._request or self._planner.next_request()
-        if self._request is not None:
+        self._request = self._request or self._next_request()
+        if self._request is not None and self._connection is None:
+            self._needed.set()
+        elif self._request is not None and self._connection is not None:
             await self._send(self._connection, self._request)
         elif self._planner.exhausted:
             self._move(State.FINISHING)
             await self._output.finish()
             self._settle(State.SPOKEN)
         else:
+            self._silence_timer.stop()  # It is the model's now.
             self._wait_for_quiet()
 
-    async def _send(self, connection: Connection, text: str) -> None:
+    def _next_request(self) -> _Request | None:
+        text = self._planner.next_request()
+        return None if text is None else _Request(text)
+
+    async def _send(self, connection: Connection, request: _Request) -> None:
         self._move(State.SPEAKING)
         self._quiet_timer.stop()
-        self._reply_timer.start(self._reply_timeout)
-        self._tally.first_request_at = self._tally.first_request_at or self._loop.time()
-        self._tally.requests += 1
-        self._tally.characters += len(text)
+        self._reply_timer.start(self._limits.first_audio_timeout)
+        if not self._silence_timer.running:
+            self._silence_timer.start(self._limits.silence)
+        request.begin()
+        self._tally.count(request.text, self._loop.time())
         try:
-            await connection.send(self._options.request(text))
+            await connection.send(self._options.request(request.text))
         except NetworkError as error:
             logger.debug("%s", error)  # The speaker, who is receiving, decides what it means.
 
@@ -276,9 +333,16 @@ class Utterance:
         if self._connection is not None and not self._connection.proven:
             self._connection.drop()  # The speaker sees the end, and connects again.
 
-    def _give_up_waiting(self) -> None:
-        error = ReplyTimeoutError(f"Lokutor sent no audio for {self._reply_timeout:g} s")
-        self._settle(State.FAILED, error)
+    def _give_up_reply(self) -> None:
+        heard = self._request is not None and self._request.position > 0
+        seconds = self._limits.idle_timeout if heard else self._limits.first_audio_timeout
+        self._failure = ReplyTimeoutError(f"Lokutor sent no audio for {seconds:g} s")
+        if self._connection is not None:
+            self._connection.drop()  # The speaker sees the end, and recovers from this failure.
+
+    def _give_up(self) -> None:
+        silence = ReplyTimeoutError(f"Lokutor sent no audio for {self._limits.silence:g} s, tries included")
+        self._settle(State.FAILED, self._tally.last_error or silence)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -296,9 +360,8 @@ class Utterance:
         if self.over:
             return
         self._move(end)
-        self._reply_timer.close()
-        self._quiet_timer.close()
-        self._proof_timer.close()
+        for timer in (self._reply_timer, self._silence_timer, self._quiet_timer, self._proof_timer):
+            timer.close()
         if isinstance(error, LokutorError):
             self._tally.error_code = error.code or type(error).__name__
         for task in self._tasks:
@@ -340,6 +403,42 @@ class Utterance:
 
 
 @dataclass(slots=True)
+class _Request:
+    """A request under way, over all its tries. Positions are bytes of the service's audio.
+
+    Attributes:
+        text: What it speaks.
+        tries: How often it was sent.
+        heard: How much of its audio went to the listener.
+        position: How much of this try's audio has come.
+    """
+
+    text: str
+    tries: int = 0
+    heard: int = 0
+    position: int = 0
+
+    def begin(self) -> None:
+        """Note that it is sent once more."""
+        self.tries += 1
+        self.position = 0
+
+    def unheard(self, pcm: bytes) -> bytes:
+        """Take this try's next audio and return what of it an earlier try had not brought.
+
+        Raises:
+            ServiceError: It is more audio than the text can need.
+        """
+        skip = max(self.heard - self.position, 0)
+        self.position += len(pcm)
+        if self.position > (_LONGEST_PAUSE + len(self.text)) * SAMPLE_RATE * SAMPLE_WIDTH:
+            raise ServiceError("Lokutor sent more audio than the text can need", retryable=False)
+        fresh = pcm[skip:]
+        self.heard += len(fresh)
+        return fresh
+
+
+@dataclass(slots=True)
 class _Tally:
     """What the metrics are made of. Times are the loop's."""
 
@@ -351,47 +450,10 @@ class _Tally:
     requests: int = 0
     retries: int = 0
     error_code: str | None = None
+    last_error: LokutorError | None = None
 
-
-class _Timer:
-    """Calls back after a time, unless stopped. Starting it again moves the time.
-
-    Restarting is the hot path (once for each message), so it only notes the new time; the handle that
-    is already armed looks at it when it fires.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-        self._loop = loop
-        self._callback = callback
-        self._due: float | None = None
-        self._handle: asyncio.TimerHandle | None = None
-
-    def start(self, seconds: float) -> None:
-        self._due = self._loop.time() + seconds
-        if self._handle is None or self._handle.when() > self._due:
-            self._arm(self._due)
-
-    def stop(self) -> None:
-        self._due = None
-
-    def close(self) -> None:
-        """Stop, and let go of the loop's reference to this timer and its owner."""
-        self._due = None
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
-
-    def _arm(self, when: float) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
-        self._handle = self._loop.call_at(when, self._fire)
-
-    def _fire(self) -> None:
-        self._handle = None
-        if self._due is None:
-            return
-        if self._due > self._loop.time():
-            self._arm(self._due)
-            return
-        self._due = None
-        self._callback()
+    def count(self, text: str, now: float) -> None:
+        """Count a request that is being sent."""
+        self.first_request_at = self.first_request_at or now
+        self.requests += 1
+        self.characters += len(text)

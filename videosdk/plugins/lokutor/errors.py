@@ -42,6 +42,10 @@ class ConfigurationError(LokutorError):
     """The developer can act: no audio track, a wrong ``base_url``, an untrusted certificate."""
 
 
+class TrackError(LokutorError):
+    """The developer can act: the audio track raised. Its exception is the ``__cause__``."""
+
+
 class AuthenticationError(LokutorError):
     """The operator can act: the API key is missing, wrong or expired."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
@@ -15,8 +15,9 @@ from videosdk.agents import TTS
 
 from ._audio import AudioOutput, FirstAudio, Sink
 from ._connection import Connection
-from ._options import Endpoint, SpeechOptions, check_sample_rate, parse_base_url
+from ._options import Endpoint, SpeechOptions, check_limits, check_sample_rate, parse_base_url
 from ._protocol import Language, Voice
+from ._recovery import Limits
 from ._text import is_speakable
 from ._utterance import Connect, Text, Utterance
 from ._waiting import WaitingRoom
@@ -25,10 +26,6 @@ from .errors import ConfigurationError, LokutorError
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
 DEFAULT_BASE_URL = "wss://api.lokutor.com"
-CONNECT_TIMEOUT = 10.0
-"""Seconds for resolving, connecting and shaking hands."""
-HEARTBEAT = 20.0
-"""Seconds between the pings on a waiting socket; a dead peer is noticed after 30 s."""
 _STREAM_PIECES = 32
 """Pieces of at most 0.25 s that a stream holds for a slow consumer before the socket has to wait."""
 
@@ -57,6 +54,13 @@ class LokutorTTS(TTS):
         allow_insecure: Allow plain ``ws://`` to a host that isn't this machine.
         keep_warm: Once :meth:`prewarm` was called (the framework does at its start), keep one open
             socket in waiting, so that a turn starts without a handshake, also after a barge-in.
+        connect_timeout: Seconds for one time of connecting, all its tries together.
+        first_audio_timeout: Seconds from a request to its first audio, each try.
+        idle_timeout: Seconds without audio inside a request, counted from the last audio.
+        max_retries: Tries again in a row without progress, connecting and requesting counted together.
+            However many, a caller waits in silence at most ``connect_timeout + 2 * first_audio_timeout``.
+        heartbeat: Seconds between the pings on an open socket; a peer that answers none is dead after
+            1.5 times as long. None sends none.
         session: Your own ``aiohttp.ClientSession`` to connect with. It is never closed by the plugin.
 
     Raises:
@@ -78,12 +82,26 @@ class LokutorTTS(TTS):
         base_url: str | None = None,
         allow_insecure: bool = False,
         keep_warm: bool = True,
+        connect_timeout: float = 10.0,
+        first_audio_timeout: float = 5.0,
+        idle_timeout: float = 5.0,
+        max_retries: int = 3,
+        heartbeat: float | None = 20.0,
         session: aiohttp.ClientSession | None = None,
     ) -> None:
         super().__init__(sample_rate=check_sample_rate(sample_rate), num_channels=1)
         self._options = SpeechOptions(voice=voice, language=language, speed=speed, steps=steps, model=model)
         url = base_url or os.environ.get("LOKUTOR_BASE_URL") or DEFAULT_BASE_URL
         self._endpoint = Endpoint(parse_base_url(url, allow_insecure=allow_insecure), _find_key(api_key))
+        self._limits = check_limits(
+            Limits(
+                connect_timeout=connect_timeout,
+                first_audio_timeout=first_audio_timeout,
+                idle_timeout=idle_timeout,
+                max_retries=max_retries,
+                heartbeat=heartbeat,
+            )
+        )
         self._user_session = session
         self._own_session: aiohttp.ClientSession | None = None
         self._turns: set[Utterance] = set()
@@ -184,7 +202,7 @@ class LokutorTTS(TTS):
             if not utterance.text_pulled:
                 raise failure
 
-    async def stream_synthesize(self, text_stream: Text, **kwargs: Any) -> AsyncIterator[bytes]:
+    async def stream_synthesize(self, text_stream: Text, **kwargs: Any) -> AsyncGenerator[bytes, None]:
         """Speak ``text_stream`` into an iterator of PCM instead of the track.
 
         For caches and pipeline hooks. It runs beside a live turn: it never touches the audio track, a
@@ -207,7 +225,7 @@ class LokutorTTS(TTS):
             return
         queue: asyncio.Queue[bytes | _End] = asyncio.Queue(_STREAM_PIECES)
         # Not the waiting socket: that is for the turn.
-        utterance = self._utterance(options, self._output(queue.put), self._connect)
+        utterance = self._utterance(options, self._output(queue.put), self._connect_stream)
         self._streams.add(utterance)
         synthesis = asyncio.create_task(_fill(queue, utterance, text_stream))
         try:
@@ -307,23 +325,23 @@ class LokutorTTS(TTS):
     def _utterance(self, options: SpeechOptions, output: AudioOutput, connect: Connect) -> Utterance:
         if self._closed:
             raise self._reported(ConfigurationError("This LokutorTTS is closed: make a new one"))
-        return Utterance(options, connect, output)
+        return Utterance(options, connect, output, self._limits)
 
-    async def _take_or_connect(self, fresh: bool) -> Connection:
+    async def _take_or_connect(self, fresh: bool, within: float) -> Connection:
         waiting = None if fresh else await self._room.take()
-        return waiting or await self._connect(fresh)
-
-    async def _connect(self, _fresh: bool, heartbeat: float | None = None) -> Connection:
-        return await Connection.open(
-            self._session(),
-            self._endpoint,
-            connect_timeout=CONNECT_TIMEOUT,
-            heartbeat=heartbeat,
-            spawn=self._spawn,
-        )
+        return waiting or await self._connect(within, self._limits.heartbeat)
 
     async def _open_waiting(self) -> Connection:
-        return await self._connect(True, HEARTBEAT)
+        return await self._connect(self._limits.connect_timeout, self._limits.heartbeat)
+
+    async def _connect_stream(self, _fresh: bool, within: float) -> Connection:
+        # No heartbeat: it would kill a healthy connection whose consumer is slow.
+        return await self._connect(within, None)
+
+    async def _connect(self, within: float, heartbeat: float | None) -> Connection:
+        return await Connection.open(
+            self._session(), self._endpoint, connect_timeout=within, heartbeat=heartbeat, spawn=self._spawn
+        )
 
     def _session(self) -> aiohttp.ClientSession:
         """Return the session to connect with; ours is made lazily, for it belongs to the running loop."""
@@ -376,7 +394,9 @@ def _nothing_to_say(text: Text) -> bool:
 
 
 def _find_key(api_key: str | None) -> str:
-    key = api_key or os.environ.get("LOKUTOR_API_KEY")
+    key = (api_key or os.environ.get("LOKUTOR_API_KEY") or "").strip()
     if not key:
         raise ValueError("No API key: pass api_key=..., or set the environment variable LOKUTOR_API_KEY")
+    if not (key.isascii() and key.isprintable()):
+        raise ValueError("api_key holds a character that no HTTP header can carry: check how it was copied")
     return key

@@ -1,0 +1,75 @@
+"""When to try again, and when to give up.
+
+Rule of this file: a policy without I/O. It is asked after each failure and answers with a delay or with
+the end; who asks does the waiting and the trying.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from .errors import LokutorError, RateLimitError
+
+_FIRST_DELAY = 0.1
+_LONGEST_DELAY = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long and how often a call tries; all times in seconds.
+
+    Attributes:
+        connect_timeout: For one time of connecting, all its tries together.
+        first_audio_timeout: From a request to its first audio, each try.
+        idle_timeout: Without audio inside a request, counted from the last audio.
+        max_retries: Tries again in a row without progress, connecting and requesting counted together.
+        heartbeat: Between the pings on an open socket; None sends none.
+    """
+
+    connect_timeout: float = 10.0
+    first_audio_timeout: float = 5.0
+    idle_timeout: float = 5.0
+    max_retries: int = 3
+    heartbeat: float | None = 20.0
+
+    @property
+    def silence(self) -> float:
+        """The longest that a listener waits in silence for text that is there, however many tries."""
+        return self.connect_timeout + 2 * self.first_audio_timeout
+
+
+class Recovery:
+    """Counts one call's failures in a row.
+
+    Args:
+        max_retries: Tries again after the first, without progress between them.
+        jitter: Source of random numbers from 0 to 1.
+    """
+
+    def __init__(self, max_retries: int, jitter: random.Random | None = None) -> None:
+        self._max_retries = max_retries
+        self._jitter = jitter or random.Random()  # noqa: S311 - spreads retries, guards nothing
+        self._failures = 0
+
+    def progress(self) -> None:
+        """Note new audio or a finished request: what comes next fails for the first time."""
+        self._failures = 0
+
+    def delay(self, error: LokutorError, time_left: float) -> float | None:
+        """Return how many seconds to wait before the next try, or None to give up.
+
+        Half of the delay is random, so that callers who failed together don't return together.
+
+        Args:
+            error: What the last try failed with.
+            time_left: Seconds in which the next try would have to begin.
+        """
+        self._failures += 1
+        if not error.retryable or self._failures > self._max_retries:
+            return None
+        longest = min(_FIRST_DELAY * 4 ** (self._failures - 1), _LONGEST_DELAY)
+        delay = longest * (0.5 + 0.5 * self._jitter.random())
+        if isinstance(error, RateLimitError) and error.retry_after is not None:
+            delay = max(delay, error.retry_after)
+        return delay if delay < time_left else None

@@ -1,0 +1,60 @@
+"""A deadline that moves.
+
+Rule of this file: it knows the event loop and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+
+class Timer:
+    """Calls back after a time, unless stopped. Starting it again moves the time.
+
+    Restarting is the hot path (once for each message), so it only notes the new time; the handle that
+    is already armed looks at it when it fires.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+        self._loop = loop
+        self._callback = callback
+        self._due: float | None = None
+        self._handle: asyncio.TimerHandle | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it will call back."""
+        return self._due is not None
+
+    def start(self, seconds: float) -> None:
+        """Call back in ``seconds``, and at no earlier time set before."""
+        self._due = self._loop.time() + seconds
+        if self._handle is None or self._handle.when() > self._due:
+            self._arm(self._due)
+
+    def stop(self) -> None:
+        """Don't call back."""
+        self._due = None
+
+    def close(self) -> None:
+        """Stop, and let go of the loop's reference to this timer and its owner."""
+        self._due = None
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _arm(self, when: float) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._handle = self._loop.call_at(when, self._fire)
+
+    def _fire(self) -> None:
+        self._handle = None
+        if self._due is None:
+            return
+        if self._due > self._loop.time():
+            self._arm(self._due)
+            return
+        self._due = None
+        self._callback()
