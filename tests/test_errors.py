@@ -15,6 +15,7 @@ from videosdk.plugins.lokutor.errors import (
     RateLimitError,
     ReplyTimeoutError,
     ServiceError,
+    TrackError,
     error_from_reply,
 )
 
@@ -66,6 +67,7 @@ TREE = {
     NetworkError: (LokutorError, True),
     ReplyTimeoutError: (NetworkError, True),
     ProtocolError: (LokutorError, False),
+    TrackError: (LokutorError, False),
 }
 
 

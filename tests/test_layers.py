@@ -22,6 +22,8 @@ PURE = {
     "_options": {"yarl"},
     "_text": {"videosdk.agents.tokenize"},
     "_resample": {"av", "av.error", "av.filter"},
+    "_recovery": {"random"},
+    "metrics": set[str](),
 }
 """Modules that do no I/O and read no clock, and what each may import that Python doesn't bring along."""
 

@@ -15,7 +15,6 @@ from typing import Any
 from yarl import URL
 
 from ._protocol import API_KEY_HEADER, LANGUAGES, TTS_PATH, SpeechRequest
-from ._recovery import Limits
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
@@ -71,6 +70,37 @@ class SpeechOptions:
             steps=self.steps,
             model=self.model,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long and how often a call tries; all times in seconds, 0.05 to 600.
+
+    Attributes:
+        connect_timeout: For one time of connecting, all its tries together.
+        first_audio_timeout: From a request to its first audio, each try.
+        idle_timeout: Without audio inside a request, counted from the last audio.
+        max_retries: Tries again in a row without progress, connecting and requesting counted together.
+        heartbeat: Between the pings on an open socket; None sends none.
+    """
+
+    connect_timeout: float = 10.0
+    first_audio_timeout: float = 5.0
+    idle_timeout: float = 5.0
+    max_retries: int = 3
+    heartbeat: float | None = 20.0
+
+    def __post_init__(self) -> None:
+        for name in ("connect_timeout", "first_audio_timeout", "idle_timeout"):
+            _check_number(name, getattr(self, name), SECONDS_RANGE, (int, float))
+        _check_number("max_retries", self.max_retries, RETRIES_RANGE, (int,))
+        if self.heartbeat is not None:
+            _check_number("heartbeat", self.heartbeat, SECONDS_RANGE, (int, float))
+
+    @property
+    def silence(self) -> float:
+        """The longest that a listener waits in silence for text that is there, however many tries."""
+        return self.connect_timeout + 2 * self.first_audio_timeout
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,20 +167,6 @@ def check_sample_rate(value: object) -> int:
     _check_number("sample_rate", value, SAMPLE_RATE_RANGE, (int,))
     assert isinstance(value, int)
     return value
-
-
-def check_limits(limits: Limits) -> Limits:
-    """Return ``limits`` if each of them is usable.
-
-    Raises:
-        ValueError: One isn't; the message names it and its range.
-    """
-    for name in ("connect_timeout", "first_audio_timeout", "idle_timeout"):
-        _check_number(name, getattr(limits, name), SECONDS_RANGE, (int, float))
-    _check_number("max_retries", limits.max_retries, RETRIES_RANGE, (int,))
-    if limits.heartbeat is not None:
-        _check_number("heartbeat", limits.heartbeat, SECONDS_RANGE, (int, float))
-    return limits
 
 
 def _check_name(name: str, value: object) -> None:

@@ -7,36 +7,11 @@ the end; who asks does the waiting and the trying.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 
 from .errors import LokutorError, RateLimitError
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long and how often a call tries; all times in seconds.
-
-    Attributes:
-        connect_timeout: For one time of connecting, all its tries together.
-        first_audio_timeout: From a request to its first audio, each try.
-        idle_timeout: Without audio inside a request, counted from the last audio.
-        max_retries: Tries again in a row without progress, connecting and requesting counted together.
-        heartbeat: Between the pings on an open socket; None sends none.
-    """
-
-    connect_timeout: float = 10.0
-    first_audio_timeout: float = 5.0
-    idle_timeout: float = 5.0
-    max_retries: int = 3
-    heartbeat: float | None = 20.0
-
-    @property
-    def silence(self) -> float:
-        """The longest that a listener waits in silence for text that is there, however many tries."""
-        return self.connect_timeout + 2 * self.first_audio_timeout
 
 
 class Recovery:

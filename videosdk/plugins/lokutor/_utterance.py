@@ -22,9 +22,9 @@ from videosdk.agents import FlushMarker
 
 from ._audio import AudioOutput
 from ._connection import Connection
-from ._options import SpeechOptions
+from ._options import Limits, SpeechOptions
 from ._protocol import SAMPLE_RATE, SAMPLE_WIDTH, Audio, EndOfRequest, ErrorReply, Event
-from ._recovery import Limits, Recovery
+from ._recovery import Recovery
 from ._text import TextPlanner, is_pronounceable
 from ._timer import Timer
 from .errors import LokutorError, NetworkError, ReplyTimeoutError, ServiceError, error_from_reply

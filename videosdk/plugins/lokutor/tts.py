@@ -15,9 +15,8 @@ from videosdk.agents import TTS
 
 from ._audio import AudioOutput, FirstAudio, Sink
 from ._connection import Connection
-from ._options import Endpoint, SpeechOptions, check_limits, check_sample_rate, parse_base_url
+from ._options import Endpoint, Limits, SpeechOptions, check_sample_rate, parse_base_url
 from ._protocol import Language, Voice
-from ._recovery import Limits
 from ._text import is_speakable
 from ._utterance import Connect, Text, Utterance
 from ._waiting import WaitingRoom
@@ -93,14 +92,12 @@ class LokutorTTS(TTS):
         self._options = SpeechOptions(voice=voice, language=language, speed=speed, steps=steps, model=model)
         url = base_url or os.environ.get("LOKUTOR_BASE_URL") or DEFAULT_BASE_URL
         self._endpoint = Endpoint(parse_base_url(url, allow_insecure=allow_insecure), _find_key(api_key))
-        self._limits = check_limits(
-            Limits(
-                connect_timeout=connect_timeout,
-                first_audio_timeout=first_audio_timeout,
-                idle_timeout=idle_timeout,
-                max_retries=max_retries,
-                heartbeat=heartbeat,
-            )
+        self._limits = Limits(
+            connect_timeout=connect_timeout,
+            first_audio_timeout=first_audio_timeout,
+            idle_timeout=idle_timeout,
+            max_retries=max_retries,
+            heartbeat=heartbeat,
         )
         self._user_session = session
         self._own_session: aiohttp.ClientSession | None = None

@@ -6,7 +6,6 @@ Rule of this file: pure, like the codec. Arbitrary text becomes a request or a :
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -50,10 +49,13 @@ class Refusal:
     TOO_LONG = "validation.text_too_long"
     SPEED = "validation.speed_out_of_range"
     STEPS = "validation.steps_out_of_range"
+    FAILED = "tts.synthesis_failed"
 
 
 def decode_request(message: str) -> SpeechRequest:
-    """Return the request in a text message, with the service's defaults for what it leaves out.
+    """Return the request in a text message.
+
+    What is left out or null takes the default of the official SDKs; keys that it doesn't know are ignored.
 
     Raises:
         RequestRefusedError: The service would answer with an error of its catalogue.
@@ -64,9 +66,9 @@ def decode_request(message: str) -> SpeechRequest:
         voice=_voice(fields.get("voice", "F1")),
         language=_language(fields.get("language", fields.get("lang", "en"))),
         speed=_number(fields.get("speed", 1.05), SPEED_RANGE, Refusal.SPEED, "speed"),
-        steps=int(_number(fields.get("steps", 5), STEPS_RANGE, Refusal.STEPS, "steps")),
-        visemes=fields.get("visemes") is True,
-        model=_optional(fields.get("version")),
+        steps=_whole(fields.get("steps", 5), STEPS_RANGE, Refusal.STEPS, "steps"),
+        visemes=_switch(fields.get("visemes", False)),
+        model=_model(fields.get("version")),
     )
 
 
@@ -96,7 +98,7 @@ def _fields(message: str) -> dict[str, Any]:
         raise RequestRefusedError(Refusal.FORMAT, "the request is not valid JSON") from None
     if not isinstance(fields, dict):
         raise RequestRefusedError(Refusal.FORMAT, "the request is not a JSON object")
-    return fields
+    return {key: value for key, value in fields.items() if value is not None}
 
 
 def _text(value: object) -> str:
@@ -123,11 +125,27 @@ def _language(value: object) -> str:
 
 def _number(value: object, limits: tuple[float, float], code: str, name: str) -> float:
     low, high = limits
-    valid = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if not valid or not low <= value <= high:  # type: ignore[operator]
-        raise RequestRefusedError(code, f"{name} must be from {low} to {high}")
-    return value  # type: ignore[return-value]
+    # The comparison refuses NaN, and unlike a conversion to float it takes an integer of any size.
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high:
+        return value
+    raise RequestRefusedError(code, f"{name} must be from {low} to {high}")
 
 
-def _optional(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+def _whole(value: object, limits: tuple[int, int], code: str, name: str) -> int:
+    number = _number(value, limits, code, name)
+    if number != int(number):
+        raise RequestRefusedError(code, f"{name} must be a whole number")
+    return int(number)
+
+
+def _switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise RequestRefusedError(Refusal.FORMAT, "visemes must be true or false")
+
+
+def _model(value: object) -> str | None:
+    """Return the model: any name, for whichever it is, the same voice speaks."""
+    if value is None or isinstance(value, str):
+        return value or None
+    raise RequestRefusedError(Refusal.FORMAT, "version must be a string")

@@ -9,6 +9,7 @@ import logging
 import struct
 import sys
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from pathlib import Path
 
 from .._protocol import SAMPLE_RATE, SpeechRequest, Viseme
@@ -22,7 +23,12 @@ INSTALL_HINT = 'The local voice is not installed: pip install "videosdk-plugins-
 _WORKER = Path(__file__).with_name("_espeak_worker.py")
 _HEADER = struct.Struct(">cI")
 _WORDS_PER_MINUTE = 175
-"""espeak-ng's own speed at 1.0; its range is 80 to 450."""
+"""espeak-ng's own speed: what speed 1.0 is here."""
+_SLOWER, _FASTER = 156, 124
+"""Words a minute for one step of speed, below 1.0 and above. Not 175: by duration, espeak-ng slows down and
+speeds up more than it says. Measured over its voices of the nine languages, from 0.5 to 2.0."""
+_START_TIMEOUT = 30.0
+"""Seconds for the process to be ready, on a loaded machine; it takes a tenth of one."""
 _STOP_TIMEOUT = 5.0
 """Seconds for the process to obey, on a loaded machine; then it is killed."""
 _VOICES = {"gl": "es", "en": "en-us"}
@@ -53,52 +59,77 @@ class EspeakEngine:
             raise LocalVoiceMissingError
         self._turn = asyncio.Lock()
         self._worker: _Worker | None = None
+        self._syntheses: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     async def start(self) -> None:
-        """Start the process, so that the first request needn't. Idempotent."""
+        """Start the process, so that the first request needn't. Idempotent.
+
+        Raises:
+            SynthesisError: espeak-ng can't be started.
+        """
+        self._closed = False
         async with self._turn:
             await self._ready_worker()
 
     async def close(self) -> None:
-        """End the process. Idempotent."""
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            await worker.close()
+        """Fail what is being spoken and end the process. Idempotent."""
+        self._closed = True
+        for synthesis in self._syntheses:
+            synthesis.cancel()
+        await asyncio.gather(*self._syntheses, return_exceptions=True)
+        async with self._turn:
+            await self._discard_worker()
 
     async def synthesize(self, request: SpeechRequest) -> AsyncGenerator[Speech, None]:
         """Yield the speech for ``request``, a word at a time.
 
         Raises:
-            SynthesisError: espeak-ng failed; its process is replaced where it has died.
+            SynthesisError: espeak-ng failed, or was closed. A process that has died is replaced.
         """
+        if self._closed:
+            raise SynthesisError("espeak-ng is closed")
         # Not bounded but by the text's length: a client that takes nothing must not hold the process.
-        speech: asyncio.Queue[Speech | SynthesisError | None] = asyncio.Queue()
+        speech: asyncio.Queue[Speech | None] = asyncio.Queue()
         synthesis = asyncio.create_task(self._synthesize(request, speech))
+        self._syntheses.add(synthesis)
+        # By a callback, for a task that is cancelled before it has begun runs no "finally".
+        synthesis.add_done_callback(lambda _: speech.put_nowait(None))
         try:
             while (piece := await speech.get()) is not None:
-                if isinstance(piece, SynthesisError):
-                    raise piece
                 yield piece
+            if synthesis.cancelled():
+                raise SynthesisError("espeak-ng was closed")
+            synthesis.result()
         finally:
             synthesis.cancel()
-            await asyncio.wait({synthesis})
+            await asyncio.gather(synthesis, return_exceptions=True)
+            self._syntheses.discard(synthesis)
 
-    async def _synthesize(
-        self, request: SpeechRequest, speech: asyncio.Queue[Speech | SynthesisError | None]
-    ) -> None:
+    async def _synthesize(self, request: SpeechRequest, speech: asyncio.Queue[Speech | None]) -> None:
         async with self._turn:
+            worker = await self._ready_worker()
             try:
-                worker = await self._ready_worker()
                 await worker.speak(request, speech)
             except (OSError, EOFError) as error:
                 logger.warning("espeak-ng's process has died: %s", type(error).__name__)
-                await self.close()
-                speech.put_nowait(SynthesisError("espeak-ng's process has died"))
+                await self._discard_worker()
+                raise SynthesisError("espeak-ng's process has died") from error
 
     async def _ready_worker(self) -> _Worker:
+        if self._worker is not None and self._worker.is_dead:
+            await self._discard_worker()
         if self._worker is None:
-            self._worker = await _Worker.start()
+            try:
+                self._worker = await _Worker.start()
+            except (OSError, EOFError) as error:
+                raise SynthesisError(f"espeak-ng can't be started: {type(error).__name__}") from error
         return self._worker
+
+    async def _discard_worker(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            await worker.close()
 
 
 class _Worker:
@@ -113,9 +144,22 @@ class _Worker:
         self._sample_rate = 0
         self._requests = 0
         self._header: tuple[bytes, int] | None = None  # Of a frame whose payload is still to be read.
+        self._killed = False
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it can't serve another request."""
+        return self._killed or self._process.returncode is not None or self._stdout.at_eof()
 
     @classmethod
     async def start(cls) -> _Worker:
+        """Start the process and wait until it is ready.
+
+        Raises:
+            SynthesisError: It says why it can't be.
+            OSError: It can't be run, or isn't ready in time.
+            EOFError: It has died.
+        """
         # -P: the script's own folder is not searched for modules.
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -125,52 +169,76 @@ class _Worker:
             stdout=asyncio.subprocess.PIPE,
         )
         worker = cls(process)
-        _, payload = await worker._receive()
-        worker._sample_rate = int(payload)
+        try:
+            async with asyncio.timeout(_START_TIMEOUT):
+                worker._sample_rate = await worker._greeting()
+        except BaseException:
+            worker._kill()
+            await worker.close()
+            raise
         return worker
 
-    async def speak(
-        self, request: SpeechRequest, speech: asyncio.Queue[Speech | SynthesisError | None]
-    ) -> None:
-        """Put the speech for ``request`` into ``speech``, then None.
+    async def _greeting(self) -> int:
+        kind, payload = await self._receive()
+        if kind == b"F":
+            raise SynthesisError(f"espeak-ng can't be started: {payload.decode()}")
+        return int(payload)
+
+    async def speak(self, request: SpeechRequest, speech: asyncio.Queue[Speech | None]) -> None:
+        """Put the speech for ``request`` into ``speech``.
 
         Raises:
+            SynthesisError: espeak-ng refuses the request.
             EOFError: The process has died.
         """
+        try:
+            await self._speak(request, speech)
+        except asyncio.CancelledError:
+            await self._abort()
+            raise
+        except SynthesisError:
+            raise
+        except BaseException:
+            self._kill()  # It is in the middle of something.
+            raise
+
+    async def _speak(self, request: SpeechRequest, speech: asyncio.Queue[Speech | None]) -> None:
         self._requests += 1
         self._send({"id": self._requests, **_command(request)})
         resampler = Resampler(self._sample_rate, SAMPLE_RATE)
         visemes: tuple[Viseme, ...] = ()
-        try:
-            while True:
-                kind, payload = await self._receive()
-                if kind == b"V":
-                    visemes += tuple(Viseme(*item) for item in json.loads(payload))
-                elif kind == b"A":
-                    speech.put_nowait(Speech(resampler.process(payload), visemes))
-                    visemes = ()
-                elif kind == b"F":
-                    speech.put_nowait(SynthesisError(payload.decode()))
-                    return
-                else:
-                    speech.put_nowait(Speech(resampler.flush(), visemes))
-                    speech.put_nowait(None)
-                    return
-        except asyncio.CancelledError:
-            await self._abort()
-            raise
+        while True:
+            kind, payload = await self._receive()
+            if kind == b"V":
+                visemes += tuple(Viseme(*item) for item in json.loads(payload))
+            elif kind == b"A":
+                speech.put_nowait(Speech(resampler.process(payload), visemes))
+                visemes = ()
+            elif kind == b"F":
+                raise SynthesisError(payload.decode())
+            else:
+                speech.put_nowait(Speech(resampler.flush(), visemes))
+                return
 
     async def close(self) -> None:
         """End the process: by the end of its input, else by force."""
         self._stdin.close()
         try:
             async with asyncio.timeout(_STOP_TIMEOUT):
-                while await self._stdout.read(65_536):
-                    pass
-                await self._process.wait()
+                await self._ended()
         except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
+            self._kill()
+            await self._ended()
+        except asyncio.CancelledError:
+            self._kill()
+            raise
+
+    async def _ended(self) -> None:
+        while await self._stdout.read(65_536):
+            pass
+        with suppress(ConnectionError):
+            await self._stdin.wait_closed()
+        await self._process.wait()
 
     async def _abort(self) -> None:
         """Stop the request under way; what it still sends is thrown away."""
@@ -180,7 +248,15 @@ class _Worker:
                 while (await self._receive())[0] not in (b"E", b"F"):
                     pass
         except (TimeoutError, EOFError):
-            self._process.kill()  # The next request finds it dead, and starts another.
+            self._kill()
+        except asyncio.CancelledError:
+            self._kill()  # The frames that remain would be taken for the next request's.
+            raise
+
+    def _kill(self) -> None:
+        self._killed = True
+        with suppress(ProcessLookupError):
+            self._process.kill()
 
     def _send(self, command: dict[str, object]) -> None:
         self._stdin.write(json.dumps(command).encode() + b"\n")
@@ -200,5 +276,10 @@ def _command(request: SpeechRequest) -> dict[str, object]:
     return {
         "text": request.text,
         "voice": f"{language}+{base_voice(request.voice).lower()}",
-        "rate": min(max(round(_WORDS_PER_MINUTE * request.speed), 80), 450),
+        "rate": _rate(request.speed),
     }
+
+
+def _rate(speed: float) -> int:
+    step = _SLOWER if speed < 1 else _FASTER
+    return round(_WORDS_PER_MINUTE + step * (speed - 1))

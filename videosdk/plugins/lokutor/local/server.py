@@ -6,13 +6,13 @@ import asyncio
 import hmac
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from .._protocol import API_KEY_HEADER, SAMPLE_RATE, SAMPLE_WIDTH, TTS_PATH, SpeechRequest
 from ..version import __version__
@@ -24,10 +24,13 @@ logger = logging.getLogger("videosdk.plugins.lokutor.local")
 _MAX_MESSAGE = 256 * 1024
 """Largest request in bytes: far more than the longest legal text takes."""
 _MAX_CONNECTIONS = 1000
-_MAX_QUEUED = 8
-"""Early requests held for a connection; a client that sends more has to wait."""
-_STALL_TIMEOUT = 30.0
-"""Seconds that a client may take no audio before it counts as gone."""
+_MAX_QUEUED = 32
+"""Early requests held for a connection. No known client sends even one, and whoever sends more is hung up
+on: to stop reading instead would be deaf to the client's going away."""
+_MAX_RECORDS = 10_000
+"""Connections remembered, and requests of each: a server that runs for weeks must not grow."""
+_CLOSE_TIMEOUT = 1.0
+"""Seconds for a client to answer a close frame, and for the frame to get out at all."""
 _CHUNK_BYTES = (1_024, 16_384)
 _LANGUAGE_NAMES = {
     "en": "English",
@@ -81,7 +84,12 @@ class LocalServer:
         first_audio_delay: Seconds from a request to its first audio, on top of the engine's own.
         pace: Seconds of audio sent in a second; None sends as fast as the client takes it.
         chunk_bytes: Smallest and largest size of a binary message; odd sizes split samples.
-        seed: Of the sizes' choice: the same seed gives the same sizes.
+        seed: Of the sizes' choice: the same seed gives the same sizes, for every request.
+        max_connections: How many WebSockets may be open; more are refused with 429.
+        stall_timeout: Seconds that a client may take no audio before it counts as gone.
+
+    Raises:
+        ValueError: A size, the pace, the delay or the limit is out of its range.
     """
 
     def __init__(
@@ -95,7 +103,10 @@ class LocalServer:
         pace: float | None = None,
         chunk_bytes: tuple[int, int] = _CHUNK_BYTES,
         seed: int = 0,
+        max_connections: int = _MAX_CONNECTIONS,
+        stall_timeout: float = 30.0,
     ) -> None:
+        _check_options(first_audio_delay, pace, chunk_bytes, max_connections)
         self._engine = engine
         self._host = host
         self._wanted_port = port
@@ -104,8 +115,11 @@ class LocalServer:
         self._pace = pace
         self._chunk_bytes = chunk_bytes
         self._seed = seed
+        self._max_connections = max_connections
+        self._stall_timeout = stall_timeout
         self._runner: web.AppRunner | None = None
-        self._sockets: set[web.WebSocketResponse] = set()
+        self._switching = asyncio.Lock()
+        self._sockets: dict[web.WebSocketResponse, asyncio.Transport | None] = {}
         self._changed = asyncio.Event()
         self.connections: list[ConnectionRecord] = []
         self.handshakes = 0
@@ -127,7 +141,7 @@ class LocalServer:
     @property
     def open_connections(self) -> int:
         """How many WebSockets are open."""
-        return sum(record.open for record in self.connections)
+        return len(self._sockets)
 
     @property
     def requests(self) -> list[RequestRecord]:
@@ -135,36 +149,32 @@ class LocalServer:
         return [request for connection in self.connections for request in connection.requests]
 
     async def start(self) -> None:
-        """Start the engine and listen.
+        """Start the engine and listen. Idempotent.
 
         Raises:
             OSError: The address can't be had.
+            SynthesisError: The engine can't speak at all.
         """
-        await self._engine.start()
-        app = web.Application()
-        for path in (TTS_PATH, "/ws"):
-            app.router.add_get(path, self._serve)
-        for path, answer in _discovery().items():
-            app.router.add_get(path, _json_handler(answer))
-        # No access log: it would show the key of clients that send it in the URL.
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, self._host, self._wanted_port).start()
-        except BaseException:
-            await runner.cleanup()
-            await self._engine.close()
-            raise
-        self._runner = runner
+        async with self._switching:
+            if self._runner is not None:
+                return
+            try:
+                await self._engine.start()
+                self._runner = await self._listen()
+            except BaseException:
+                await self._engine.close()
+                raise
 
     async def close(self) -> None:
         """Hang up on every client and release the engine. Idempotent."""
-        runner, self._runner = self._runner, None
-        if runner is None:
-            return
-        await asyncio.gather(*(ws.close(code=1001, message=b"going away") for ws in list(self._sockets)))
-        await runner.cleanup()
-        await self._engine.close()
+        async with self._switching:
+            runner, self._runner = self._runner, None
+            if runner is None:
+                return
+            leaving = [_hang_up(*socket, WSCloseCode.GOING_AWAY) for socket in self._sockets.items()]
+            await asyncio.gather(*leaving)
+            await runner.cleanup()
+            await self._engine.close()
 
     async def wait_until(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:  # noqa: ASYNC109
         """Wait until ``condition()``, looked at whenever something happened here, is true.
@@ -186,33 +196,54 @@ class LocalServer:
     ) -> None:
         await self.close()
 
+    async def _listen(self) -> web.AppRunner:
+        app = web.Application()
+        for path in (TTS_PATH, "/ws"):
+            app.router.add_get(path, self._serve)
+        for path, answer in _discovery().items():
+            app.router.add_get(path, _json_handler(answer))
+        # No access log: it would show the key of clients that send it in the URL.
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        try:
+            await runner.setup()
+            await web.TCPSite(runner, self._host, self._wanted_port).start()
+        except BaseException:
+            await runner.cleanup()
+            raise
+        return runner
+
     async def _serve(self, http: web.Request) -> web.StreamResponse:
         self.handshakes += 1
         refusal = self._refuse(http)
         if refusal is not None:
+            self._note()
             return refusal
-        ws = web.WebSocketResponse(max_msg_size=_MAX_MESSAGE, timeout=1.0)
-        await ws.prepare(http)
-        record = ConnectionRecord(http.path, API_KEY_HEADER in http.headers)
-        self.connections.append(record)
-        self._sockets.add(ws)
-        self.peak_connections = max(self.peak_connections, self.open_connections)
-        self._note()
+        # No compression: PCM hardly shrinks, and to try would cost more than all else here.
+        ws = web.WebSocketResponse(max_msg_size=_MAX_MESSAGE, timeout=_CLOSE_TIMEOUT, compress=False)
+        self._sockets[ws] = http.transport  # Before the await: else many at once would pass the limit.
         try:
-            await self._converse(ws, record)
+            await ws.prepare(http)
+            await self._converse(ws, self._record(http))
         finally:
-            self._sockets.discard(ws)
-            record.open, record.close_code = False, ws.close_code
+            del self._sockets[ws]
             self._note()
         return ws
+
+    def _record(self, http: web.Request) -> ConnectionRecord:
+        record = ConnectionRecord(http.path, bool(http.headers.get(API_KEY_HEADER)))
+        self.connections.append(record)
+        del self.connections[:-_MAX_RECORDS]
+        self.peak_connections = max(self.peak_connections, self.open_connections)
+        self._note()
+        return record
 
     def _refuse(self, http: web.Request) -> web.Response | None:
         key = http.headers.get(API_KEY_HEADER) or http.query.get("api_key")
         if not key:
             return _refusal(401, "auth.missing_key", "no API key: send it in the X-API-Key header")
-        if self._api_key is not None and not hmac.compare_digest(key.encode(), self._api_key.encode()):
+        if self._api_key is not None and not hmac.compare_digest(_octets(key), _octets(self._api_key)):
             return _refusal(401, "auth.invalid_key", "this API key is not accepted")
-        if self.open_connections >= _MAX_CONNECTIONS:
+        if self.open_connections >= self._max_connections:
             return _refusal(429, "tts.session_limit_reached", "too many connections")
         return None
 
@@ -221,15 +252,18 @@ class LocalServer:
         queue: asyncio.Queue[str | bytes] = asyncio.Queue(_MAX_QUEUED)
         speaker = asyncio.create_task(self._speak_all(ws, record, queue))
         reader = asyncio.create_task(_read(ws, queue))
+        code: int = WSCloseCode.OK
         try:
             await asyncio.wait({speaker, reader}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in (speaker, reader):
                 task.cancel()
-            results = await asyncio.gather(speaker, reader, return_exceptions=True)
-        for result in results:
-            if isinstance(result, Exception) and not isinstance(result, (ConnectionError, TimeoutError)):
-                logger.error("A connection failed", exc_info=result)
+            try:
+                for result in await asyncio.gather(speaker, reader, return_exceptions=True):
+                    code = _close_code(result) or code
+                await _hang_up(ws, self._sockets[ws], code)
+            finally:
+                record.open, record.close_code = False, ws.close_code
 
     async def _speak_all(
         self, ws: web.WebSocketResponse, record: ConnectionRecord, queue: asyncio.Queue[str | bytes]
@@ -237,32 +271,40 @@ class LocalServer:
         while True:
             message = await queue.get()
             try:
-                request = _decode(message)
-                entry = RequestRecord(request)
+                entry = RequestRecord(_decode(message))
                 record.requests.append(entry)
+                del record.requests[:-_MAX_RECORDS]
                 self._note()
                 await self._speak(ws, entry)
             except _wire.RequestRefusedError as refused:
-                await ws.send_str(_wire.encode_error(refused.code, str(refused)))
+                await self._send(ws.send_str(_wire.encode_error(refused.code, str(refused))))
             except SynthesisError as failed:
-                await ws.send_str(_wire.encode_error("tts.synthesis_failed", str(failed)))
+                await self._send(ws.send_str(_wire.encode_error(_wire.Refusal.FAILED, str(failed))))
 
     async def _speak(self, ws: web.WebSocketResponse, entry: RequestRecord) -> None:
         if self._first_audio_delay:
             await asyncio.sleep(self._first_audio_delay)
         pacer = _Pacer(self._pace)
         sizes = _sizes(self._chunk_bytes, random.Random(self._seed))  # noqa: S311 - sizes, not secrets
-        async with aclosing(self._engine.synthesize(entry.request)) as speech:
-            async for message in _messages(speech, sizes, visemes=entry.request.visemes):
+        async with (
+            aclosing(self._engine.synthesize(entry.request)) as speech,
+            aclosing(_messages(speech, sizes, visemes=entry.request.visemes)) as messages,
+        ):
+            async for message in messages:
                 if isinstance(message, bytes):
                     await pacer.wait(entry.audio_bytes_sent)
-                    await _send(ws.send_bytes(message))
+                    await self._send(ws.send_bytes(message))
                     entry.audio_bytes_sent += len(message)
+                    self._note()
                 else:
-                    await _send(ws.send_str(message))
-        await _send(ws.send_str(_wire.END_OF_REQUEST))
+                    await self._send(ws.send_str(message))
+        await self._send(ws.send_str(_wire.END_OF_REQUEST))
         entry.completed = True
         self._note()
+
+    async def _send(self, sending: Awaitable[None]) -> None:
+        async with asyncio.timeout(self._stall_timeout):
+            await sending
 
     def _note(self) -> None:
         self._changed.set()
@@ -271,18 +313,55 @@ class LocalServer:
 async def _read(ws: web.WebSocketResponse, queue: asyncio.Queue[str | bytes]) -> None:
     async for message in ws:
         if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
-            await queue.put(message.data)
+            queue.put_nowait(message.data)
+
+
+def _close_code(result: BaseException | None) -> int | None:
+    """Return the close code for what a task of a connection ended with, or None if it tells nothing."""
+    match result:
+        case asyncio.QueueFull():
+            return WSCloseCode.POLICY_VIOLATION
+        # The client is gone or takes nothing; a cancellation is how we end these tasks ourselves.
+        case None | ConnectionError() | TimeoutError() | asyncio.CancelledError():
+            return None
+        case _:
+            logger.error("A connection failed", exc_info=result)
+            return WSCloseCode.INTERNAL_ERROR
+
+
+async def _hang_up(ws: web.WebSocketResponse, transport: asyncio.Transport | None, code: int) -> None:
+    """Close, by force where the client takes nothing: the close frame queues behind what it left."""
+    try:
+        async with asyncio.timeout(2 * _CLOSE_TIMEOUT):
+            if ws.prepared:
+                await ws.close(code=code)
+    except TimeoutError:
+        if transport is not None:
+            transport.abort()
+
+
+def _octets(key: str) -> bytes:
+    """Return a key as it was on the wire, where it need not have been UTF-8."""
+    return key.encode(errors="surrogateescape")
+
+
+def _check_options(
+    first_audio_delay: float, pace: float | None, chunk_bytes: tuple[int, int], max_connections: int
+) -> None:
+    if first_audio_delay < 0:
+        raise ValueError(f"first_audio_delay must not be negative, not {first_audio_delay!r}")
+    if pace is not None and not pace > 0:
+        raise ValueError(f"pace must be above 0, not {pace!r}")
+    if not 1 <= chunk_bytes[0] <= chunk_bytes[1]:
+        raise ValueError(f"chunk_bytes must be (smallest, largest) and at least 1, not {chunk_bytes!r}")
+    if max_connections < 1:
+        raise ValueError(f"max_connections must be at least 1, not {max_connections!r}")
 
 
 def _decode(message: str | bytes) -> SpeechRequest:
     if isinstance(message, bytes):
         raise _wire.RequestRefusedError(_wire.Refusal.FORMAT, "a request is a text message")
     return _wire.decode_request(message)
-
-
-async def _send(sending: Any) -> None:
-    async with asyncio.timeout(_STALL_TIMEOUT):
-        await sending
 
 
 async def _messages(
@@ -294,10 +373,13 @@ async def _messages(
     async for piece in speech:
         if visemes and piece.visemes:
             yield _wire.encode_visemes(piece.visemes)
-        rest += piece.pcm
-        while len(rest) >= size:
-            yield rest[:size]
-            rest, size = rest[size:], next(sizes)
+        audio = rest + piece.pcm
+        start = 0
+        while len(audio) - start >= size:
+            yield audio[start : start + size]
+            start, size = start + size, next(sizes)
+        rest = audio[start:]
+        await asyncio.sleep(0)  # Neither a voice nor a socket need ever wait: others get their turn here.
     if rest:
         yield rest
 
