@@ -14,7 +14,9 @@ from aiohttp import web
 from videosdk.agents import FlushMarker
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
+from videosdk.plugins.lokutor import LokutorTTS
 from videosdk.plugins.lokutor._resample import Resampler
+from videosdk.plugins.lokutor.errors import LokutorError
 
 PATIENCE = 20.0
 """Seconds that a loaded machine may take for what is due at once."""
@@ -61,6 +63,17 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 - what is watched notifies nobody
             await asyncio.sleep(0.001)
+
+
+def listen(tts: LokutorTTS) -> list[LokutorError]:
+    """Return a list that grows by each error that ``tts`` emits."""
+    emitted: list[LokutorError] = []
+
+    def on_error(error: LokutorError) -> None:
+        emitted.append(error)
+
+    tts.on("error", on_error)
+    return emitted
 
 
 class Conversation:

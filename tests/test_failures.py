@@ -14,6 +14,7 @@ from support import (
     ScriptedServer,
     chunks_of,
     heard_for,
+    listen,
     on_track,
     pushed_samples,
     speech_of,
@@ -45,16 +46,6 @@ async def tts(make_tts: Callable[..., LokutorTTS], scripted: ScriptedServer) -> 
 @pytest.fixture
 def errors(tts: LokutorTTS) -> list[LokutorError]:
     return listen(tts)
-
-
-def listen(tts: LokutorTTS) -> list[LokutorError]:
-    emitted: list[LokutorError] = []
-
-    def on_error(error: LokutorError) -> None:
-        emitted.append(error)
-
-    tts.on("error", on_error)
-    return emitted
 
 
 async def refusing(status: int, headers: dict[str, str] | None = None) -> tuple[web.AppRunner, str]:

@@ -15,6 +15,7 @@ from support import (
     ScriptedServer,
     chunks_of,
     heard_for,
+    listen,
     on_track,
     pushed_samples,
     speak,
@@ -42,16 +43,6 @@ TEXT = "A reply that is to be heard once, and whole."
 @pytest.fixture
 def errors(tts: LokutorTTS) -> list[LokutorError]:
     return listen(tts)
-
-
-def listen(tts: LokutorTTS) -> list[LokutorError]:
-    emitted: list[LokutorError] = []
-
-    def on_error(error: LokutorError) -> None:
-        emitted.append(error)
-
-    tts.on("error", on_error)
-    return emitted
 
 
 def cut_after(size: int, how: str) -> Script:

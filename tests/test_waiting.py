@@ -13,6 +13,7 @@ from support import (
     ScriptedServer,
     chunks_of,
     heard_for,
+    listen,
     on_track,
     pushed_samples,
     speak,
@@ -23,7 +24,6 @@ from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
 from videosdk.plugins.lokutor._waiting import WaitingRoom
-from videosdk.plugins.lokutor.errors import LokutorError
 from videosdk.plugins.lokutor.metrics import SynthesisMetrics
 
 Maker = Callable[..., LokutorTTS]
@@ -112,12 +112,7 @@ async def test_a_failing_prewarm_harms_nothing_and_tells_nothing(
 ) -> None:
     caplog.set_level(logging.DEBUG, "videosdk.plugins.lokutor")
     tts = make_tts("ws://127.0.0.1:9", max_retries=0)
-    errors: list[LokutorError] = []
-
-    def on_error(error: LokutorError) -> None:
-        errors.append(error)
-
-    tts.on("error", on_error)
+    errors = listen(tts)
     await tts.prewarm()
     assert errors == []
     assert [record.getMessage() for record in caplog.records if record.name.endswith("lokutor")] == [
@@ -186,12 +181,7 @@ async def test_a_call_that_was_handed_a_dead_socket_heals_itself(
     script: Callable[[Conversation], AsyncIterator[None]],
 ) -> None:
     seen = measure(tts)
-    errors: list[LokutorError] = []
-
-    def on_error(error: LokutorError) -> None:
-        errors.append(error)
-
-    tts.on("error", on_error)
+    errors = listen(tts)
     scripted.scripts.append(script)  # type: ignore[arg-type]
     await tts.prewarm()
     await tts.synthesize(chunks_of(["Heard once,", "and whole."]))
