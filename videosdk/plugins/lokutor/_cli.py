@@ -285,6 +285,7 @@ async def _service() -> AsyncIterator[_Service]:
 @asynccontextmanager
 async def _local_server(host: str, port: int, api_key: str | None) -> AsyncIterator[LocalServer]:
     """Run the local server for as long as this lasts."""
+    from .local.engine import SynthesisError
     from .local.espeak import EspeakEngine, LocalVoiceMissingError
     from .local.server import LocalServer
 
@@ -298,6 +299,8 @@ async def _local_server(host: str, port: int, api_key: str | None) -> AsyncItera
             await stack.enter_async_context(server)
         except OSError as error:
             raise CommandError(f"can't listen on {host}:{port}: {_reason(error)}") from None
+        except SynthesisError as error:
+            raise CommandError(str(error)) from None
         yield server
 
 
