@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from support import PATIENCE
+from support import PATIENCE, until
 
 from videosdk.plugins.lokutor.local.server import LocalServer
 from videosdk.plugins.lokutor.local.signal_engine import SignalEngine, character_samples, signal
@@ -98,6 +98,8 @@ async def test_a_refused_request_leaves_it_connected(sdk: ModuleType, server: Lo
     chunks: list[bytes] = []
     app = await synthesize(client(sdk, server), voice="nobody", on_audio=chunks.append, block=False)
     await server.wait_until(lambda: server.open_connections == 1, PATIENCE)
+    # The SDK's thread may still be at its handshake, and would not notice.
+    await until(lambda: app.sock is not None and app.sock.connected)
     await asyncio.to_thread(app.close)
     await server.wait_until(lambda: not server.open_connections, PATIENCE)
     assert chunks == []

@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
+from unicodedata import category
 
 _OUTPUT_SYNCHRONOUS = 2
 _PHONEME_EVENTS, _PHONEME_IPA, _DONT_EXIT = 0x0001, 0x0002, 0x8000
@@ -92,6 +93,7 @@ class Utterance:
 
     def __init__(self, number: int, text: str, sample_rate: int, output: Output) -> None:
         self.number = number
+        self._text = text
         self._length = len(text)
         self._sample_rate = sample_rate
         self._output = output
@@ -106,11 +108,25 @@ class Utterance:
         self._pcm += pcm
         for kind, position, length, sample, sound in events:
             if kind in (_EVENT_WORD, _EVENT_SENTENCE):
+                self._stretch_word(position - 1)
                 self.finish_word(sample)
             if kind == _EVENT_WORD:
                 self._word = (min(max(position - 1, 0), self._length - 1), max(length, 1))
             if kind == _EVENT_PHONEME:
                 self._sounds.append((sound, sample))
+
+    def finish(self) -> None:
+        """Send the rest."""
+        self._stretch_word(self._length)
+        self.finish_word()
+
+    def _stretch_word(self, following: int) -> None:
+        """Let the current word reach to the last letter before the next: "of the" is reported as "of"."""
+        first, length = self._word
+        behind = range(first + length, min(following, self._length))
+        letters = [index for index in behind if self._text[index].isalnum()]
+        if letters:
+            self._word = (first, letters[-1] + 1 - first)
 
     def finish_word(self, until: int | None = None) -> None:
         """Send the current word's visemes and its audio: all that there is, or up to a sample.
@@ -192,7 +208,8 @@ class Espeak:
             raise RuntimeError(f"espeak-ng has no voice {voice}")
         self._library.espeak_SetParameter(_RATE, rate, 0)
         self._utterance = Utterance(number, text, self.sample_rate, self._output)
-        encoded = text.replace("\0", " ").encode()
+        # Spaces, so that positions stay: a NUL would end the text, and others give the library commands.
+        encoded = "".join(" " if category(char) == "Cc" else char for char in text).encode()
         size = ctypes.c_size_t(len(encoded) + 1)
         flags = _CHARS_UTF8 | _END_PAUSE
         if self._library.espeak_Synth(encoded, size, 0, 1, 0, flags, None, None) != 0:
@@ -200,7 +217,7 @@ class Espeak:
         failure, self._failure = self._failure, None
         if failure is not None:
             raise RuntimeError(f"espeak-ng's reply can't be read: {failure!r}") from failure
-        self._utterance.finish_word()
+        self._utterance.finish()
 
     def _made(self, wave: Any, samples: int, events: Any) -> int:
         assert self._utterance is not None

@@ -22,6 +22,8 @@ logger = logging.getLogger("videosdk.plugins.lokutor.local")
 INSTALL_HINT = 'The local voice is not installed: pip install "videosdk-plugins-lokutor[local]"'
 _WORKER = Path(__file__).with_name("_espeak_worker.py")
 _HEADER = struct.Struct(">cI")
+_SOURCE_RATE = 22_050
+"""espeak-ng's own rate in Hz."""
 _WORDS_PER_MINUTE = 175
 """espeak-ng's own speed: what speed 1.0 is here."""
 _SLOWER, _FASTER = 156, 124
@@ -90,17 +92,20 @@ class EspeakEngine:
         if self._closed:
             raise SynthesisError("espeak-ng is closed")
         # Not bounded but by the text's length: a client that takes nothing must not hold the process.
+        # It waits at espeak-ng's rate, half the size, and is converted as it is taken.
         speech: asyncio.Queue[Speech | None] = asyncio.Queue()
         synthesis = asyncio.create_task(self._synthesize(request, speech))
         self._syntheses.add(synthesis)
         # By a callback, for a task that is cancelled before it has begun runs no "finally".
         synthesis.add_done_callback(lambda _: speech.put_nowait(None))
+        resampler = Resampler(_SOURCE_RATE, SAMPLE_RATE)
         try:
             while (piece := await speech.get()) is not None:
-                yield piece
+                yield Speech(resampler.process(piece.pcm), piece.visemes)
             if synthesis.cancelled():
                 raise SynthesisError("espeak-ng was closed")
             synthesis.result()
+            yield Speech(resampler.flush())
         finally:
             synthesis.cancel()
             await asyncio.gather(synthesis, return_exceptions=True)
@@ -141,7 +146,6 @@ class _Worker:
         self._process = process
         self._stdin = process.stdin
         self._stdout = process.stdout
-        self._sample_rate = 0
         self._requests = 0
         self._header: tuple[bytes, int] | None = None  # Of a frame whose payload is still to be read.
         self._killed = False
@@ -171,21 +175,22 @@ class _Worker:
         worker = cls(process)
         try:
             async with asyncio.timeout(_START_TIMEOUT):
-                worker._sample_rate = await worker._greeting()
+                await worker._greet()
         except BaseException:
             worker._kill()
             await worker.close()
             raise
         return worker
 
-    async def _greeting(self) -> int:
+    async def _greet(self) -> None:
         kind, payload = await self._receive()
         if kind == b"F":
             raise SynthesisError(f"espeak-ng can't be started: {payload.decode()}")
-        return int(payload)
+        if int(payload) != _SOURCE_RATE:
+            raise SynthesisError(f"espeak-ng speaks at {int(payload)} Hz, not at {_SOURCE_RATE}")
 
     async def speak(self, request: SpeechRequest, speech: asyncio.Queue[Speech | None]) -> None:
-        """Put the speech for ``request`` into ``speech``.
+        """Put the speech for ``request``, at espeak-ng's rate, into ``speech``.
 
         Raises:
             SynthesisError: espeak-ng refuses the request.
@@ -205,19 +210,19 @@ class _Worker:
     async def _speak(self, request: SpeechRequest, speech: asyncio.Queue[Speech | None]) -> None:
         self._requests += 1
         self._send({"id": self._requests, **_command(request)})
-        resampler = Resampler(self._sample_rate, SAMPLE_RATE)
         visemes: tuple[Viseme, ...] = ()
         while True:
             kind, payload = await self._receive()
             if kind == b"V":
                 visemes += tuple(Viseme(*item) for item in json.loads(payload))
             elif kind == b"A":
-                speech.put_nowait(Speech(resampler.process(payload), visemes))
+                speech.put_nowait(Speech(payload, visemes))
                 visemes = ()
             elif kind == b"F":
                 raise SynthesisError(payload.decode())
             else:
-                speech.put_nowait(Speech(resampler.flush(), visemes))
+                if visemes:
+                    speech.put_nowait(Speech(b"", visemes))
                 return
 
     async def close(self) -> None:
