@@ -19,9 +19,17 @@ def read_version() -> str:
 
 # What a newcomer needs to hear it without an account: the voice, and the picture of the conversation.
 LOCAL = ["espeakng-loader>=0.2.4", "matplotlib>=3.9", "numpy>=1.26"]
+# The peers that the benchmark measures beside it, and a certificate for its own server.
+BENCH = [
+    *LOCAL,
+    "cryptography>=42",
+    "videosdk-plugins-cartesia>=1.0.30",
+    "videosdk-plugins-lmnt>=1.0.30",
+]
 TEST = [
     *LOCAL,
     "build>=1.2",
+    "cryptography>=42",
     "hypothesis>=6.100",
     "lokutor==1.6.0",
     "mypy>=1.14",
@@ -59,5 +67,5 @@ setup(
         "aiohttp>=3.11",
         "av>=14",
     ],
-    extras_require={"local": LOCAL, "test": TEST},
+    extras_require={"bench": BENCH, "local": LOCAL, "test": TEST},
 )

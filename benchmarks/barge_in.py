@@ -1,0 +1,150 @@
+"""Stopping, and answering again at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+
+from . import texts
+from .bench import AFTERMATH, MILLI, Bench, Sample
+from .call import Call, RawSocket
+from .first_audio import raw_first_audio
+from .plan import Manner
+
+_LISTENED = 0.25
+"""Seconds from a turn's first audio to the barge-in: a quarter of the text is with the listener then."""
+
+
+async def reply(bench: Bench) -> None:
+    """Interrupt answers to a user: ``interrupt()``, the task cancelled, ``interrupt()`` again."""
+    await _barge_in(bench, "reply")
+
+
+async def say(bench: Bench) -> None:
+    """Interrupt ``say()`` turns: ``interrupt()`` alone must make ``synthesize()`` return."""
+    await _barge_in(bench, "say")
+
+
+async def stubborn(bench: Bench) -> None:
+    """Interrupt a turn whose server streams on, reads nothing and answers no close frame."""
+    await bench.behave(Manner(stubborn=True))
+
+    async def sample(name: str) -> Sample:
+        async with bench.call(name) as call:
+            turn = await _begin(call, "say")
+            begun = time.monotonic()
+            taken, own = await call.interrupt()
+            done, _ = await asyncio.wait({turn}, timeout=bench.plan.patience)
+            ended = await turn if done else time.monotonic()
+        if not done:
+            turn.cancel()
+        return {
+            **_interrupt_rows("interrupt_stubborn", taken, own),
+            "synthesize_ends_stubborn": (ended - begun) * MILLI,
+        }
+
+    await bench.interleave("barge-in, stubborn server", sample, samples=bench.plan.stubborn_samples)
+
+
+async def _barge_in(bench: Bench, path: str) -> None:
+    await bench.behave(Manner())
+    moments: dict[str, list[tuple[float, float]]] = {}
+    async with AsyncExitStack() as stack:
+        calls = await bench.warm_calls(stack)
+        raw = await stack.enter_async_context(RawSocket(bench.port))
+        heard = await asyncio.gather(*(_undisturbed(call) for call in calls.values()))
+        expected = dict(zip(calls, heard, strict=True))
+        await bench.sent()
+
+        async def sample(name: str) -> Sample:
+            begun = time.monotonic()
+            values, stopped = await _interrupt_and_go_on(calls[name], path, expected[name])
+            moments.setdefault(name, []).append((begun, stopped))
+            return values
+
+        await bench.interleave(f"barge-in ({path})", sample, lambda: raw_first_audio(raw, f"after_{path}"))
+        await asyncio.sleep(1.0)  # A server that talks on has reached its end by then.
+        notes = await bench.sent()
+    for name, samples in moments.items():
+        for late in _sent_after(samples, [note for note in notes if note[1] == name]):
+            bench.results.add(name, {"sent_after": late})
+
+
+async def _interrupt_and_go_on(call: Call, path: str, expected: bytes) -> tuple[Sample, float]:
+    """Return the sample, and when the barge-in was."""
+    turn = await _begin(call, path)
+    call.track.listen()
+    stopped = time.monotonic()
+    taken, own = await call.interrupt()
+    if path == "reply":
+        turn.cancel()
+    asked = time.monotonic()
+    following = (call.reply if path == "reply" else call.say)(texts.SHORT)
+    first = await call.first_audio()
+    await following
+    await asyncio.sleep(AFTERMATH)
+    call.check()
+    values = {
+        f"after_{path}": (first - asked) * MILLI,
+        "stale": float(_stale(bytes(call.track.heard), expected)),
+        **_interrupt_rows("interrupt", taken, own),
+    }
+    if path == "say":
+        values["synthesize_ends"] = (await turn - stopped) * MILLI
+    return values, stopped
+
+
+async def _begin(call: Call, path: str) -> asyncio.Task[float]:
+    """Return the task of a turn that has been heard for a while."""
+    call.track.listen()
+    turn = (call.reply if path == "reply" else call.say)(texts.INTERRUPTED)
+    await call.first_audio()
+    await asyncio.sleep(_LISTENED)
+    return turn
+
+
+async def _undisturbed(call: Call) -> bytes:
+    """Return what the track gets for the turn that will follow the barge-ins."""
+    call.track.listen()
+    await call.say(texts.SHORT)
+    return bytes(call.track.heard)
+
+
+def _interrupt_rows(row: str, taken: float, own: float) -> Sample:
+    return {
+        row: taken * MILLI,
+        f"{row}_own": own * MILLI,
+        f"{row}_extra": (taken - own) * MILLI,
+    }
+
+
+def _stale(heard: bytes, expected: bytes) -> int:
+    """Return how many bytes of ``heard`` don't belong to the turn: before it, after it, or in it."""
+    if heard == expected:
+        return 0
+    right = _common(heard, expected) + _common(heard[::-1], expected[::-1])
+    return max(1, len(heard) - min(right, len(expected)))
+
+
+def _common(one: bytes, other: bytes) -> int:
+    """Return how many bytes are the same from the start."""
+    pairs = zip(one, other, strict=False)
+    return next((place for place, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
+def _sent_after(
+    samples: list[tuple[float, float]], notes: list[tuple[float, str, str, float]]
+) -> list[float]:
+    """Return the seconds of the interrupted text that were sent after each barge-in.
+
+    Args:
+        samples: When each sample began and when its barge-in was. Between two samples of a contender
+            the others have theirs, so a server that talks on has reached its end.
+        notes: What the server sent to this contender.
+    """
+    ends = [begun for begun, _ in samples[1:]] + [float("inf")]
+    return [
+        sum(seconds for at, _, text, seconds in notes if text == texts.INTERRUPTED and stopped < at < end)
+        for (_, stopped), end in zip(samples, ends, strict=True)
+    ]

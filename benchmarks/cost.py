@@ -1,0 +1,115 @@
+"""Processor time, stalls of the event loop, memory."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+
+from . import clocks, texts
+from .bench import MILLI, Bench, Sample
+from .call import ClockedTrack, RawSocket, play
+from .plan import Manner
+from .processes import Child
+
+_STREAM = Manner(piece=0.02, pace=10.0)
+"""Ten times real time, in messages of 20 ms: one wake-up for each message, as in real time."""
+_ONE_MESSAGE = Manner(piece=60.0)
+_LONG = 20.0
+_PLAYED = 1.0
+
+
+async def processor(bench: Bench) -> None:
+    """Measure the processor time of receiving, converting and handing over; playing apart from it.
+
+    No track is played meanwhile: at ten times real time its share would count for a tenth.
+    """
+    await bench.behave(_STREAM)
+    text = texts.lasting(bench.plan.stream_seconds)
+    seconds = texts.duration(text)
+    await bench.prepare([text])
+    async with AsyncExitStack() as stack:
+        calls = await bench.warm_calls(stack, keep=False, pump=False)
+        raw = await stack.enter_async_context(RawSocket(bench.port))
+
+        async def sample(name: str) -> Sample:
+            call = calls[name]
+            begun = time.process_time()
+            await call.reply(text)
+            used = time.process_time() - begun
+            call.check()
+            call.track.interrupt()
+            return {"processor": used * MILLI / seconds}
+
+        async def floor() -> Sample:
+            begun = time.process_time()
+            await raw.speak(text)
+            return {"processor": (time.process_time() - begun) * MILLI / seconds}
+
+        await bench.interleave("processor time", sample, floor)
+    for _ in range(min(3, bench.plan.samples)):
+        bench.results.add("track", {"playing": await _playing()})
+
+
+async def _playing() -> float:
+    """Return the milliseconds of processor time that playing one second of audio takes."""
+    track = ClockedTrack(keep=False)
+    await track.add_new_bytes(bytes(int(2 * _PLAYED * track.sample_rate) * 2))
+    begun = time.process_time()
+    player = asyncio.create_task(play(track))
+    await asyncio.sleep(_PLAYED)
+    used = time.process_time() - begun
+    player.cancel()
+    return used * MILLI / _PLAYED
+
+
+async def stall(bench: Bench) -> None:
+    """Measure the longest pass of the event loop while one message with 20 s of audio arrives."""
+    await bench.behave(_ONE_MESSAGE)
+    text = texts.lasting(_LONG)
+    await bench.prepare([text])
+    async with AsyncExitStack() as stack:
+        calls = await bench.warm_calls(stack, keep=False, pump=False)
+        raw = await stack.enter_async_context(RawSocket(bench.port))
+
+        async def sample(name: str) -> Sample:
+            call = calls[name]
+            clocks.busy().restart()
+            await call.reply(text)
+            measured = _stall_rows()
+            call.check()
+            call.track.interrupt()
+            return measured
+
+        async def floor() -> Sample:
+            clocks.busy().restart()
+            await raw.speak(text)
+            return _stall_rows()
+
+        await bench.interleave("one long message", sample, floor)
+
+
+def _stall_rows() -> Sample:
+    busy = clocks.busy()
+    return {"stall": busy.longest * MILLI, "stall_processor": busy.longest_processor * MILLI}
+
+
+async def memory(bench: Bench) -> None:
+    """Measure the memory of an idle plugin and of a running call, in a process per contender."""
+    await bench.behave(Manner(pace=1.0))
+    weighed = await asyncio.gather(
+        *(asyncio.to_thread(_weigh, name, bench.port, bench.plan.calls) for name in bench.contenders),
+        return_exceptions=True,
+    )
+    for name, sample in zip(bench.contenders, weighed, strict=True):
+        if isinstance(sample, BaseException):
+            bench.results.fail("memory", name, sample)
+        else:
+            bench.results.add(name, sample)
+
+
+def _weigh(name: str, port: int, calls: int) -> Sample:
+    with Child("benchmarks.memory", name, str(port), str(calls)) as child:
+        sample = child.answer()
+        child.terminate()
+        return sample

@@ -1,0 +1,136 @@
+"""The rows that are shown, and what is asked of this plugin in each."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .contenders import FLOOR
+
+OURS = "lokutor"
+_REFERENCE = "lmnt"
+
+Values = Mapping[str, Mapping[str, float]]
+"""One figure by row and contender."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A limit that this plugin's figure must not exceed.
+
+    Attributes:
+        text: The limit in words.
+        limit: The limit for a run's figures and its round trip in milliseconds; None where what it
+            refers to was not measured.
+    """
+
+    text: str
+    limit: Callable[[Values, float], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the table.
+
+    Attributes:
+        key: Its name in the results.
+        title: What it says.
+        unit: Its unit.
+        digits: Decimals shown.
+        goal: What is asked for, if anything.
+        summary: How its samples become one figure.
+    """
+
+    key: str
+    title: str
+    unit: str
+    digits: int = 1
+    goal: Goal | None = None
+    summary: Callable[[list[float]], float] = statistics.median
+
+    @property
+    def summary_name(self) -> str:
+        """How its samples became one figure, in a word."""
+        return "median" if self.summary is statistics.median else "maximum"
+
+
+def _at_most(limit: float, unit: str) -> Goal:
+    return Goal(f"at most {limit:g} {unit}".strip(), lambda _values, _round_trip: limit)
+
+
+def _near_floor(key: str, round_trips: int, spare: float) -> Goal:
+    def limit(values: Values, round_trip: float) -> float | None:
+        floor = values.get(key, {}).get(FLOOR)
+        return None if floor is None else floor + round_trips * round_trip + spare
+
+    trips = f" + {round_trips} round trips" if round_trips else ""
+    return Goal(f"at most the floor{trips} + {spare:g} ms", limit)
+
+
+_LIKE_LMNT = Goal("at most lmnt's", lambda values, _round_trip: values.get("processor", {}).get(_REFERENCE))
+_NOTHING_STALE = Goal("none, in any sample", lambda _values, _round_trip: 0.0)
+_OWN = _at_most(0.5, "ms")
+
+ROWS = (
+    Row("cold", "first audio, cold", "ms", goal=_near_floor("cold", 3, 10)),
+    Row("warm", "first audio, warm", "ms", goal=_near_floor("warm", 0, 3)),
+    Row("after_reply", "first audio after a barge-in, reply", "ms", goal=_near_floor("after_reply", 0, 3)),
+    Row("after_say", "first audio after a barge-in, say()", "ms", goal=_near_floor("after_say", 0, 3)),
+    Row("tokens", "first token to first audio, chunker", "ms"),
+    Row("interrupt", "interrupt() returns", "ms", 2),
+    Row("interrupt_extra", "  beyond the track's own interrupt()", "ms", 2, _OWN),
+    Row("interrupt_stubborn", "interrupt() returns, stubborn server", "ms", 2),
+    Row("interrupt_stubborn_extra", "  beyond the track's own interrupt()", "ms", 2, _OWN),
+    Row("synthesize_ends", "interrupted synthesize() ends", "ms", goal=_at_most(5, "ms")),
+    Row(
+        "synthesize_ends_stubborn",
+        "interrupted synthesize() ends, stubborn server",
+        "ms",
+        goal=_at_most(5, "ms"),
+    ),
+    Row("sent_after", "audio the server sends after a barge-in", "s", 2, _at_most(0.2, "s")),
+    Row("stale", "stale bytes on the track after a barge-in", "bytes", 0, _NOTHING_STALE, max),
+    Row("processor", "processor time per second of audio", "ms", 2, _LIKE_LMNT),
+    Row("calls_per_core", "live calls that one core carries", "", 0),
+    Row("stall", "longest stall on a message of 20 s", "ms", goal=_at_most(5, "ms")),
+    Row("stall_processor", "  the same in processor time", "ms"),
+    Row("memory_idle", "memory per idle plugin, prewarmed", "KiB", 0),
+    Row("memory_call", "memory per running call", "KiB", 0),
+)
+
+
+def summarize(samples: Mapping[str, Mapping[str, list[float]]]) -> dict[str, dict[str, float]]:
+    """Return one figure by row and contender, with those that follow from others."""
+    values = {
+        row.key: {name: row.summary(taken) for name, taken in samples[row.key].items()}
+        for row in ROWS
+        if row.key in samples
+    }
+    playing = samples.get("playing", {}).get("track")
+    if playing:
+        # A call receives, converts and plays one second of audio per second.
+        values["calls_per_core"] = {
+            name: 1000.0 / (used + statistics.median(playing))
+            for name, used in values.get("processor", {}).items()
+            if name != FLOOR
+        }
+    return values
+
+
+def judge(row: Row, values: Values, round_trip: float, *, fair: bool = True) -> dict[str, Any] | None:
+    """Return the goal of ``row`` with its limit in this run and whether it was met, or None.
+
+    Args:
+        row: The row.
+        values: The run's figures.
+        round_trip: Milliseconds.
+        fair: Whether the run was fit to judge anything by.
+    """
+    if row.goal is None:
+        return None
+    limit = row.goal.limit(values, round_trip)
+    ours = values.get(row.key, {}).get(OURS)
+    met = ours <= limit if fair and limit is not None and ours is not None else None
+    return {"text": row.goal.text, "limit": limit, "met": met}

@@ -1,0 +1,25 @@
+"""What is spoken."""
+
+from videosdk.plugins.lokutor.local.signal_engine import CHARACTER_SECONDS
+
+SHORT = "Works for me."
+"""Three quarters of a second: the turns whose first audio is measured."""
+INTERRUPTED = (
+    "Let me read you the whole list of our opening hours, beginning with the shop "
+    "in the old town by the river."
+)
+"""Six and a half seconds: the turns that are interrupted."""
+TOKENS = ["Sure", ", ", "that ", "works ", "for ", "me. ", "I ", "will ", "note ", "it ", "down."]
+"""As a language model yields them. The framework's chunker lets the first sentence go within the second."""
+
+
+def lasting(seconds: float) -> str:
+    """Return a text that takes about ``seconds`` to speak."""
+    sentence = "and then we went on along the river until it was dark "
+    repeated = sentence * (int(seconds / CHARACTER_SECONDS) // len(sentence) + 1)
+    return repeated[: round(seconds / CHARACTER_SECONDS) - 1].strip() + "."
+
+
+def duration(text: str) -> float:
+    """Return the seconds that ``text`` takes."""
+    return len(text) * CHARACTER_SECONDS
