@@ -21,7 +21,7 @@ PURE = {
     "_protocol": set[str](),
     "_options": {"yarl"},
     "_text": {"videosdk.agents.tokenize"},
-    "_resample": {"av", "av.error", "av.filter"},
+    "_resample": {"av", "av.error", "av.filter", "av.filter.context", "contextlib", "os"},
     "_recovery": {"random"},
     "metrics": set[str](),
 }

@@ -110,6 +110,8 @@ class Connection:
         Raises:
             LokutorError: The handshake failed; the kind says who can act.
         """
+        if session.closed:
+            raise ConfigurationError("The aiohttp.ClientSession to connect with is closed")
         _refuse_redirects(session)
         try:
             async with asyncio.timeout(connect_timeout):
@@ -125,7 +127,7 @@ class Connection:
                 return cls(ws, endpoint, spawn)
         except TimeoutError:
             failure: LokutorError = NetworkError(
-                f"Connecting to {endpoint.url.host} took over {connect_timeout:g} s"
+                f"Connecting to {endpoint.url.host} took longer than connect_timeout allows"
             )
         except (aiohttp.ClientError, OSError) as error:
             failure = _handshake_failure(error, endpoint)
@@ -352,4 +354,4 @@ def _refusal(status: int, headers: Mapping[str, str] | None) -> LokutorError:
 
 def _seconds(value: str | None) -> float | None:
     """Return the seconds of a ``Retry-After`` header; its date form is rare and left alone."""
-    return float(value) if value is not None and value.strip().isdigit() else None
+    return float(value) if value is not None and value.strip().isdecimal() else None

@@ -27,7 +27,7 @@ from ._protocol import SAMPLE_RATE, SAMPLE_WIDTH, Audio, EndOfRequest, ErrorRepl
 from ._recovery import Recovery
 from ._text import TextPlanner, is_pronounceable
 from ._timer import Timer
-from .errors import LokutorError, NetworkError, ReplyTimeoutError, ServiceError, error_from_reply
+from .errors import LokutorError, NetworkError, ReplyTimeoutError, ServiceError, TrackError, error_from_reply
 from .metrics import SynthesisMetrics
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
@@ -173,6 +173,8 @@ class Utterance:
             try:
                 await self._handle(await connection.receive())
             except LokutorError as error:
+                if isinstance(error, TrackError):
+                    raise  # No other connection mends that.
                 if self._state is State.FINISHING:
                     return  # Everything was received before.
                 connection = await self._recover(connection, self._failure or error)
@@ -184,6 +186,7 @@ class Utterance:
         lost.drop()
         self._connection = self._failure = None
         self._reply_timer.stop()
+        await self._output.release()
         if lost.replaceable:  # It died while it waited: the listener needn't know.
             self._tally.retries += 1
         elif self._state is State.WAITING:
@@ -259,6 +262,7 @@ class Utterance:
             case EndOfRequest() if self._request is not None and self._state is State.SPEAKING:
                 self._end_request(self._request)
                 await self._send_next()
+                await self._output.release()
             case ErrorReply(message, code, request_id):
                 raise error_from_reply(message, code, request_id)
             case _:
@@ -272,14 +276,17 @@ class Utterance:
             self._reply_timer.stop()  # A slow listener is not a slow service.
             self._tally.first_byte_at = self._tally.first_byte_at or self._loop.time()
             await self._output.write(fresh)
+            # From here on the listener waits again, also while the connection is lost and replaced.
+            self._silence_timer.start(max(self._limits.silence, self._limits.idle_timeout))
         if pcm:
             self._reply_timer.start(self._limits.idle_timeout)
 
     def _end_request(self, request: _Request) -> None:
         self._reply_timer.stop()
-        if not request.heard and is_pronounceable(request.text):
+        if not request.position and is_pronounceable(request.text):
+            request.mutes += 1
             # Once: a service that stays mute for a text won't say it at the third time either.
-            raise ServiceError("Lokutor sent no audio for a text", retryable=request.tries == 1)
+            raise ServiceError("Lokutor sent no audio for a text", retryable=request.mutes == 1)
         self._recovery.progress()
         self._request = None
         self._move(State.WAITING)
@@ -317,6 +324,7 @@ class Utterance:
             await connection.send(self._options.request(request.text))
         except NetworkError as error:
             logger.debug("%s", error)  # The speaker, who is receiving, decides what it means.
+        self._output.prepare()
 
     def _wait_for_quiet(self) -> None:
         quiet = self._planner.quiet_time
@@ -351,7 +359,8 @@ class Utterance:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
+        # A text that waits for a task which somebody cancelled ends the feeder like a cancellation of ours.
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is not None:
             self._settle(State.FAILED, error)
 
@@ -386,9 +395,11 @@ class Utterance:
             await asyncio.wait(set(self._tasks), timeout=_CLEANUP_TIMEOUT)
         if self._outcome.done() and not self._outcome.cancelled():
             self._outcome.exception()  # Read it: a caller who was cancelled meanwhile never will.
-        if self._state is State.FAILED and self._output.samples_written:
-            await self._output.finish()
-        await self._close_text(text)
+        try:
+            if self._state is State.FAILED and self._output.samples_written:
+                await self._output.finish()
+        finally:
+            await self._close_text(text)
 
     async def _close_text(self, text: Text) -> None:
         close = getattr(text, "aclose", None)
@@ -398,8 +409,9 @@ class Utterance:
         try:
             async with asyncio.timeout(_CLEANUP_TIMEOUT):
                 await close()
-        except (TimeoutError, RuntimeError) as error:
-            logger.warning("The text iterator did not stop when the utterance ended: %s", error)
+        except Exception as error:  # noqa: BLE001 - comes too late to change the outcome, or to hide it
+            reason = f"{type(error).__name__}: {error}"
+            logger.warning("The text iterator did not stop when the utterance ended: %s", reason)
 
 
 @dataclass(slots=True)
@@ -408,19 +420,18 @@ class _Request:
 
     Attributes:
         text: What it speaks.
-        tries: How often it was sent.
+        mutes: How often it was said to be spoken when no audio had come.
         heard: How much of its audio went to the listener.
         position: How much of this try's audio has come.
     """
 
     text: str
-    tries: int = 0
+    mutes: int = 0
     heard: int = 0
     position: int = 0
 
     def begin(self) -> None:
         """Note that it is sent once more."""
-        self.tries += 1
         self.position = 0
 
     def unheard(self, pcm: bytes) -> bytes:

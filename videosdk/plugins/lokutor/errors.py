@@ -111,6 +111,8 @@ _FINAL_CODES: dict[str, type[LokutorError]] = {
 }
 _LIMIT_CODES = frozenset({"auth.rate_limited", "tts.session_limit_reached"})
 _CANCELLED_CODE = "internal.cancelled"
+_LONGEST_REASON = 300
+"""Characters kept of the service's own words: they end up in logs, and may quote the text."""
 
 
 def error_from_reply(message: str, code: str | None, request_id: str | None = None) -> LokutorError:
@@ -125,7 +127,8 @@ def error_from_reply(message: str, code: str | None, request_id: str | None = No
         The error, not raised. Its ``retryable`` follows the catalogue: an unlisted or missing code
         is retryable.
     """
-    text = f"Lokutor refused the request: {message or 'no reason given'}" + (f" [{code}]" if code else "")
+    reason = message if len(message) <= _LONGEST_REASON else f"{message[: _LONGEST_REASON - 1]}…"
+    text = f"Lokutor refused the request: {reason or 'no reason given'}" + (f" [{code}]" if code else "")
     if code in _FINAL_CODES:
         return _FINAL_CODES[code](text, code=code, request_id=request_id)
     if code in _LIMIT_CODES:

@@ -228,15 +228,16 @@ class LokutorTTS(TTS):
         try:
             while isinstance(piece := await queue.get(), bytes):
                 yield piece
-            if piece.error is not None:
-                raise piece.error
-        except LokutorError as error:
-            raise self._reported(error) from None
+            failure = piece.error
         finally:
             self._streams.discard(utterance)
             synthesis.cancel()
             await asyncio.wait({synthesis})
             self._report_cost(utterance, streamed=True)
+        if isinstance(failure, LokutorError):
+            self._reported(failure)
+        if failure is not None:
+            raise failure
 
     async def interrupt(self) -> None:
         """Stop speaking, now (barge-in). Never waits, and never fails for the network's sake.
@@ -325,8 +326,11 @@ class LokutorTTS(TTS):
         return Utterance(options, connect, output, self._limits)
 
     async def _take_or_connect(self, fresh: bool, within: float) -> Connection:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within
         waiting = None if fresh else await self._room.take()
-        return waiting or await self._connect(within, self._limits.heartbeat)
+        # What the waiting for a socket on its way took is not there any more for connecting.
+        return waiting or await self._connect(max(deadline - loop.time(), 0.0), self._limits.heartbeat)
 
     async def _open_waiting(self) -> Connection:
         return await self._connect(self._limits.connect_timeout, self._limits.heartbeat)
@@ -345,8 +349,9 @@ class LokutorTTS(TTS):
         if self._user_session is not None:
             return self._user_session
         if self._own_session is None:
-            # No limit: a WebSocket holds its slot, and the 101st call would wait in silence.
-            connector = aiohttp.TCPConnector(limit=0)
+            # No limit: a WebSocket holds its slot, and the 101st call would wait in silence. Nothing is kept
+            # alive: a refused handshake's socket would stay open, and the next try would use it again.
+            connector = aiohttp.TCPConnector(limit=0, force_close=True)
             self._own_session = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar()
             )
@@ -372,13 +377,18 @@ class LokutorTTS(TTS):
 class _End:
     """The end of a stream, and why it came early."""
 
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 async def _fill(queue: asyncio.Queue[bytes | _End], utterance: Utterance, text: Text) -> None:
-    error: Exception | None = None
+    error: BaseException | None = None
     try:
         await utterance.run(text)
+    except asyncio.CancelledError as cancelled:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():  # The consumer has left, and won't make room in the queue.
+            raise
+        error = cancelled  # The text itself was cancelled.
     except Exception as failure:  # noqa: BLE001 - handed to the consumer, who raises it
         error = failure
     if error is None and utterance.interrupted:
