@@ -32,10 +32,10 @@ TEST = [
     "cryptography>=42",
     "hypothesis>=6.100",
     "lokutor==1.6.0",
-    "mypy>=1.14",
+    "mypy~=2.4",
     "pytest>=8.2",
     "pytest-asyncio>=0.24",
-    "ruff>=0.8",
+    "ruff~=0.17.5",
     "setuptools>=77",
 ]
 
