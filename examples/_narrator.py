@@ -6,11 +6,14 @@ import shutil
 import textwrap
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from _recording import Recording, Request, Speech, Turn
 from _stage import Line
 from videosdk.agents import AgentSession, Pipeline
+
+if TYPE_CHECKING:
+    from videosdk.plugins.lokutor.metrics import SynthesisMetrics
 
 SILENT_FOR = 0.5
 """Seconds without sound after which the agent counts as silent: longer than a gap between words."""
@@ -45,6 +48,8 @@ class Narrator:
         line.on_frame = partial(self._on_frame, line)
         session.on("agent_state_changed", self._on_agent_state)
         pipeline.on("error", self._on_error)
+        assert pipeline.tts is not None
+        pipeline.tts.on("metrics", self._on_metrics)  # type: ignore[arg-type]  # The plugin's own event.
 
     def tell(self, who: str, what: str) -> None:
         """Print a line of the story, with the seconds since the call began."""
@@ -84,6 +89,22 @@ class Narrator:
 
     def _on_error(self, data: dict[str, Any]) -> None:
         self._failure = f"{data.get('source')}: {data.get('error')}"
+
+    def _on_metrics(self, metrics: SynthesisMetrics) -> None:
+        if metrics.streamed:  # The caller's voice, made ahead.
+            return
+        socket = "a waiting socket" if metrics.waiting_socket_used else "a new socket"
+        first = (
+            f", first byte after {1000 * metrics.time_to_first_byte:.0f} ms"
+            if metrics.time_to_first_byte
+            else ""
+        )
+        end = ", then interrupted" if metrics.interrupted else ""
+        self.tell(
+            "cost",
+            f"{socket}{first}; {metrics.requests} requests, {metrics.characters} characters, "
+            f"{metrics.audio_received:.1f} s of audio{end}",
+        )
 
     def _on_frame(self, line: Line) -> None:
         if self._failure:

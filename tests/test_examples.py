@@ -164,6 +164,13 @@ def test_the_story_agrees_with_the_recording(call: Call) -> None:
     assert all(0 <= start - at < 0.25 for at, start in zip(first_audio, starts, strict=True))
 
 
+def test_each_turn_tells_what_it_cost(call: Call) -> None:
+    costs = [what for _, who, what in call.story if who == "cost"]
+    assert len(costs) == 4
+    assert all("waiting socket, first byte after" in cost for cost in costs)
+    assert [cost.endswith("interrupted") for cost in costs] == [False, False, True, False]
+
+
 def test_caller_cuts_the_agent_off(call: Call) -> None:
     agent, caller = call.channels()
     (cut,) = call.moments("is cut off")
