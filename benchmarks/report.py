@@ -88,10 +88,26 @@ def missing_contenders() -> list[str]:
     ]
 
 
+def markdown(document: Document) -> str:
+    """Return the document's rows as a Markdown table, for the README."""
+    columns = _columns(document)
+    digits = {row.key: row.digits for row in ROWS}
+    lines = [f"| | {' | '.join(columns)} | goal |", "|---|" + "---:|" * len(columns) + "---|"]
+    for row in document["rows"]:
+        title = row["title"] + (f", {row['unit']}" if row["unit"] else "")
+        cells = " | ".join(_cell(row, name, digits[row["key"]]) for name in columns)
+        lines.append(f"| {title} | {cells} | {_verdict(row['goal'])} |")
+    return "\n".join(lines)
+
+
+def _columns(document: Document) -> list[str]:
+    present = {name for row in document["rows"] for name in row["values"]}
+    return [FLOOR, *(each.name for each in CONTENDERS if each.name in present)]
+
+
 def table(document: Document) -> str:
     """Return the document's rows as text."""
-    present = {name for row in document["rows"] for name in row["values"]}
-    columns = [FLOOR, *(each.name for each in CONTENDERS if each.name in present)]
+    columns = _columns(document)
     head = "".ljust(_TITLE_WIDTH) + "".join(name.rjust(_WIDTH) for name in columns) + "   goal for lokutor"
     digits = {row.key: row.digits for row in ROWS}
     indents = {row.key: len(row.title) - len(row.title.lstrip()) for row in ROWS}

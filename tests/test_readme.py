@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from benchmarks.report import markdown
 from faults import reliability_table
 
 from videosdk.plugins.lokutor import LokutorTTS, errors
@@ -49,6 +51,12 @@ def test_every_option_is_in_the_table_with_its_default() -> None:
             continue  # They come from the environment.
         shown = f'"{default}"' if isinstance(default, str) else str(default)
         assert f"| `{name}` | `{shown}` |" in table, name
+
+
+def test_the_benchmarks_table_is_that_of_the_run_that_is_kept() -> None:
+    run = json.loads((ROOT / "benchmarks" / "result.json").read_text(encoding="utf-8"))
+    assert run["failures"] == []
+    assert markdown(run) in section("Measured beside its peers")
 
 
 def test_every_error_is_in_the_table() -> None:
