@@ -10,9 +10,9 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from benchmarks.report import markdown
 from faults import reliability_table
 
+from benchmarks.report import markdown
 from videosdk.plugins.lokutor import LokutorTTS, errors
 from videosdk.plugins.lokutor.errors import LokutorError
 from videosdk.plugins.lokutor.metrics import SynthesisMetrics
