@@ -97,7 +97,14 @@ async def test_the_text_is_in_no_log_but_the_debug_log(row: Row, logged: list[lo
     ]
 
 
-@pytest.mark.parametrize("form", ["ERR: {}", '{{"type":"error","code":"auth.invalid_key","message":"{}"}}'])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "ERR: {}",
+        '{{"type":"error","code":"auth.invalid_key","message":"{}"}}',
+        '{{"type":"error","code":"{0}","request_id":"{0}","message":"{0}"}}',
+    ],
+)
 async def test_a_service_that_quotes_the_key_is_not_quoted(
     form: str, logged: list[logging.LogRecord]
 ) -> None:

@@ -170,7 +170,13 @@ class Connection:
         """Return ``event`` without the key, should the service quote it: errors are logged."""
         if not isinstance(event, ErrorReply):
             return event
-        return replace(event, message=self._endpoint.without_key(event.message))
+        hide = self._endpoint.without_key
+        return replace(
+            event,
+            message=hide(event.message),
+            code=event.code and hide(event.code),
+            request_id=event.request_id and hide(event.request_id),
+        )
 
     def enter_room(self, on_end: Callable[[], None]) -> None:
         """Watch the connection while nobody receives from it.
