@@ -133,6 +133,18 @@ async def speak(conversation: Conversation) -> None:
         await conversation.end()
 
 
+async def close_on_request(conversation: Conversation) -> None:
+    """Close without an answer, instead of speaking."""
+    await conversation.request()
+    await conversation.ws.close()
+
+
+async def cut_on_request(conversation: Conversation) -> None:
+    """Cut the connection without a close frame, instead of speaking."""
+    await conversation.request()
+    conversation.abort()
+
+
 class ScriptedServer:
     """A real WebSocket server on loopback; each connection plays the next script, then :func:`speak`."""
 

@@ -13,6 +13,8 @@ from support import (
     Conversation,
     ScriptedServer,
     chunks_of,
+    close_on_request,
+    cut_on_request,
     heard_for,
     listen,
     on_track,
@@ -140,16 +142,6 @@ async def close_early(conversation: Conversation) -> None:
     await conversation.ws.close()
 
 
-async def close_silently(conversation: Conversation) -> None:
-    await conversation.request()
-    await conversation.ws.close()
-
-
-async def cut_off(conversation: Conversation) -> None:
-    await conversation.request()
-    conversation.abort()
-
-
 async def policy(conversation: Conversation) -> None:
     await conversation.request()
     await conversation.ws.close(code=1008)
@@ -165,8 +157,8 @@ def replying(message: str) -> Callable[[Conversation], Awaitable[None]]:
 
 
 FAILURES = {
-    "closed without audio": (close_silently, NetworkError, None),
-    "cut off": (cut_off, NetworkError, None),
+    "closed without audio": (close_on_request, NetworkError, None),
+    "cut off": (cut_on_request, NetworkError, None),
     "close code 1008": (policy, ServiceError, None),
     "ERR": (replying("ERR: busy"), ServiceError, None),
     "bad voice": (
@@ -321,7 +313,7 @@ async def test_an_error_listener_that_raises_changes_nothing(
         raise RuntimeError("the listener's own fault")
 
     tts.on("error", on_error)
-    scripted.scripts.append(close_silently)
+    scripted.scripts.append(close_on_request)
     await tts.synthesize(TEXT)
     await tts.synthesize(TEXT)
     assert on_track(track) == heard_for(TEXT)

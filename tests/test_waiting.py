@@ -12,6 +12,8 @@ from support import (
     Conversation,
     ScriptedServer,
     chunks_of,
+    close_on_request,
+    cut_on_request,
     heard_for,
     listen,
     on_track,
@@ -156,16 +158,6 @@ async def test_a_stream_leaves_the_waiting_socket_to_the_turn(
     assert [piece async for piece in tts.stream_synthesize("For the cache.")]
     assert [len(conversation.requests) for conversation in scripted.conversations] == [0, 1]
     assert not scripted.conversations[0].closed.is_set()
-
-
-async def close_on_request(conversation: Conversation) -> None:
-    await conversation.request()
-    await conversation.ws.close()
-
-
-async def cut_on_request(conversation: Conversation) -> None:
-    await conversation.request()
-    conversation.abort()
 
 
 async def deaf(conversation: Conversation) -> None:

@@ -14,12 +14,10 @@ from typing import Any
 
 from yarl import URL
 
-from ._protocol import API_KEY_HEADER, LANGUAGES, TTS_PATH, SpeechRequest
+from ._protocol import API_KEY_HEADER, LANGUAGES, SPEED_RANGE, STEPS_RANGE, TTS_PATH, SpeechRequest
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
-SPEED_RANGE = (0.5, 2.0)
-STEPS_RANGE = (1, 50)
 SECONDS_RANGE = (0.05, 600.0)
 RETRIES_RANGE = (0, 100)
 SAMPLE_RATE_RANGE = (8_000, 192_000)

@@ -44,6 +44,10 @@ Voice = (
 """A voice id: Versa 2.0 names, Versa 1.x names, or any other string (cloned voices)."""
 Language = Literal["en", "es", "ca", "gl", "eu", "pt", "fr", "it", "de"] | str
 """A language code: the nine of Versa 2.0, or any other string."""
+SPEED_RANGE = (0.5, 2.0)
+"""Slowest and fastest speed that the service takes."""
+STEPS_RANGE = (1, 50)
+"""Fewest and most denoising steps that the service takes."""
 LANGUAGES = frozenset({"en", "es", "ca", "gl", "eu", "pt", "fr", "it", "de"})
 """Languages of Versa 2.0."""
 

@@ -10,11 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .._protocol import LANGUAGES, SpeechRequest, Viseme
+from .._protocol import LANGUAGES, SPEED_RANGE, STEPS_RANGE, SpeechRequest, Viseme
 
 MAX_TEXT_LENGTH = 5000
-SPEED_RANGE = (0.5, 2.0)
-STEPS_RANGE = (1, 50)
 END_OF_REQUEST = "EOS"
 
 _BASE_VOICES = tuple(f"{kind}{number}" for kind in "FM" for number in range(1, 6))

@@ -14,7 +14,15 @@ from typing import Any, Self
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from .._protocol import API_KEY_HEADER, SAMPLE_RATE, SAMPLE_WIDTH, TTS_PATH, SpeechRequest
+from .._protocol import (
+    API_KEY_HEADER,
+    SAMPLE_RATE,
+    SAMPLE_WIDTH,
+    SPEED_RANGE,
+    STEPS_RANGE,
+    TTS_PATH,
+    SpeechRequest,
+)
 from ..version import __version__
 from . import _wire
 from .engine import Engine, Speech, SynthesisError
@@ -431,10 +439,10 @@ def _discovery() -> dict[str, dict[str, Any]]:
         "/models": {"models": [{"name": "local", "description": "A voice on this machine", "default": True}]},
         "/config": {
             "max_text_length": _wire.MAX_TEXT_LENGTH,
-            "min_speed": _wire.SPEED_RANGE[0],
-            "max_speed": _wire.SPEED_RANGE[1],
-            "min_steps": _wire.STEPS_RANGE[0],
-            "max_steps": _wire.STEPS_RANGE[1],
+            "min_speed": SPEED_RANGE[0],
+            "max_speed": SPEED_RANGE[1],
+            "min_steps": STEPS_RANGE[0],
+            "max_steps": STEPS_RANGE[1],
             "sample_rate": SAMPLE_RATE,
             "channels": 1,
         },
