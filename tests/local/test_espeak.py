@@ -22,10 +22,11 @@ import espeakng_loader
 import pytest
 from support import PATIENCE
 
-from videosdk.plugins.lokutor._protocol import LANGUAGES, SpeechRequest, Viseme
+from videosdk.plugins.lokutor._protocol import LANGUAGES, SpeechRequest
 from videosdk.plugins.lokutor.local.engine import SynthesisError
 from videosdk.plugins.lokutor.local.espeak import INSTALL_HINT, EspeakEngine
 from videosdk.plugins.lokutor.local.server import LocalServer
+from videosdk.plugins.lokutor.visemes import Viseme
 
 VOICES = [f"{kind}{number}" for kind in "FM" for number in range(1, 6)]
 LONG = "The rain in Spain stays mainly in the plain, they say; is it so? " * 8

@@ -7,8 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from videosdk.plugins.lokutor._protocol import SpeechRequest, Viseme
+from videosdk.plugins.lokutor._protocol import SpeechRequest
 from videosdk.plugins.lokutor.local.espeak import EspeakEngine
+from videosdk.plugins.lokutor.visemes import Viseme
 
 
 @pytest.fixture

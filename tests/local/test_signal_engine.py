@@ -8,9 +8,10 @@ from contextlib import aclosing
 
 import pytest
 
-from videosdk.plugins.lokutor._protocol import SpeechRequest, Viseme
+from videosdk.plugins.lokutor._protocol import SpeechRequest
 from videosdk.plugins.lokutor.local.engine import Speech
 from videosdk.plugins.lokutor.local.signal_engine import SignalEngine, character_samples, signal
+from videosdk.plugins.lokutor.visemes import Viseme
 
 TEXT = "The rain in Spain, stays mainly: 日本 😀 é."
 

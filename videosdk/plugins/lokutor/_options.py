@@ -58,14 +58,15 @@ class SpeechOptions:
             raise TypeError(f"unknown option {unknown[0]!r}; the options are {known}")
         return replace(self, **changes) if changes else self
 
-    def request(self, text: str) -> SpeechRequest:
-        """Return the request that speaks ``text`` this way."""
+    def request(self, text: str, *, visemes: bool) -> SpeechRequest:
+        """Return the request that speaks ``text`` this way, and tells its visemes where wanted."""
         return SpeechRequest(
             text=text,
             voice=self.voice,
             language=self.language,
             speed=self.speed,
             steps=self.steps,
+            visemes=visemes,
             model=self.model,
         )
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .errors import ProtocolError
+from .visemes import Viseme
 
 SAMPLE_RATE = 44_100
 """Rate of the service's audio in Hz: signed 16-bit little-endian, mono."""
@@ -97,23 +98,11 @@ class ErrorReply:
 
 
 @dataclass(frozen=True, slots=True)
-class Viseme:
-    """One sound of the current request.
-
-    Attributes:
-        index: Index of the character in the request's text, in code points as the service counts.
-        sound: The character or sound; ``"sil"`` is silence.
-        start: Seconds from the start of this request's audio.
-    """
-
-    index: int
-    sound: str
-    start: float
-
-
-@dataclass(frozen=True, slots=True)
 class Visemes:
-    """Timing of the current request, sent slightly before the audio that it describes."""
+    """Timing of the current request, sent slightly before the audio that it describes.
+
+    Indices are as the service counts, starts from the first audio of this request.
+    """
 
     items: tuple[Viseme, ...]
 

@@ -103,10 +103,11 @@ class TextPlanner:
         if not self._joins(chunk):
             if self._last_whole:
                 self._confirmed = len(self._text)
-            self._text += "" if _is_spaceless(self._last[-1]) and _is_spaceless(chunk[0]) else " "
+            self._text = joined(self._text, chunk)
             self._last = ""
+        else:
+            self._text += chunk
         tokens = self._stream is _Stream.TOKENS
-        self._text += chunk
         self._last = chunk if tokens else self._last + chunk
         self._last_whole = not tokens and self._is_whole(self._last)
         self._complete = self._last_whole and not self._may_go_on(self._last)
@@ -292,10 +293,17 @@ def _has_space(text: str) -> bool:
 
 
 def _parts_words(before: str, after: str) -> bool:
-    return before.isspace() or after.isspace() or _is_spaceless(before)
+    return before.isspace() or after.isspace() or is_spaceless(before)
 
 
-def _is_spaceless(char: str) -> bool:
+def joined(before: str, after: str) -> str:
+    """Return two texts as one: with a space between them, unless their script is written without."""
+    if not before or not after or (is_spaceless(before[-1]) and is_spaceless(after[0])):
+        return before + after
+    return f"{before} {after}"
+
+
+def is_spaceless(char: str) -> bool:
     """Return whether ``char`` is of a script without spaces between words: Chinese, Japanese."""
     return (
         unicodedata.east_asian_width(char) in {"W", "F"}

@@ -23,10 +23,11 @@ from videosdk.agents import FlushMarker
 from ._audio import AudioOutput
 from ._connection import Connection
 from ._options import Limits, SpeechOptions
-from ._protocol import SAMPLE_RATE, SAMPLE_WIDTH, Audio, EndOfRequest, ErrorReply, Event
+from ._protocol import SAMPLE_RATE, SAMPLE_WIDTH, Audio, EndOfRequest, ErrorReply, Event, Visemes
 from ._recovery import Recovery
 from ._text import TextPlanner, is_pronounceable
 from ._timer import Timer
+from ._timing import ReplyTiming
 from .errors import LokutorError, NetworkError, ReplyTimeoutError, ServiceError, TrackError, error_from_reply
 from .metrics import SynthesisMetrics
 
@@ -79,6 +80,7 @@ class Utterance:
         connect: Returns a connection that nobody else uses.
         output: Where the audio goes.
         limits: How long and how often to try.
+        timing: Takes what is said when.
     """
 
     def __init__(
@@ -87,12 +89,14 @@ class Utterance:
         connect: Connect,
         output: AudioOutput,
         limits: Limits,
+        timing: ReplyTiming,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._options = options
         self._connect = connect
         self._output = output
         self._limits = limits
+        self._timing = timing
         self._recovery = Recovery(limits.max_retries)
         self._planner = TextPlanner(options.language)
         self._state = State.CONNECTING
@@ -139,7 +143,10 @@ class Utterance:
                 await self._outcome
         finally:
             self._settle(State.INTERRUPTED)  # Without effect, unless the caller was cancelled.
-            await self._clear_away(source)
+            try:
+                await self._clear_away(source)
+            finally:
+                self._timing.end(self._output.seconds_written)
 
     def interrupt(self) -> None:
         """Stop, from any state, without waiting for anything. Idempotent."""
@@ -263,6 +270,8 @@ class Utterance:
                 self._end_request(self._request)
                 await self._send_next()
                 await self._output.release()
+            case Visemes(items) if self._state is State.SPEAKING:
+                self._timing.take(items)
             case ErrorReply(message, code, request_id):
                 raise error_from_reply(message, code, request_id)
             case _:
@@ -288,6 +297,7 @@ class Utterance:
             # Once: a service that stays mute for a text won't say it at the third time either.
             raise ServiceError("Lokutor sent no audio for a text", retryable=request.mutes == 1)
         self._recovery.progress()
+        self._timing.end_request(self._output.seconds_received)
         self._request = None
         self._move(State.WAITING)
 
@@ -319,9 +329,10 @@ class Utterance:
         if not self._silence_timer.running:
             self._silence_timer.start(self._limits.silence)
         request.begin()
+        self._timing.begin_request(request.text, self._output.seconds_received)
         self._tally.count(request.text, self._loop.time())
         try:
-            await connection.send(self._options.request(request.text))
+            await connection.send(self._options.request(request.text, visemes=self._timing.wanted))
         except NetworkError as error:
             logger.debug("%s", error)  # The speaker, who is receiving, decides what it means.
         self._output.prepare()

@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from weakref import WeakSet
 
@@ -16,8 +17,10 @@ from videosdk.agents import TTS
 from ._audio import AudioOutput, FirstAudio, Sink
 from ._connection import Connection
 from ._options import Endpoint, Limits, SpeechOptions, check_sample_rate, parse_base_url
+from ._playback import Follower, Playback
 from ._protocol import Language, Voice
 from ._text import is_speakable
+from ._timing import ReplyTiming
 from ._utterance import Connect, Text, Utterance
 from ._waiting import WaitingRoom
 from .errors import ConfigurationError, LokutorError
@@ -35,8 +38,11 @@ class LokutorTTS(TTS):
     Each :meth:`synthesize` speaks over a WebSocket of its own, and all state of a call lives in that
     call. Give it to a pipeline (``Pipeline(tts=LokutorTTS(), ...)``), which drives it from there.
 
-    Events: ``"error"`` with a :class:`~videosdk.plugins.lokutor.errors.LokutorError`, and ``"metrics"``
-    with a :class:`~videosdk.plugins.lokutor.metrics.SynthesisMetrics` after each call.
+    Events: ``"error"`` with a :class:`~videosdk.plugins.lokutor.errors.LokutorError`; ``"metrics"`` with a
+    :class:`~videosdk.plugins.lokutor.metrics.SynthesisMetrics` after each call; and, where asked for, as the
+    track plays them: ``"word_spoken"`` with a dict of ``word``, ``cumulative_text``, ``start`` and ``end``
+    (seconds from the reply's first audio; ``estimated`` is True where the service told no time), and
+    ``"visemes"`` with a list of :class:`~videosdk.plugins.lokutor.visemes.Viseme`.
 
     Args:
         api_key: API key; None takes the environment variable ``LOKUTOR_API_KEY``.
@@ -51,6 +57,10 @@ class LokutorTTS(TTS):
         base_url: ``ws(s)`` or ``http(s)`` URL of the service; None takes ``LOKUTOR_BASE_URL``, else
             ``wss://api.lokutor.com``. A path is kept; without one it is ``/ws/tts``.
         allow_insecure: Allow plain ``ws://`` to a host that isn't this machine.
+        word_timestamps: Ask for visemes, and emit ``"word_spoken"`` when the track has played up to a word's
+            start. The framework then keeps in the agent's memory what the listener heard of a reply that
+            was cut short, where it otherwise estimates.
+        visemes: Ask for visemes, and emit ``"visemes"`` as the track plays them, for lip-sync.
         keep_warm: Once :meth:`prewarm` was called (the framework does at its start), keep one open
             socket in waiting, so that a turn starts without a handshake, also after a barge-in.
         connect_timeout: Seconds for one time of connecting, all its tries together.
@@ -80,6 +90,8 @@ class LokutorTTS(TTS):
         sample_rate: int = 24_000,
         base_url: str | None = None,
         allow_insecure: bool = False,
+        word_timestamps: bool = False,
+        visemes: bool = False,
         keep_warm: bool = True,
         connect_timeout: float = 10.0,
         first_audio_timeout: float = 5.0,
@@ -88,7 +100,10 @@ class LokutorTTS(TTS):
         heartbeat: float | None = 20.0,
         session: aiohttp.ClientSession | None = None,
     ) -> None:
-        super().__init__(sample_rate=check_sample_rate(sample_rate), num_channels=1)
+        super().__init__(
+            sample_rate=check_sample_rate(sample_rate), num_channels=1, word_timestamps=word_timestamps
+        )
+        self._visemes = visemes
         self._options = SpeechOptions(voice=voice, language=language, speed=speed, steps=steps, model=model)
         url = base_url or os.environ.get("LOKUTOR_BASE_URL") or DEFAULT_BASE_URL
         self._endpoint = Endpoint(parse_base_url(url, allow_insecure=allow_insecure), _find_key(api_key))
@@ -103,6 +118,7 @@ class LokutorTTS(TTS):
         self._own_session: aiohttp.ClientSession | None = None
         self._turns: set[Utterance] = set()
         self._streams: set[Utterance] = set()
+        self._follower: Follower | None = None  # Of the last turn: it may still be heard.
         self._background: set[asyncio.Task[None]] = set()
         self._keep_warm = keep_warm
         self._room = WaitingRoom(self._open_waiting, self._spawn)
@@ -176,8 +192,10 @@ class LokutorTTS(TTS):
         track = self.audio_track  # Kept for the call: a cache fill must not get live audio, nor lose it.
         if track is None:
             raise self._reported(ConfigurationError("No audio track: set tts.audio_track, or use a Pipeline"))
-        output = self._output(track.add_new_bytes, self._refilling(self._first_audio_callback))
-        utterance = self._utterance(options, output, self._take_or_connect)
+        timing = ReplyTiming(words=self.supports_word_timestamps, visemes=self._visemes)
+        sink = self._follow(timing, track)
+        output = self._output(sink, self._refilling(self._first_audio_callback))
+        utterance = self._utterance(options, output, self._take_or_connect, timing)
         self._turns.add(utterance)
         failure: LokutorError | None = None
         try:
@@ -222,7 +240,7 @@ class LokutorTTS(TTS):
             return
         queue: asyncio.Queue[bytes | _End] = asyncio.Queue(_STREAM_PIECES)
         # Not the waiting socket: that is for the turn.
-        utterance = self._utterance(options, self._output(queue.put), self._connect_stream)
+        utterance = self._utterance(options, self._output(queue.put), self._connect_stream, ReplyTiming())
         self._streams.add(utterance)
         synthesis = asyncio.create_task(_fill(queue, utterance, text_stream))
         try:
@@ -252,6 +270,7 @@ class LokutorTTS(TTS):
             return
         for utterance in list(self._turns):
             utterance.interrupt()
+        self._stop_following()
         if self.audio_track is not None:
             self.audio_track.interrupt()
 
@@ -273,6 +292,7 @@ class LokutorTTS(TTS):
         self._first_audio_callback = None
         for utterance in [*self._turns, *self._streams]:
             utterance.interrupt()
+        self._stop_following()
         self._room.close()
         while self._background:
             await asyncio.wait(set(self._background))
@@ -291,8 +311,28 @@ class LokutorTTS(TTS):
         return self._options.changed(changes)
 
     def _output(self, sink: Sink, on_first_audio: FirstAudio | None = None) -> AudioOutput:
+        return AudioOutput(sink, self._output_rate(), on_first_audio)
+
+    def _output_rate(self) -> int:
         rate: object = getattr(self.audio_track, "sample_rate", None)
-        return AudioOutput(sink, rate if isinstance(rate, int) else self.sample_rate, on_first_audio)
+        return rate if isinstance(rate, int) else self.sample_rate
+
+    def _follow(self, timing: ReplyTiming, track: Any) -> Sink:
+        """Return where a turn's audio goes, after starting to tell its words and visemes where wanted."""
+        self._stop_following()
+        if not timing.wanted:
+            return track.add_new_bytes  # type: ignore[no-any-return]
+        playback = Playback(track, self._output_rate())
+        # The framework's own events are typed; the visemes are ours.
+        on_word = partial(self.emit, "word_spoken")
+        on_visemes = partial(self.emit, "visemes")  # type: ignore[arg-type]
+        self._follower = Follower(timing, playback, on_word, on_visemes)
+        return playback.push
+
+    def _stop_following(self) -> None:
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            follower.stop()
 
     def _refilling(self, callback: FirstAudio | None) -> FirstAudio:
         """Return a first-audio callback that opens the next turn's socket first.
@@ -320,10 +360,12 @@ class LokutorTTS(TTS):
         self._cancelled_callers.discard(caller)
         return bool(self._turns)
 
-    def _utterance(self, options: SpeechOptions, output: AudioOutput, connect: Connect) -> Utterance:
+    def _utterance(
+        self, options: SpeechOptions, output: AudioOutput, connect: Connect, timing: ReplyTiming
+    ) -> Utterance:
         if self._closed:
             raise self._reported(ConfigurationError("This LokutorTTS is closed: make a new one"))
-        return Utterance(options, connect, output, self._limits)
+        return Utterance(options, connect, output, self._limits, timing)
 
     async def _take_or_connect(self, fresh: bool, within: float) -> Connection:
         loop = asyncio.get_running_loop()

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .._protocol import LANGUAGES, SPEED_RANGE, STEPS_RANGE, SpeechRequest, Viseme
+from .._protocol import LANGUAGES, SPEED_RANGE, STEPS_RANGE, SpeechRequest
+from ..visemes import Viseme
 
 MAX_TEXT_LENGTH = 5000
 END_OF_REQUEST = "EOS"

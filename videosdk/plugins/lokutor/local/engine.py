@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
-from .._protocol import SpeechRequest, Viseme
+from .._protocol import SpeechRequest
+from ..visemes import Viseme
 
 
 class SynthesisError(Exception):

@@ -12,8 +12,9 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from pathlib import Path
 
-from .._protocol import SAMPLE_RATE, SpeechRequest, Viseme
+from .._protocol import SAMPLE_RATE, SpeechRequest
 from .._resample import Resampler
+from ..visemes import Viseme
 from ._wire import base_voice
 from .engine import Speech, SynthesisError
 

@@ -8,7 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from .._protocol import SAMPLE_RATE, SpeechRequest, Viseme
+from .._protocol import SAMPLE_RATE, SpeechRequest
+from ..visemes import Viseme
 from .engine import Speech
 
 CHARACTER_SECONDS = 0.06
