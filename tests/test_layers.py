@@ -21,6 +21,9 @@ PURE = {
     "_protocol": set[str](),
     "_options": {"yarl"},
     "_text": {"videosdk.agents.tokenize"},
+    "_words": set[str](),
+    "_timing": set[str](),
+    "visemes": set[str](),
     "_resample": {"av", "av.error", "av.filter", "av.filter.context", "contextlib", "os"},
     "_recovery": {"random"},
     "metrics": set[str](),
@@ -28,8 +31,8 @@ PURE = {
 """Modules that do no I/O and read no clock, and what each may import that Python doesn't bring along."""
 
 HARMLESS = {
-    "__future__", "base64", "binascii", "collections", "collections.abc", "dataclasses", "enum", "fractions",
-    "ipaddress", "itertools", "json", "logging", "math", "re", "typing", "unicodedata",
+    "__future__", "base64", "binascii", "bisect", "collections", "collections.abc", "dataclasses", "enum",
+    "fractions", "ipaddress", "itertools", "json", "logging", "math", "re", "types", "typing", "unicodedata",
 }  # fmt: skip
 """What a pure module may import of Python's own. Neither asyncio, socket, ssl, time, os nor random."""
 

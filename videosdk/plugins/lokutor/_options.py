@@ -58,7 +58,7 @@ class SpeechOptions:
             raise TypeError(f"unknown option {unknown[0]!r}; the options are {known}")
         return replace(self, **changes) if changes else self
 
-    def request(self, text: str, *, visemes: bool) -> SpeechRequest:
+    def request(self, text: str, *, visemes: bool = False) -> SpeechRequest:
         """Return the request that speaks ``text`` this way, and tells its visemes where wanted."""
         return SpeechRequest(
             text=text,

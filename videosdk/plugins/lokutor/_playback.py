@@ -103,10 +103,9 @@ class Playback:
 
     def _backlog(self) -> int:
         """Return how many samples wait on the track, a rest shorter than a frame included."""
-        frames: list[Any] = [
-            *getattr(self._track, "frame_buffer", ()),
-            *getattr(self._track, "_paused_frames", ()),
-        ]
+        frames: Iterable[Any] = chain.from_iterable(
+            getattr(self._track, name, ()) for name in ("frame_buffer", "_paused_frames")
+        )
         rest = len(getattr(self._track, "audio_data_buffer", b"")) // SAMPLE_WIDTH
         return sum(int(frame.samples) for frame in frames) + rest
 
