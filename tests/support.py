@@ -53,6 +53,21 @@ def pushed_samples(track: CustomAudioStreamTrack) -> int:
     return int(track._cumulative_input_samples)
 
 
+class Listener:
+    """Plays a track a frame at a time, as fast as it is asked to: its ``recv()`` never waits."""
+
+    def __init__(self, track: CustomAudioStreamTrack) -> None:
+        self._track = track
+        self.heard = b""
+
+    async def hear(self, frames: int = 1) -> None:
+        """Play so many frames of 20 ms."""
+        for _ in range(frames):
+            self._track._start = 0.0  # type: ignore[assignment]  # Long ago: there is much to catch up on.
+            frame = await self._track.recv()
+            self.heard += frame.to_ndarray().astype("<i2").tobytes()
+
+
 async def chunks_of(chunks: Iterable[str | FlushMarker]) -> AsyncIterator[str | FlushMarker]:
     for chunk in chunks:
         yield chunk
@@ -129,6 +144,24 @@ async def speak(conversation: Conversation) -> None:
     """Answer every request with its speech: the script of a healthy server."""
     while True:
         request = await conversation.request()
+        await conversation.audio(speech_of(request["text"]))
+        await conversation.end()
+
+
+def visemes_of(text: str) -> str:
+    """Return the message with the visemes of what :func:`speech_of` speaks: one for each character."""
+    items = [
+        {"v": index, "c": "sil" if char.isspace() else char, "t": index * SAMPLES_PER_CHARACTER / 44_100}
+        for index, char in enumerate(text)
+    ]
+    return json.dumps(items)
+
+
+async def speak_timed(conversation: Conversation) -> None:
+    """Answer every request with its visemes and its speech."""
+    while True:
+        request = await conversation.request()
+        await conversation.text(visemes_of(request["text"]))
         await conversation.audio(speech_of(request["text"]))
         await conversation.end()
 

@@ -137,6 +137,11 @@ class Follower:
         self._stopped = False
         timing.on_change = playback.on_begun = self._wake
 
+    @property
+    def following(self) -> bool:
+        """Whether it may still tell something."""
+        return not self._stopped
+
     def stop(self) -> None:
         """Tell nothing more, from now on. Idempotent."""
         self._stopped = True

@@ -154,8 +154,10 @@ def spans_of(text: str) -> list[tuple[int, int]]:
         if is_speakable(text[first:last]):
             spans.append((first if opening is None else opening, last))
             opening = None
+        elif opening is not None:
+            continue
         elif not spans or unicodedata.category(text[last - 1]) in {"Ps", "Pi"}:
-            opening = first if opening is None else opening
+            opening = first
         else:
             spans[-1] = (spans[-1][0], last)
     return spans

@@ -1,0 +1,300 @@
+"""Where the listener is: by the real track's own count, and by the clock where there is none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from support import PATIENCE, Listener, until
+from videosdk.agents.room.output_stream import (
+    CustomAudioStreamTrack,
+    MixingCustomAudioStreamTrack,
+    TeeMixingCustomAudioStreamTrack,
+)
+
+from videosdk.plugins.lokutor._playback import Follower, Playback
+from videosdk.plugins.lokutor._timing import ReplyTiming, WordSpoken
+from videosdk.plugins.lokutor.visemes import Viseme
+
+RATE = 24_000
+FRAME = bytes(2 * 480)
+TRACKS = [CustomAudioStreamTrack, MixingCustomAudioStreamTrack, TeeMixingCustomAudioStreamTrack]
+
+
+@pytest.fixture(params=TRACKS, ids=lambda kind: kind.__name__)
+async def track(request: pytest.FixtureRequest) -> CustomAudioStreamTrack:
+    track: CustomAudioStreamTrack = request.param(asyncio.get_running_loop())
+    track.mark_synthesis_start()
+    track.enable_audio_input(manual_control=True)
+    return track
+
+
+@pytest.fixture
+async def playback(track: CustomAudioStreamTrack) -> Playback:
+    return Playback(track, RATE)
+
+
+@pytest.fixture
+def listener(track: CustomAudioStreamTrack) -> Listener:
+    return Listener(track)
+
+
+def at(playback: Playback) -> float:
+    return round(playback.seconds(), 6)
+
+
+async def test_it_counts_what_is_played(playback: Playback, listener: Listener) -> None:
+    assert not playback.begun
+    await playback.push(FRAME * 3)
+    assert playback.begun
+    assert at(playback) == 0.0
+    await listener.hear(2)
+    assert (at(playback), playback.drained) == (0.04, False)
+    await listener.hear(1)
+    assert (at(playback), playback.drained) == (0.06, True)
+
+
+async def test_an_empty_buffer_does_not_count(playback: Playback, listener: Listener) -> None:
+    await playback.push(FRAME)
+    await listener.hear(10)
+    await playback.push(FRAME * 2)
+    assert at(playback) == 0.02
+    await listener.hear(1)
+    assert at(playback) == 0.04
+
+
+async def test_a_pause_does_not_count(
+    playback: Playback, listener: Listener, track: CustomAudioStreamTrack
+) -> None:
+    await playback.push(FRAME * 4)
+    await listener.hear(1)
+    await track.pause()
+    await listener.hear(5)
+    await playback.push(FRAME)
+    assert (at(playback), playback.drained) == (0.02, False)
+    await track.resume()
+    await listener.hear(2)
+    assert at(playback) == 0.06
+
+
+async def test_a_pause_before_the_first_audio(
+    playback: Playback, listener: Listener, track: CustomAudioStreamTrack
+) -> None:
+    await track.add_new_bytes(FRAME * 2)
+    await track.pause()
+    await playback.push(FRAME)
+    assert at(playback) == -0.04
+    await track.resume()
+    await listener.hear(3)
+    assert (at(playback), playback.drained) == (0.02, True)
+
+
+async def test_the_fading_tail_of_the_turn_before_is_not_this_turns(
+    playback: Playback, listener: Listener, track: CustomAudioStreamTrack
+) -> None:
+    await playback.push(FRAME * 100)
+    await listener.hear(10)
+    track.interrupt()
+    await listener.hear(2)
+    track.mark_synthesis_start()
+    track.enable_audio_input(manual_control=True)
+    following = Playback(track, RATE)
+    await listener.hear(3)  # The tail takes 20 frames; the next turn's audio comes behind it.
+    await following.push(FRAME * 2)
+    assert at(following) == -0.3
+    await listener.hear(15)
+    assert at(following) == 0.0
+    await listener.hear(1)
+    assert at(following) == 0.02
+
+
+async def test_it_notices_that_the_track_counts_for_another_turn(
+    playback: Playback, listener: Listener, track: CustomAudioStreamTrack
+) -> None:
+    await playback.push(FRAME * 5)
+    await listener.hear(2)
+    assert (at(playback), playback.moved_on) == (0.04, False)
+    track.mark_synthesis_start()
+    assert (at(playback), playback.moved_on) == (0.04, True)
+
+
+async def test_what_the_track_does_not_take_is_never_played(
+    playback: Playback, listener: Listener, track: CustomAudioStreamTrack
+) -> None:
+    track.interrupt()  # Until the next turn, audio is dropped.
+    await playback.push(FRAME * 5)
+    await listener.hear(5)
+    assert (at(playback), playback.drained) == (0.0, True)
+
+
+async def test_a_rest_shorter_than_a_frame_never_plays(playback: Playback, listener: Listener) -> None:
+    await playback.push(FRAME + FRAME[:-2])
+    await listener.hear(2)
+    assert (at(playback), playback.drained) == (0.02, True)
+
+
+# Tracks that don't count
+
+
+class BareTrack:
+    """A track of somebody else's: it takes audio, and that is all."""
+
+    async def add_new_bytes(self, _pcm: bytes) -> None:
+        return
+
+
+async def test_without_a_count_the_clock_runs_while_there_is_audio(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    playback = Playback(BareTrack(), RATE)
+    now = 105.0
+    await playback.push(FRAME * 5)
+    assert at(playback) == 0.0
+    now += 0.06
+    assert (at(playback), playback.drained) == (0.06, False)
+    now += 10
+    assert (at(playback), playback.drained) == (0.1, True)
+    await playback.push(FRAME * 5)
+    assert (at(playback), playback.drained) == (0.1, False)
+    for _ in range(1000):  # Rounding must not add up.
+        now += 0.00001
+        playback.seconds()
+    assert at(playback) == pytest.approx(0.11, abs=0.0001)
+
+
+# The follower
+
+
+class Story:
+    """What a follower has told."""
+
+    def __init__(self, playback: Playback, timing: ReplyTiming) -> None:
+        self.words: list[str] = []
+        self.visemes: list[Viseme] = []
+        self.positions: list[float] = []
+        self.on_word: Callable[[str], None] = lambda _word: None
+        self._playback = playback
+        self.follower = Follower(timing, playback, self._on_word, self.visemes.extend)
+
+    def _on_word(self, event: WordSpoken) -> None:
+        self.words.append(event["word"])
+        self.positions.append(self._playback.seconds())
+        self.on_word(event["word"])
+
+
+def follow(playback: Playback, text: str) -> tuple[ReplyTiming, Story]:
+    """Follow a reply with a character each 20 ms."""
+    timing = ReplyTiming(words=True, visemes=True)
+    story = Story(playback, timing)
+    timing.begin_request(text, 0.0)
+    timing.take(Viseme(index, char, index / 50) for index, char in enumerate(text))
+    return timing, story
+
+
+def finish(timing: ReplyTiming, text: str) -> None:
+    timing.end_request(len(text) / 50)
+    timing.end(len(text) / 50)
+
+
+async def settled() -> None:
+    """Wait for several looks at the track, however loaded the machine is."""
+    for _ in range(5):
+        await asyncio.sleep(0.005)
+
+
+async def test_words_come_when_they_are_played(playback: Playback, listener: Listener) -> None:
+    text = "I see two words"
+    timing, story = follow(playback, text)
+    assert story.words == []
+    await playback.push(FRAME * len(text))
+    await until(lambda: story.words == ["I"])
+    finish(timing, text)
+    for frame in range(1, len(text) + 1):
+        await listener.hear(1)
+        played = [word for word in text.split() if text.index(word) <= frame]
+        await until(lambda played=played: story.words == played)
+    await until(lambda: len(story.visemes) == len(text))
+    assert story.positions == pytest.approx([text.index(word) / 50 for word in text.split()])
+
+
+async def test_it_tells_nothing_before_its_time(playback: Playback, listener: Listener) -> None:
+    timing, story = follow(playback, "ab cd")
+    await playback.push(FRAME * 5)
+    finish(timing, "ab cd")
+    await listener.hear(2)
+    await until(lambda: len(story.visemes) == 3)
+    await settled()
+    assert (story.words, len(story.visemes)) == (["ab"], 3)
+    await listener.hear(1)
+    await until(lambda: story.words == ["ab", "cd"])
+
+
+async def test_what_is_told_late_is_heard_at_once(playback: Playback, listener: Listener) -> None:
+    timing = ReplyTiming(words=True)
+    story = Story(playback, timing)
+    timing.begin_request("ab cd", 0.0)
+    await playback.push(FRAME * 5)
+    await listener.hear(5)
+    timing.take([Viseme(0, "a", 0.0), Viseme(3, "c", 0.06)])
+    await until(lambda: story.words == ["ab", "cd"])
+
+
+async def test_it_ends_with_the_last_word(playback: Playback, listener: Listener) -> None:
+    timing, story = follow(playback, "ab cd")
+    await playback.push(FRAME * 5)
+    finish(timing, "ab cd")
+    await listener.hear(5)
+    await until(lambda: story.words == ["ab", "cd"] and not story.follower.following)
+
+
+async def test_it_ends_where_nothing_is_left_to_play(
+    playback: Playback, listener: Listener, track: CustomAudioStreamTrack
+) -> None:
+    """Somebody cleared the track behind the plugin's back."""
+    timing, story = follow(playback, "ab cd ef")
+    await playback.push(FRAME * 8)
+    finish(timing, "ab cd ef")
+    track.interrupt_fade_duration = 0.0
+    track.interrupt()
+    await until(lambda: not story.follower.following)
+    assert story.words == ["ab"]
+
+
+async def test_it_ends_when_the_track_moves_on(
+    playback: Playback, listener: Listener, track: CustomAudioStreamTrack
+) -> None:
+    timing, story = follow(playback, "ab cd ef")
+    await playback.push(FRAME * 8)
+    await listener.hear(2)
+    await until(lambda: len(story.visemes) == 3)
+    track.mark_synthesis_start()
+    await until(lambda: not story.follower.following)
+    await listener.hear(6)
+    finish(timing, "ab cd ef")
+    assert story.words == ["ab"]
+
+
+async def test_stopped_it_tells_nothing_more(playback: Playback, listener: Listener) -> None:
+    timing, story = follow(playback, "ab cd ef")
+    await playback.push(FRAME * 8)
+    await until(lambda: story.words == ["ab"])
+    await listener.hear(8)
+    story.follower.stop()
+    story.follower.stop()
+    finish(timing, "ab cd ef")
+    await settled()
+    assert (story.words, story.follower.following) == (["ab"], False)
+
+
+async def test_whoever_hears_a_word_may_stop_it(playback: Playback, listener: Listener) -> None:
+    """Several words may be due at one look, where the loop was held up."""
+    timing, story = follow(playback, "ab cd ef")
+    story.on_word = lambda word: story.follower.stop() if word == "cd" else None
+    async with asyncio.timeout(PATIENCE):
+        await playback.push(FRAME * 8)
+        await listener.hear(8)
+    await until(lambda: story.words == ["ab", "cd"])
+    await settled()
+    assert (story.words, story.visemes) == (["ab", "cd"], [])
+    assert not timing.ended

@@ -1,0 +1,251 @@
+"""One reply's words and visemes over all its requests, and over all their tries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from videosdk.plugins.lokutor._timing import ReplyTiming
+from videosdk.plugins.lokutor.visemes import MOUTH_SHAPES, SILENCE, Viseme, mouth_shape
+
+
+def sounds_of(text: str, pace: float = 0.1) -> list[Viseme]:
+    """Return a viseme for each character, from 0.0 on."""
+    return [Viseme(index, char, index * pace) for index, char in enumerate(text)]
+
+
+def spoken(timing: ReplyTiming, position: float = 1e9) -> list[tuple[str, float]]:
+    return [(event["word"], round(event["start"], 6)) for event in timing.pop_words(position)]
+
+
+def speak(timing: ReplyTiming, text: str, at: float, pace: float = 0.1) -> float:
+    """Tell ``timing`` of a whole request; return where its audio ends."""
+    timing.begin_request(text, at)
+    timing.take(sounds_of(text, pace))
+    timing.end_request(at + len(text) * pace)
+    return at + len(text) * pace
+
+
+def test_the_reply_is_one_text_and_one_time() -> None:
+    timing = ReplyTiming(words=True, visemes=True)
+    speak(timing, "Bye.", speak(timing, "Hello, you.", 0.0))
+    assert timing.pop_words(10.0) == [
+        {"word": "Hello,", "cumulative_text": "Hello,", "start": 0.0, "end": pytest.approx(0.5)},
+        {
+            "word": "you.",
+            "cumulative_text": "Hello, you.",
+            "start": pytest.approx(0.7),
+            "end": pytest.approx(1.0),
+        },
+        {
+            "word": "Bye.",
+            "cumulative_text": "Hello, you. Bye.",
+            "start": pytest.approx(1.1),
+            "end": pytest.approx(1.4),
+        },
+    ]
+    visemes = timing.pop_visemes(10.0)
+    assert all("Hello, you. Bye."[viseme.index] == viseme.sound for viseme in visemes)
+    assert [round(viseme.start, 6) for viseme in visemes] == [round(0.1 * count, 6) for count in range(15)]
+
+
+def test_scripts_without_spaces_are_joined_without() -> None:
+    timing = ReplyTiming(words=True, visemes=True)
+    speak(timing, "好。", speak(timing, "你好。", 0.0))
+    assert [event["cumulative_text"] for event in timing.pop_words(10.0)] == ["你", "你好。", "你好。好。"]
+    assert [viseme.index for viseme in timing.pop_visemes(10.0)] == [0, 1, 2, 3, 4]
+
+
+def test_what_is_due_comes_once_and_not_before() -> None:
+    timing = ReplyTiming(words=True, visemes=True)
+    timing.begin_request("ab cd", 0.0)
+    assert timing.next_due is None
+    timing.take(sounds_of("ab cd"))
+    assert timing.next_due == 0.0
+    assert spoken(timing, 0.29) == [("ab", 0.0)]
+    assert [viseme.index for viseme in timing.pop_visemes(0.25)] == [0, 1, 2]
+    assert timing.next_due == pytest.approx(0.3)
+    assert spoken(timing, 0.29) == []
+    assert spoken(timing, 0.31) == [("cd", 0.3)]
+    assert [viseme.index for viseme in timing.pop_visemes(5.0)] == [3, 4]
+    assert timing.next_due is None
+
+
+def test_only_what_was_asked_for_is_gathered() -> None:
+    off, words, visemes = ReplyTiming(), ReplyTiming(words=True), ReplyTiming(visemes=True)
+    for timing in (off, words, visemes):
+        speak(timing, "Hello.", 0.0)
+    assert (off.wanted, words.wanted, visemes.wanted) == (False, True, True)
+    assert off.next_due is None
+    assert not off.pop_visemes(9.0) + words.pop_visemes(9.0) + off.pop_words(9.0) + visemes.pop_words(9.0)
+    assert len(visemes.pop_visemes(9.0)) == 6
+    assert len(words.pop_words(9.0)) == 1
+
+
+def test_visemes_that_come_late_or_in_disorder_are_sorted() -> None:
+    timing = ReplyTiming(visemes=True)
+    timing.begin_request("abc", 0.0)
+    timing.take([Viseme(2, "c", 0.2), Viseme(0, "a", 0.0)])
+    timing.take([Viseme(1, "b", 0.1)])
+    assert [viseme.sound for viseme in timing.pop_visemes(9.0)] == ["a", "b", "c"]
+
+
+def test_visemes_outside_a_request_are_nobodys() -> None:
+    timing = ReplyTiming(words=True, visemes=True)
+    timing.take(sounds_of("early"))
+    speak(timing, "Hi.", 0.0)
+    timing.take(sounds_of("late"))
+    assert spoken(timing) == [("Hi.", 0.0)]
+    assert [viseme.sound for viseme in timing.pop_visemes(9.0)] == list("Hi.")
+
+
+def test_an_index_outside_the_text_is_moved_to_its_edge() -> None:
+    timing = ReplyTiming(visemes=True)
+    timing.begin_request("ab", 0.0)
+    timing.take([Viseme(-3, "x", 0.0), Viseme(7, "y", 0.1)])
+    assert [viseme.index for viseme in timing.pop_visemes(9.0)] == [0, 1]
+
+
+# Another try of a request
+
+
+def test_a_healed_request_goes_on_where_it_was_heard() -> None:
+    timing = ReplyTiming(words=True, visemes=True)
+    start = speak(timing, "Yes.", 0.0)
+    timing.pop_words(start)
+    timing.pop_visemes(start)
+    timing.begin_request("one two six", start)
+    timing.take(sounds_of("one two six"))
+    heard = start + 0.56
+    assert spoken(timing, start + 0.3) == [("one", 0.4)]
+    assert [viseme.sound for viseme in timing.pop_visemes(start + 0.25)] == ["o", "n", "e"]
+    timing.begin_request("one two six", heard)  # This try speaks a little slower.
+    assert spoken(timing) == [("two", 0.8)]
+    timing.take(sounds_of("one two six", 0.11))
+    timing.end_request(start + 1.21)
+    assert spoken(timing) == [("six", 1.28)]
+    rest = timing.pop_visemes(9.0)
+    assert [viseme.sound for viseme in rest] == list(" two six")
+    assert [round(viseme.start, 2) for viseme in rest][:4] == [0.7, 0.8, 0.9, 1.06]
+    assert all(heard <= viseme.start for viseme in rest[3:])
+
+
+def test_a_request_that_was_not_heard_at_all_is_told_anew() -> None:
+    timing = ReplyTiming(words=True)
+    timing.begin_request("one two", 1.0)
+    timing.take(sounds_of("one two"))
+    timing.begin_request("one two", 1.0)
+    assert timing.next_due is None
+    timing.take(sounds_of("one two", 0.2))
+    timing.end_request(2.4)
+    assert spoken(timing) == [("one", 1.0), ("two", 1.8)]
+
+
+# The end
+
+
+def test_what_was_cut_off_is_dropped() -> None:
+    timing = ReplyTiming(words=True, visemes=True)
+    timing.begin_request("one two six", 0.0)
+    timing.take(sounds_of("one two six"))
+    timing.end(0.5)
+    assert timing.ended
+    assert spoken(timing) == [("one", 0.0), ("two", 0.4)]
+    assert [viseme.sound for viseme in timing.pop_visemes(9.0)] == list("one t")
+    assert timing.next_due is None
+
+
+def test_without_visemes_a_request_cut_off_has_no_words_and_the_ones_before_keep_theirs() -> None:
+    timing = ReplyTiming(words=True)
+    timing.begin_request("one two", 0.0)
+    timing.end_request(0.7)
+    timing.begin_request("three", 0.7)
+    timing.end(1.0)
+    assert [event.get("estimated") for event in timing.pop_words(9.0)] == [True, True]
+    assert timing.next_due is None
+
+
+def test_a_mute_request_has_its_words_where_it_would_have_been() -> None:
+    timing = ReplyTiming(words=True)
+    end = speak(timing, "Well", 0.0)
+    timing.begin_request("🙂", end)
+    timing.end_request(end)
+    speak(timing, "then", end)
+    timing.end(1.0)
+    assert spoken(timing) == [("Well", 0.0), ("🙂", 0.4), ("then", 0.4)]
+
+
+def test_whoever_follows_hears_of_changes() -> None:
+    timing, changes = ReplyTiming(words=True), list[str]()
+    timing.on_change = lambda: changes.append("")
+    timing.begin_request("one", 0.0)
+    timing.take(sounds_of("one"))
+    timing.end_request(0.3)
+    timing.end(0.3)
+    assert len(changes) == 3
+
+
+# What the service counts
+
+EMOJI = "👍 yes 🙂 no 👍👍 ok"
+
+
+def utf16_sounds(text: str) -> list[Viseme]:
+    """Return what a service says that counts as JavaScript does."""
+    return [
+        Viseme(len(text[:index].encode("utf-16-le")) // 2, char, index / 10)
+        for index, char in enumerate(text)
+    ]
+
+
+@pytest.mark.parametrize("count", [sounds_of, utf16_sounds])
+def test_either_way_of_counting_is_understood(count: Callable[[str], list[Viseme]]) -> None:
+    timing = ReplyTiming(words=True, visemes=True)
+    timing.begin_request(EMOJI, 0.0)
+    timing.take(count(EMOJI))
+    timing.end_request(len(EMOJI) / 10)
+    assert [word for word, _ in spoken(timing)] == EMOJI.split()
+    visemes = timing.pop_visemes(9.0)
+    assert [EMOJI[viseme.index] for viseme in visemes] == list(EMOJI)
+
+
+def test_an_index_that_no_code_point_has_tells_the_way_of_counting() -> None:
+    timing = ReplyTiming(words=True)
+    timing.begin_request("🙂 a", 0.0)
+    timing.take([Viseme(3, "eɪ", 0.3)])
+    timing.end_request(0.5)
+    assert spoken(timing)[1] == ("a", 0.3)
+
+
+def test_sounds_that_are_no_characters_are_counted_in_code_points() -> None:
+    timing = ReplyTiming(words=True)
+    timing.begin_request("🙂 a b", 0.0)
+    timing.take([Viseme(2, "eɪ", 0.3), Viseme(4, "bi", 0.5)])
+    timing.end_request(0.7)
+    assert spoken(timing)[1:] == [("a", 0.3), ("b", 0.5)]
+
+
+# Mouth shapes
+
+
+@pytest.mark.parametrize(
+    ("sound", "shape"),
+    [
+        ("a", "open_medium"), ("E", "open_medium"), ("é", "open_medium"), ("aɪ", "open_medium"),
+        ("ˈiː", "open_medium"), ("O", "open_round"), ("ü", "open_round"), ("w", "open_round"),
+        ("m", "lips_together"), ("P", "lips_together"), ("f", "lip_bite"), ("v", "lip_bite"),
+        ("s", "teeth_close"), ("tʃ", "teeth_close"), ("l", "tongue_up"), (SILENCE, "closed"),
+        ("k", None), ("7", None), ("", None),
+    ],
+)  # fmt: skip
+def test_mouth_shapes_of_sounds(sound: str, shape: str | None) -> None:
+    assert mouth_shape(sound) == shape
+
+
+def test_the_table_is_replaceable_and_not_changeable() -> None:
+    assert mouth_shape("Ä", {"a": "wide", "ä": "wider"}) == "wider"
+    assert mouth_shape(SILENCE, {"s": "hiss"}) is None
+    assert mouth_shape("k", {**MOUTH_SHAPES, "k": "back"}) == "back"
+    with pytest.raises(TypeError):
+        MOUTH_SHAPES["a"] = "b"  # type: ignore[index]
