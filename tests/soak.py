@@ -29,17 +29,30 @@ import time
 import warnings
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
-from support import PATIENCE, Conversation, at_track_rate, on_track, pushed_samples, speech_of, until
+from support import (
+    PATIENCE,
+    SAMPLES_PER_CHARACTER,
+    Conversation,
+    Listener,
+    at_track_rate,
+    on_track,
+    pushed_samples,
+    speech_of,
+    until,
+)
 from videosdk.agents import FlushMarker
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
+from videosdk.plugins.lokutor._protocol import SAMPLE_RATE
 from videosdk.plugins.lokutor.errors import LokutorError
 from videosdk.plugins.lokutor.metrics import SynthesisMetrics
 
@@ -85,6 +98,21 @@ def letter(char: str) -> bytes:
 def speech(text: str) -> bytes:
     """Return the server's speech: white space is silent, so it doesn't matter how a text is cut."""
     return b"".join(map(letter, "".join(text.split())))
+
+
+def visemes(text: str) -> str:
+    """Return the message with the timing of :func:`speech`."""
+    letters = [(index, char) for index, char in enumerate(text) if not char.isspace()]
+    starts = [number * SAMPLES_PER_CHARACTER / SAMPLE_RATE for number in range(len(letters))]
+    return json.dumps(
+        [{"v": index, "c": char, "t": start} for (index, char), start in zip(letters, starts, strict=True)]
+    )
+
+
+def words_of(reply: str) -> list[tuple[str, float]]:
+    """Return the words of a reply, and when they begin."""
+    lengths = accumulate(map(len, reply.split()), initial=0)
+    return [(word, round(length / 50, 3)) for word, length in zip(reply.split(), lengths, strict=False)]
 
 
 @functools.cache
@@ -312,6 +340,8 @@ class FaultyServer:
         if self.spoiled:
             self.spoiled -= 1
             pcm = bytes(2) + pcm
+        if request["visemes"]:
+            await conversation.text(visemes(request["text"]))
         if not plan.faults:
             await speak(conversation, pcm, plan)
             return
@@ -357,6 +387,7 @@ class Report:
     retries: int = 0
     waiting_sockets: int = 0
     audio: float = 0.0
+    words: int = 0
 
     def blame(self, what: str) -> None:
         self.violations.append(what)
@@ -404,13 +435,16 @@ class Caller:
         self._count = 0
         self._announced = 0
         self._late: set[asyncio.Task[None]] = set()
+        self._words: list[dict[str, Any]] = []
         self._track = CustomAudioStreamTrack(asyncio.get_running_loop())
         server.doors[name] = deque()
         server.idles[name] = deque()
         self._tts = self._plugin()
 
     def _plugin(self) -> LokutorTTS:
-        tts = LokutorTTS(api_key="test-key", base_url=self._server.url(self.name), **LIMITS)
+        words = self._random.random() < 0.5
+        url = self._server.url(self.name)
+        tts = LokutorTTS(api_key="test-key", base_url=url, word_timestamps=words, visemes=words, **LIMITS)
         tts.audio_track = self._track
         tts.on_first_audio_byte(self._on_first_audio)
 
@@ -420,7 +454,11 @@ class Caller:
         def on_metrics(metrics: SynthesisMetrics) -> None:
             self._report.add(metrics)
 
+        def on_word(word: dict[str, Any]) -> None:
+            self._words.append(word)
+
         tts.on("error", on_error)
+        tts.on("word_spoken", on_word)
         tts.on("metrics", on_metrics)  # type: ignore[arg-type]
         return tts
 
@@ -527,6 +565,7 @@ class Caller:
         self._track.audio_data_buffer.clear()
         self._track.enable_audio_input(manual_control=True)
         self._announced = 0
+        self._words.clear()
         whole = len(call.chunks) == 1 and isinstance(call.chunks[0], str)
         try:
             await self._tts.synthesize(call.reply if whole else call.text(), voice_id=call.voice)
@@ -544,11 +583,26 @@ class Caller:
             self._report.blame(f"{call}: heard {difference(on_track(self._track), heard_of(call.reply))}")
         elif self._announced != 1:
             self._report.blame(f"{call}: its first audio was announced {self._announced} times")
+        elif self._tts.supports_word_timestamps:
+            await self._listen(call)
+
+    async def _listen(self, call: Call) -> None:
+        """Play the track, and be told each word once, in its place."""
+        await Listener(self._track).hear(len(self._track.frame_buffer))
+        words = words_of(call.reply)
+        with suppress(TimeoutError):
+            await until(lambda: len(self._words) >= len(words))
+        self._report.words += len(words)
+        told = [(word["word"], round(word["start"], 3)) for word in self._words]
+        if told != words or self._words[-1]["cumulative_text"] != call.reply:
+            self._report.blame(f"{call}: its words were told as {told}")
 
     async def _interrupt(self, begun: asyncio.Task[None], call: Call) -> None:
         await self._tts.interrupt()
-        pushed = pushed_samples(self._track)
+        pushed, words = pushed_samples(self._track), len(self._words)
         if await self._ended(begun, call):
+            if len(self._words) != words:
+                self._report.blame(f"{call}: told words after an interruption")
             if begun.exception() is not None:
                 self._report.blame(f"{call}: raised {begun.exception()!r} when interrupted")
             if pushed_samples(self._track) != pushed:
@@ -852,6 +906,7 @@ def summary(result: Result) -> str:
             f"interrupted    {report.interrupted.total()} ({interrupted})",
             f"faults         {result.faults.total()} ({faults})",
             f"retries        {report.retries}",
+            f"words          {report.words} told in their places",
             f"waiting        socket used {report.waiting_sockets} times",
             f"seconds        {result.seconds:.1f}",
             f"memory         {held(result.first)} after the first quarter; {held(result.last)} at the end",
