@@ -8,9 +8,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from _recording import Recording, Request, Speech, Turn
+from _recording import Mouth, Recording, Request, Speech, Turn, Word
 from _stage import Line
 from videosdk.agents import AgentSession, Pipeline
+
+from videosdk.plugins.lokutor import visemes
 
 if TYPE_CHECKING:
     from videosdk.plugins.lokutor.metrics import SynthesisMetrics
@@ -34,7 +36,7 @@ class Narrator:
         self._width = min(shutil.get_terminal_size((100, 24)).columns, 110)
         self._clock: Callable[[], float] = lambda: 0.0
         self._history: Callable[[], list[dict[str, Any]]] = list
-        self._turn = Turn(planned=greeting)
+        self._turn = self._heard = Turn(planned=greeting)  # The one being made, the one on the track.
         self._speaking = False
         self._fading: Turn | None = None
         self._speech: Speech | None = None
@@ -49,7 +51,9 @@ class Narrator:
         session.on("agent_state_changed", self._on_agent_state)
         pipeline.on("error", self._on_error)
         assert pipeline.tts is not None
-        pipeline.tts.on("metrics", self._on_metrics)  # type: ignore[arg-type]  # The plugin's own event.
+        pipeline.tts.on("word_spoken", self._on_word)
+        pipeline.tts.on("visemes", self._on_visemes)  # type: ignore[arg-type]  # The plugin's own events.
+        pipeline.tts.on("metrics", self._on_metrics)  # type: ignore[arg-type]
 
     def tell(self, who: str, what: str) -> None:
         """Print a line of the story, with the seconds since the call began."""
@@ -79,13 +83,21 @@ class Narrator:
         state = data["state"]
         if state == "speaking":
             self._speaking = True
-            self._on_first_audio(self._turn)
+            self._heard = self._turn
+            self._on_first_audio(self._heard)
         elif self._speaking and state == "idle":
             self._speaking = False
-            self._on_played(self._turn)
+            self._on_played(self._heard)
         elif self._speaking and state == "listening":
             self._speaking = False
-            self._on_cut(self._turn)
+            self._on_cut(self._heard)
+
+    def _on_word(self, word: dict[str, Any]) -> None:
+        self._heard.words.append(Word(word["word"], word["cumulative_text"], self._clock()))
+
+    def _on_visemes(self, reached: list[visemes.Viseme]) -> None:
+        shapes = [shape for viseme in reached if (shape := visemes.mouth_shape(viseme.sound))]
+        self._heard.mouths += [Mouth(shape, self._clock()) for shape in shapes]
 
     def _on_error(self, data: dict[str, Any]) -> None:
         self._failure = f"{data.get('source')}: {data.get('error')}"
@@ -123,7 +135,7 @@ class Narrator:
     def _on_played(self, turn: Turn) -> None:
         heard = self.recording.heard(turn)
         if heard:
-            self.tell("agent", f"has spoken for {heard[1] - heard[0]:.2f} s")
+            self.tell("agent", f"has spoken {len(turn.words)} words in {heard[1] - heard[0]:.2f} s")
 
     def _on_cut(self, turn: Turn) -> None:
         turn.cut_at = now = self._clock()
@@ -136,4 +148,6 @@ class Narrator:
         self.tell("agent", f"is silent, {fade:.2f} s after the cut (the framework fades out)")
         kept = [item["content"] for item in self._history() if item.get("interrupted")]
         turn.remembered = " ".join(kept[-1]) if kept else ""
-        self.tell("agent", f'remembers, by the framework\'s estimate: "{turn.remembered}"')
+        words = f"{len(turn.remembered.split())} words"
+        which = f"the {words} that were heard" if turn.remembered == turn.heard_text else words
+        self.tell("agent", f'remembers {which}: "{turn.remembered}"')

@@ -41,6 +41,24 @@ class Request:
     at: float
 
 
+@dataclass(frozen=True)
+class Word:
+    """A word of the agent, as the caller came to hear it."""
+
+    text: str
+    reply: str
+    """The reply up to and including it."""
+    at: float
+
+
+@dataclass(frozen=True)
+class Mouth:
+    """A shape that the agent's mouth took. It keeps it until the next."""
+
+    shape: str
+    at: float
+
+
 @dataclass
 class Turn:
     """One reply of the agent, from what caused it to how it ended. Times are seconds of the call."""
@@ -49,6 +67,8 @@ class Turn:
     planned: str = ""
     requests: list[Request] = field(default_factory=list)
     first_audio_at: float | None = None
+    words: list[Word] = field(default_factory=list)
+    mouths: list[Mouth] = field(default_factory=list)
     interruption: Speech | None = None
     cut_at: float | None = None
     remembered: str | None = None
@@ -58,6 +78,11 @@ class Turn:
     def sent(self) -> str:
         """All of the text that was sent."""
         return " ".join(request.text for request in self.requests)
+
+    @property
+    def heard_text(self) -> str:
+        """All of the text that was heard."""
+        return self.words[-1].reply if self.words else ""
 
     @property
     def wait(self) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from _recording import RATE, Recording, Samples, Turn, audible_span
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.ticker import MultipleLocator
@@ -26,6 +28,18 @@ INK = "#222222"
 FAINT = "#777777"
 EARLIER = "#C3CFD8"
 RULE = "#E6E6E6"
+
+# How far each mouth shape opens, from 0 to 1, its color, and its name in the legend. The colors are Paul
+# Tol's muted ones: told apart as well, and none of them means something else here.
+MOUTHS = {
+    "open_medium": (1.0, "#CC6677", "open"),
+    "open_round": (0.8, "#882255", "round"),
+    "tongue_up": (0.6, "#DDCC77", "tongue up"),
+    "teeth_close": (0.45, "#88CCEE", "teeth close"),
+    "lip_bite": (0.3, "#332288", "lip bite"),
+    "lips_together": (0.12, INK, "lips together"),
+    "closed": (0.05, "#999999", "silent"),
+}
 
 STYLE = {
     "font.family": "DejaVu Sans",
@@ -42,21 +56,25 @@ WIDTH = 14.0
 HEAD = 0.95
 OVERVIEW = 0.9
 HEADING = 0.34
-STRIP = 2.55
+STRIP = 3.4
 AXIS = 0.36
 GAP = 0.22
 LEFT, RIGHT = 0.92, 13.8
 
-# Where the lanes of a strip lie, from 0 (bottom) to 1. Words and mouth shapes would go below the waveform.
-CALLER_LANE, CALLER_HEIGHT = 0.845, 0.085
-SENT_LANE, SENT_STEP, SENT_ROWS = 0.65, 0.066, 5
-HEARD_LANE, HEARD_HEIGHT = 0.165, 0.145
+# Where the lanes of a strip lie, from 0 (bottom) to 1.
+CALLER_LANE, CALLER_HEIGHT = 0.884, 0.064
+CUT_LANE = 0.801
+SENT_LANE, SENT_STEP, SENT_ROWS = 0.738, 0.05, 5
+HEARD_LANE, HEARD_HEIGHT = 0.374, 0.109
+WORDS_LANE, WORDS_STEP, WORDS_ROWS = 0.234, 0.047, 3
+MOUTH_LANE, MOUTH_HEIGHT = 0.06, 0.046
 LEAD = 0.35
 """Seconds shown before the first and after the last event of a strip."""
 
 GUIDE = (
     "Each strip is a reply, all at the same scale. A green dot is a text on its way to Lokutor, "
-    "the green line its first audio on the agent's track. Blue is what the caller then heard. "
+    "the green line its first audio on the agent's track. Blue is what the caller then heard, "
+    "and below it are its words and mouth shapes, each at the moment at which the plugin told it. "
     "Red is where the caller broke in, and what was left to fade."
 )
 
@@ -142,6 +160,15 @@ def _span(recording: Recording, turn: Turn) -> tuple[float, float]:
 def _draw_guide(axes: Axes, x: float) -> None:
     text = "\n".join(textwrap.wrap(GUIDE, 68))
     axes.text(x, 0.6, text, color=FAINT, fontsize=9.5, va="center", linespacing=1.6, backgroundcolor="white")
+    _draw_legend(axes, x)
+
+
+def _draw_legend(axes: Axes, x: float) -> None:
+    """Draw each mouth shape with its name, from ``x`` on."""
+    for opening, color, name in MOUTHS.values():
+        _draw_mouth(axes, (x, x + 0.13), opening, color)
+        label = axes.text(x + 0.17, MOUTH_LANE, name, color=FAINT, fontsize=8.5, va="center_baseline")
+        x = _end(axes, label) + 0.13
 
 
 def _draw_strip(axes: Axes, recording: Recording, turn: Turn, number: int) -> None:
@@ -151,9 +178,13 @@ def _draw_strip(axes: Axes, recording: Recording, turn: Turn, number: int) -> No
     _draw_lane(axes, "caller", CALLER_LANE, CALLER)
     _draw_lane(axes, "text sent", SENT_LANE, SENT)
     _draw_lane(axes, "heard", HEARD_LANE, AGENT)
+    _draw_lane(axes, "words", WORDS_LANE, AGENT)
+    _draw_lane(axes, "mouth", MOUTH_LANE, AGENT)
     _draw_heading(axes, recording, turn, number)
     _draw_caller(axes, recording, turn)
     _draw_heard(axes, recording, turn)
+    _draw_words(axes, turn)
+    _draw_mouths(axes, recording, turn)
     _draw_earlier(axes, recording, turn, number)
     _draw_cut(axes, recording, turn)
     _draw_requests(axes, turn)
@@ -169,6 +200,7 @@ def _draw_heading(axes: Axes, recording: Recording, turn: Turn, number: int) -> 
     else:
         title = "The agent answers at length, and the caller breaks in"
         facts.append(f"{_words(turn.sent)} of {_words(turn.planned)} words sent")
+        facts.append(f"{len(turn.words)} of them heard")
         facts.append(f"the agent remembers {_words(turn.remembered or '')} of them")
     place = axes.annotate(
         f"{number}   {title}", (0, 1), (0, 7), "axes fraction", "offset points", fontsize=12, weight="bold"
@@ -204,7 +236,7 @@ def _draw_requests(axes: Axes, turn: Turn) -> None:
     """Draw a dot for each text as it left, and the text beside it, in as many rows as they need."""
     ends: list[float] = []
     for request in turn.requests:
-        row = next((row for row, end in enumerate(ends) if end < request.at - 0.05), len(ends))
+        row = _free_row(ends, request.at)
         y = SENT_LANE - min(row, SENT_ROWS - 1) * SENT_STEP
         axes.plot(request.at, y, "o", color=SENT, ms=3.5, zorder=4)
         if row == SENT_ROWS:
@@ -213,15 +245,23 @@ def _draw_requests(axes: Axes, turn: Turn) -> None:
         ends[row : row + 1] = [_fit(axes, label)]
 
 
+def _free_row(ends: list[float], at: float) -> int:
+    """Return the first row in which nothing reaches up to ``at``, given where the rows' texts end."""
+    return next((row for row, end in enumerate(ends) if end < at - 0.05), len(ends))
+
+
 def _fit(axes: Axes, label: Text) -> float:
     """Shorten a label until it ends inside the axes; return where it ends."""
     limit, whole = axes.get_xlim()[1], label.get_text()
     for length in range(len(whole), 0, -1):
         label.set_text(whole if length == len(whole) else whole[:length].rstrip() + "\u2026")
-        end = float(axes.transData.inverted().transform(label.get_window_extent())[1][0])
-        if end <= limit:
+        if (end := _end(axes, label)) <= limit:
             return end
     return limit
+
+
+def _end(axes: Axes, label: Text) -> float:
+    return float(axes.transData.inverted().transform(label.get_window_extent())[1][0])
 
 
 def _draw_heard(axes: Axes, recording: Recording, turn: Turn) -> None:
@@ -234,6 +274,38 @@ def _draw_heard(axes: Axes, recording: Recording, turn: Turn) -> None:
     label = f"first audio, {1000 * turn.wait:.0f} ms after the text"
     above = HEARD_LANE + HEARD_HEIGHT + 0.015
     _note(axes, turn.first_audio_at + 0.06, above, label, SENT)
+
+
+def _draw_words(axes: Axes, turn: Turn) -> None:
+    """Draw each word beside a line at the moment at which it was heard, in as many rows as they need."""
+    ends: list[float] = []
+    for word in turn.words:
+        row = _free_row(ends, word.at)
+        y = WORDS_LANE - min(row, WORDS_ROWS - 1) * WORDS_STEP
+        axes.plot([word.at] * 2, [HEARD_LANE + HEARD_HEIGHT, y - 0.016], color=EARLIER, lw=0.8, zorder=1.5)
+        if row == WORDS_ROWS:
+            continue  # No room left for it: the line alone has to do.
+        label = _note(axes, word.at + 0.02, y, word.text, INK, va="center_baseline", fontsize=8.5)
+        ends[row : row + 1] = [_end(axes, label)]
+    if turn.cut_at is not None and turn.words and turn.remembered == turn.heard_text:
+        y = WORDS_LANE - min(_free_row(ends, turn.cut_at), WORDS_ROWS) * WORDS_STEP
+        _note(axes, turn.cut_at + 0.06, y, "the agent remembers up to here", CUT, va="center_baseline")
+
+
+def _draw_mouths(axes: Axes, recording: Recording, turn: Turn) -> None:
+    """Draw each shape of the mouth from its moment to the next one's."""
+    heard = recording.heard(turn)
+    if heard is None:
+        return
+    moments = [mouth.at for mouth in turn.mouths] + [turn.cut_at or heard[1]]
+    for mouth, span in zip(turn.mouths, pairwise(moments), strict=True):
+        opening, color, _ = MOUTHS[mouth.shape]
+        _draw_mouth(axes, span, opening, color)
+
+
+def _draw_mouth(axes: Axes, span: tuple[float, float], opening: float, color: str) -> None:
+    middle, width = sum(span) / 2, max(0.0, span[1] - span[0])
+    axes.add_patch(Ellipse((middle, MOUTH_LANE), width, 2 * opening * MOUTH_HEIGHT, color=color, lw=0))
 
 
 def _draw_earlier(axes: Axes, recording: Recording, turn: Turn, number: int) -> None:
@@ -250,11 +322,11 @@ def _draw_cut(axes: Axes, recording: Recording, turn: Turn) -> None:
     if heard is None or turn.cut_at is None or turn.interruption is None:
         return
     _draw_wave(axes, recording.agent, (HEARD_LANE, HEARD_HEIGHT), CUT, (turn.cut_at, heard[1]))
-    axes.plot([turn.cut_at] * 2, [HEARD_LANE - HEARD_HEIGHT, 0.735], color=CUT, lw=1.3, zorder=2)
+    axes.plot([turn.cut_at] * 2, [0, CUT_LANE], color=CUT, lw=1.3, zorder=2)
     since = turn.interruption.start, turn.cut_at
-    _draw_distance(axes, since, 0.735, "", CUT)
+    _draw_distance(axes, since, CUT_LANE, "", CUT)
     cut = f"cut {since[1] - since[0]:.2f} s after the caller began"
-    _note(axes, turn.cut_at + 0.06, 0.735, cut, CUT, va="center")
+    _note(axes, turn.cut_at + 0.06, CUT_LANE, cut, CUT, va="center")
     silent = f"silent {heard[1] - turn.cut_at:.2f} s after the cut"
     _note(axes, heard[1] + 0.12, HEARD_LANE, silent, CUT, va="center")
 

@@ -74,9 +74,9 @@ class Endpoint:
     base_url: str | None = None
     api_key: str | None = None
 
-    def speaker(self, voice: str, session: aiohttp.ClientSession | None = None) -> LokutorTTS:
+    def speaker(self, voice: str, **options: Any) -> LokutorTTS:
         """Make the voice: with a key in the environment, ``LokutorTTS()`` alone does."""
-        return LokutorTTS(api_key=self.api_key, base_url=self.base_url, voice=voice, session=session)
+        return LokutorTTS(api_key=self.api_key, base_url=self.base_url, voice=voice, **options)
 
 
 class FerryAgent(Agent):
@@ -142,7 +142,7 @@ async def hold_call(endpoint: Endpoint, voice: str, narrator: Narrator) -> None:
     caller_voice = await record_caller(endpoint)
     stt, llm = ScriptedSTT(), ScriptedLLM(ANSWERS, OTHERWISE, narrator.on_answer)
     async with tapped_session(narrator.on_text) as http:
-        tts = endpoint.speaker(voice, http)
+        tts = endpoint.speaker(voice, session=http, word_timestamps=True, visemes=True)
         turns = EOUConfig(min_max_speech_wait_timeout=[0.2, 0.4])
         pipeline = Pipeline(stt=stt, llm=llm, tts=tts, vad=EnergyVAD(), eou_config=turns)
         session = AgentSession(agent=FerryAgent(), pipeline=pipeline)

@@ -6,6 +6,7 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import itertools
 import os
 import re
 import subprocess
@@ -13,13 +14,19 @@ import sys
 import wave
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from support import at_track_rate
 from videosdk.agents import EOU, LLM, STT, VAD, AgentSession, RoomOptions, _plugins
+from videosdk.agents.event_emitter import EventEmitter
+
+from videosdk.plugins.lokutor._protocol import SAMPLE_RATE, SAMPLE_WIDTH, SpeechRequest
+from videosdk.plugins.lokutor.local.espeak import EspeakEngine
+from videosdk.plugins.lokutor.visemes import MOUTH_SHAPES, Viseme
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 CONVERSATION = EXAMPLES / "conversation.py"
@@ -89,6 +96,14 @@ class Call:
     @property
     def sent(self) -> str:
         return " ".join(what.strip('"') for _, who, what in self.story if who == "sent")
+
+    @property
+    def memory(self) -> tuple[int, str]:
+        """What is remembered of the answer that was cut off: how many words it says, and which."""
+        (line,) = [what for _, who, what in self.story if who == "agent" and what.startswith("remembers")]
+        told = re.fullmatch(r'remembers the (\d+) words that were heard: "(.+)"', line)
+        assert told, line
+        return int(told[1]), told[2]
 
     def moments(self, start: str) -> list[float]:
         return [at for at, who, what in self.story if who == "agent" and what.startswith(start)]
@@ -196,13 +211,64 @@ def test_what_comes_after_the_cut_is_never_sent(call: Call) -> None:
     assert last_sentence not in call.sent
 
 
-def test_agent_remembers_a_part_of_the_long_answer(call: Call) -> None:
-    (memory,) = [what for _, who, what in call.story if who == "agent" and what.startswith("remembers")]
-    remembered = memory.split('"')[1]
+def test_every_word_of_a_reply_that_is_played_out_is_told(call: Call) -> None:
+    told = [what for _, who, what in call.story if who == "agent" and what.startswith("has spoken")]
+    constants = load_constants(CONVERSATION)
+    texts = [constants["GREETING"], constants["ANSWERS"]["next boat"], constants["ANSWERS"]["ticket"]]
+    counts = [f"has spoken {len(text.split())} words in" for text in texts]
+    assert all(line.startswith(count) for line, count in zip(told, counts, strict=True)), told
+
+
+def test_agent_remembers_the_long_answer_word_by_word(call: Call) -> None:
+    count, remembered = call.memory
+    words = load_constants(CONVERSATION)["ANSWERS"]["can i see"].split()
+    assert remembered.split() == words[:count]
+    assert 8 < count < len(words) / 2
+    assert f" {remembered} " in f" {call.sent} "
+
+
+async def test_agent_remembers_what_is_on_the_recording(call: Call) -> None:
+    """The reply is spoken again, to know where on the recording its words begin."""
     long = load_constants(CONVERSATION)["ANSWERS"]["can i see"]
-    # White space aside: the framework glues sentences together.
-    assert squeeze(long).startswith(squeeze(remembered))
-    assert 20 < len(squeeze(remembered)) < len(squeeze(long)) / 2
+    sent = [what.strip('"') for _, who, what in call.story if who == "sent"]
+    pcm, starts = await speak([text for text in sent if text in long])
+    whole = np.frombuffer(at_track_rate(pcm), "<i2").astype(np.int32)
+    agent, _ = call.channels()
+    begun = spans(agent)[2][0] - spans(whole)[0][0]
+    (cut,) = call.moments("is cut off")
+    on_recording = agent[round(begun * RATE) : round(cut * RATE)]
+    again = whole[: len(on_recording)]
+    assert np.corrcoef(loudness(on_recording), loudness(again))[0, 1] > 0.95
+    count, _ = call.memory
+    # A word is told with the frame of 20 ms that it begins in; one that begins with the cut may be missed.
+    assert starts[count - 1] < cut - begun + 0.03
+    assert starts[count] > cut - begun - 0.08
+
+
+def loudness(samples: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+    """Return it for each 10 ms."""
+    step = RATE // 100
+    pieces = samples[: len(samples) // step * step].reshape(-1, step).astype(np.float64)
+    return np.sqrt((pieces**2).mean(1))
+
+
+async def speak(texts: list[str]) -> tuple[bytes, list[float]]:
+    """Return the agent's voice for a reply's requests, and when each of its words begins."""
+    engine = EspeakEngine()
+    pcm, starts = b"", []
+    try:
+        for text in texts:
+            before = len(pcm) / SAMPLE_WIDTH / SAMPLE_RATE
+            visemes: list[Viseme] = []
+            async for speech in engine.synthesize(SpeechRequest(text, "F1", "en", 1.05, 5)):
+                pcm += speech.pcm
+                visemes += speech.visemes
+            for word in re.finditer(r"\S+", text):
+                sounds = [item.start for item in visemes if word.start() <= item.index < word.end()]
+                starts.append(before + min(sounds))
+    finally:
+        await engine.close()
+    return pcm, starts
 
 
 def test_timeline_shows_all_that_it_should(call: Call) -> None:
@@ -210,10 +276,130 @@ def test_timeline_shows_all_that_it_should(call: Call) -> None:
     pixels = np.asarray(image.imread(call.folder / "timeline.png"))[..., :3]
     height, width, _ = pixels.shape
     assert width > 1_500
-    assert height > 1_500
-    for color, least in {"#0072B2": 5_000, "#C98200": 2_000, "#007F5F": 500, "#D55E00": 200}.items():
+    assert height > 2_500
+    least = {"#0072B2": 5_000, "#C98200": 2_000, "#007F5F": 500, "#D55E00": 200}
+    mouths = {"#CC6677": 5_000, "#882255": 2_000, "#DDCC77": 200, "#88CCEE": 1_000, "#332288": 200}
+    for color, count in {**least, **mouths}.items():
         wanted = np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)]) / 255
-        assert (np.abs(pixels - wanted).max(-1) < 0.01).sum() > least, color
+        assert (np.abs(pixels - wanted).max(-1) < 0.01).sum() > count, color
+
+
+@pytest.fixture
+def examples(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The modules that the conversation is made of."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    names = ("recording", "timeline", "narrator")
+    return SimpleNamespace(**{name: importlib.import_module(f"_{name}") for name in names})
+
+
+SHAPES = sorted(set(MOUTH_SHAPES.values()))
+
+
+def short_call(made: ModuleType, words_per_second: float) -> Any:
+    """Return the recording of a reply of eight words, cut off at 2.5 s and silent at 2.7 s."""
+    hum = (8_000 * np.sin(np.arange(round(2.7 * RATE)) / 20)).astype("<i2").tobytes()
+    voice = bytes(RATE) + hum[RATE:] + bytes(5 * RATE)
+    size = 2 * made.FRAME
+    words = [made.Word(f"word-{number}", "", 0.5 + number / words_per_second) for number in range(8)]
+    turn = made.Turn(
+        requests=[made.Request("All of it.", 0.4)],
+        first_audio_at=0.5,
+        words=[*words[:-1], made.Word("word-7", "the whole", words[-1].at)],
+        mouths=[made.Mouth(shape, 0.6 + number * 0.1) for number, shape in enumerate(SHAPES)],
+        interruption=made.Speech("Stop!", 2.0, 3.0),
+        cut_at=2.5,
+        remembered="the whole",
+    )
+    recording = made.Recording([turn])
+    for start in range(0, len(voice) // size * size, size):
+        recording.add_frame(voice[start : start + size], bytes(size))
+    return recording
+
+
+@pytest.mark.parametrize("words_per_second", [3.5, 6.0])
+def test_words_stand_legibly_where_they_were_heard(
+    words_per_second: float, examples: SimpleNamespace
+) -> None:
+    recording = short_call(examples.recording, words_per_second)
+    figure = examples.timeline._draw(recording)
+    labels = {label.get_text(): label for axes in figure.axes for label in axes.texts}
+    boxes = [labels[word.text].get_window_extent() for word in recording.turns[0].words]
+    strip = labels["word-0"].axes
+    for word, box in zip(recording.turns[0].words, boxes, strict=True):
+        assert 0 <= strip.transData.inverted().transform(box)[0][0] - word.at < 0.05
+    boxes.append(labels["the agent remembers up to here"].get_window_extent())
+    assert not any(one.overlaps(other) for at, one in enumerate(boxes) for other in boxes[:at])
+
+
+def test_words_without_room_are_lines_alone(examples: SimpleNamespace) -> None:
+    figure = examples.timeline._draw(short_call(examples.recording, 30.0))
+    boxes = [
+        label.get_window_extent()
+        for axes in figure.axes
+        for label in axes.texts
+        if label.get_text().startswith("word-")
+    ]
+    assert 3 <= len(boxes) < 8
+    assert not any(one.overlaps(other) for at, one in enumerate(boxes) for other in boxes[:at])
+
+
+def test_timeline_does_not_claim_a_memory_that_differs(examples: SimpleNamespace) -> None:
+    recording = short_call(examples.recording, 3.5)
+    recording.turns[0].remembered = "the"
+    figure = examples.timeline._draw(recording)
+    texts = [label.get_text() for axes in figure.axes for label in axes.texts]
+    assert "word-7" in texts
+    assert "the agent remembers up to here" not in texts
+
+
+def test_each_mouth_shape_lasts_until_the_next_or_the_cut(examples: SimpleNamespace) -> None:
+    figure = examples.timeline._draw(short_call(examples.recording, 3.5))
+    (strip,) = [axes for axes in figure.axes if axes.patches]
+    drawn = [(patch.get_extents(), patch.get_facecolor()) for patch in strip.patches]
+    extents = [strip.transData.inverted().transform(box)[:, 0] for box, _ in drawn]
+    moments = [*(0.6 + number * 0.1 for number in range(len(SHAPES))), 2.5]
+    assert np.allclose(extents, list(itertools.pairwise(moments)))
+    assert len({color for _, color in drawn}) == len({box.height for box, _ in drawn}) == len(SHAPES)
+
+
+def test_timeline_needs_neither_words_nor_visemes(examples: SimpleNamespace) -> None:
+    """A server need not send any."""
+    recording = short_call(examples.recording, 3.5)
+    recording.turns[0].words.clear()
+    recording.turns[0].mouths.clear()
+    recording.turns[0].remembered = ""
+    figure = examples.timeline._draw(recording)
+    assert not any(axes.patches for axes in figure.axes)
+    assert not any("remembers up to" in label.get_text() for axes in figure.axes for label in axes.texts)
+
+
+def test_events_belong_to_the_reply_that_is_heard(examples: SimpleNamespace) -> None:
+    """Also while the next one is being made."""
+    recording = examples.recording.Recording()
+    narrator = examples.narrator.Narrator(recording, "Good morning.")
+    tts, session = EventEmitter[str](), EventEmitter[str]()
+    session.get_context_history = list  # type: ignore[attr-defined]
+    pipeline: Any = EventEmitter[str]()
+    pipeline.tts = tts
+    narrator.follow(SimpleNamespace(now=lambda: 1.5), session, pipeline)
+
+    def tell(word: str) -> None:
+        tts.emit("word_spoken", {"word": word, "cumulative_text": word, "start": 0.0, "end": 0.1})
+        tts.emit("visemes", [Viseme(0, "m", 0.0), Viseme(1, "\u02c8", 0.1), Viseme(2, "a", 0.1)])
+
+    session.emit("agent_state_changed", {"state": "speaking"})
+    tell("Good")
+    narrator.on_answer("At ten.")
+    tell("morning.")
+    session.emit("agent_state_changed", {"state": "idle"})
+    session.emit("agent_state_changed", {"state": "speaking"})
+    tell("At")
+    first, second = recording.turns
+    assert [(word.text, word.at) for word in first.words] == [("Good", 1.5), ("morning.", 1.5)]
+    assert first.heard_text == "morning."
+    assert [word.text for word in second.words] == ["At"]
+    assert [mouth.shape for mouth in second.mouths] == ["lips_together", "open_medium"]
+    assert len(first.mouths) == 4
 
 
 MISSING = {
@@ -340,7 +526,3 @@ def load_constants(path: Path) -> dict[str, Any]:
             except ValueError:
                 continue
     return constants
-
-
-def squeeze(text: str) -> str:
-    return "".join(text.split())
