@@ -7,6 +7,7 @@ Rule of this file: it knows the track and the loop's clock, nothing of sockets a
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any
@@ -16,10 +17,14 @@ from ._timer import Timer
 from ._timing import ReplyTiming, WordSpoken
 from .visemes import Viseme
 
-_POLL = 0.004
-"""Seconds between two looks at the track when something is about to be heard."""
 _FRAME = 0.02
-"""The track counts what it has played in frames of this length."""
+"""The track hands out frames of this length, and counts them as played."""
+_POLL = 0.004
+"""Seconds between two looks while a frame may be handed out at any moment."""
+_CLOSE_POLL = 0.001
+"""The same where it is known when: the loop's timers aren't finer."""
+_JITTER = 0.003
+"""Seconds by which frames may come irregularly without being a gap."""
 _TOLERANCE = 0.001
 """Seconds by which something may come early: times are rounded, and the last of them is the audio's end."""
 
@@ -46,6 +51,8 @@ class Playback:
         self._origin: int | None = None
         self._position = 0
         self._moved_on = False
+        # A frame is handed out when the clock shows its end plus an offset between these two.
+        self._earliest, self._latest = float("-inf"), float("inf")
         self.on_begun: Callable[[], None] = lambda: None
         """Called when the reply's first audio is pushed."""
 
@@ -80,6 +87,24 @@ class Playback:
         """Return how much of the reply was played; negative while older audio still is."""
         self._reckon()
         return self._position / self._rate
+
+    def wait_for(self, seconds: float) -> float:
+        """Return after how many seconds to look again whether ``seconds``, still to come, were played.
+
+        A look costs more than what it finds out, so frames are expected when the last ones tell. Looking
+        costs a few a second; a gap or a pause makes it a little dearer until the frames are found again.
+        """
+        left = seconds - self._position / self._rate
+        if self._counts is None:
+            return max(left, _CLOSE_POLL)
+        played, now = self._position / self._rate, self._clock()
+        self._earliest = max(self._earliest, now - played - _FRAME)
+        self._latest = min(self._latest, now - played)
+        if self._earliest > self._latest + _JITTER:
+            self._earliest, self._latest = now - played - _FRAME, now - played
+        offset = min(self._earliest, self._latest)
+        poll = _CLOSE_POLL if self._latest - offset < _POLL else _POLL
+        return max(offset + played + math.ceil(left / _FRAME) * _FRAME - now, poll)
 
     def _begin(self) -> None:
         self._looked_at = self._clock()
@@ -161,13 +186,12 @@ class Follower:
                 self._on_word(word)
         if not self._stopped and (visemes := self._timing.pop_visemes(position)):
             self._on_visemes(visemes)
-        self._wait(position)
+        self._wait()
 
-    def _wait(self, position: float) -> None:
+    def _wait(self) -> None:
         due = self._timing.next_due
         if due is None or (self._timing.ended and self._playback.drained):
             if self._timing.ended:
                 self.stop()
         elif not self._stopped:
-            # Half the way: a pump that was held up catches up faster than the clock.
-            self._timer.start(max(_POLL, (due - position - _FRAME) / 2))
+            self._timer.start(self._playback.wait_for(due - _TOLERANCE))
