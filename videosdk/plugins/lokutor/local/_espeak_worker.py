@@ -35,6 +35,7 @@ _EVENT_END, _EVENT_WORD, _EVENT_SENTENCE, _EVENT_PHONEME = 0, 1, 2, 7
 _BUFFER_MS = 50
 _HEADROOM = 65  # Percent of the usual volume, at which some voices reach full scale and are clipped.
 _QUIET = 300  # RMS of what counts as silence: the echo of some voices is below, their speech far above.
+_LONGEST_HOLD = 0.1  # Seconds of silence in a word before its first sound bursts; a longer one is a pause.
 _SAMPLE_WIDTH = 2
 
 
@@ -101,6 +102,7 @@ class Utterance:
         self._sent = 0
         self._sounds: list[tuple[str, int]] = []
         self._word = (0, 1)
+        self._linked = -1  # The sample at which the word before had its last sound.
         self._index = 0
 
     def take(self, pcm: bytes, events: list[tuple[int, int, int, int, str]]) -> None:
@@ -158,13 +160,22 @@ class Utterance:
         return visemes
 
     def _named_sounds(self, pcm: bytes) -> list[tuple[str, int]]:
-        """Return the word's sounds; one without a name is silence, unless it only links two others."""
+        """Return the word's sounds; one without a name is silence, unless it only links two others.
+
+        The first one begins where the word does: a plosive is held before it bursts. But a last sound of the
+        word before may still be heard there ("open at").
+        """
         begin = self._sent // _SAMPLE_WIDTH
         closing = ("", begin + len(pcm) // _SAMPLE_WIDTH)
         named = []
         for (sound, sample), (_, end) in pairwise([*self._sounds, closing]):
             if sound or _is_quiet(pcm[(sample - begin) * _SAMPLE_WIDTH : (end - begin) * _SAMPLE_WIDTH]):
                 named.append((sound or "sil", sample))
+        first = next((number for number, (sound, _) in enumerate(named) if sound != "sil"), None)
+        if first is not None and self._linked < begin > named[first][1] - self._sample_rate * _LONGEST_HOLD:
+            named[: first + 1] = [(named[first][0], begin)]
+        if named:
+            self._linked = named[-1][1]
         return named
 
 

@@ -1,0 +1,274 @@
+"""Cuts replies off at random moments, and compares what the framework remembers with what was heard.
+
+The framework's own ``SpeechGeneration`` speaks through ``LokutorTTS`` on a real track that is played in real
+time; the voice is the local server's. What was heard is known from elsewhere: the frames that left the
+track, found again in the audio that the engine made, and the engine's own word events. Run it with
+``python tests/transcripts.py --cuts 200``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import random
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from support import at_track_rate
+from videosdk.agents.room.output_stream import CustomAudioStreamTrack
+from videosdk.agents.speech_generation import SpeechGeneration
+
+from videosdk.plugins.lokutor import LokutorTTS
+from videosdk.plugins.lokutor._protocol import SpeechRequest
+from videosdk.plugins.lokutor.local.engine import Engine, Speech
+from videosdk.plugins.lokutor.local.espeak import EspeakEngine
+from videosdk.plugins.lokutor.local.server import LocalServer
+
+sys.path.append(str(Path(__file__).parent / "local"))
+from engine_events import events_of
+
+FRAME = 960
+"""Bytes of one frame of the track."""
+CALLS = 20
+"""Calls that go on at the same time."""
+
+REPLIES = [
+    ["Of course, I can help you with that.", "Please give me your order number first."],
+    ["The next boat leaves at ten forty, from pier three.", "The crossing takes half an hour."],
+    ["A return ticket costs 12 euros.", "Children under six travel free, and dogs pay 3.50 each."],
+    ["We open at nine.", "We close at seven, but not on Sundays.", "Then we close at noon."],
+    ["Your appointment moved to Tuesday, March 14.", "Shall I send you a short message about it?"],
+    ["Let me think.", "I have 3 rooms left, two with a balcony, one without.", "Which would you like?"],
+    ["That's a good question; nobody asked me before!", "I believe it depends on your dates."],
+    ["First open the settings, then choose network, then press reset.", "Wait until it starts again."],
+]
+"""Replies as the framework hands them over: a sentence at a time."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One reply that was cut off.
+
+    Attributes:
+        heard: What was heard of it.
+        remembered: What the framework remembers.
+        estimate: What it would remember by its own estimate.
+    """
+
+    heard: str
+    remembered: str
+    estimate: str
+
+    @property
+    def error(self) -> int:
+        """How many words too many or too few are remembered."""
+        return _distance(self.remembered, self.heard)
+
+    @property
+    def estimates_error(self) -> int:
+        """The same for the framework's own estimate."""
+        return _distance(self.estimate, self.heard)
+
+
+def _distance(text: str, heard: str) -> int:
+    """Return by how many words ``text`` is off; a text that is no part of the reply is off by all."""
+    longer, shorter = sorted((text.split(), heard.split()), key=len, reverse=True)
+    return len(longer) - len(shorter) if longer[: len(shorter)] == shorter else len(longer)
+
+
+@dataclass
+class _Tap(Engine):
+    """An engine for one call: it keeps what it was asked for and what it made."""
+
+    engine: EspeakEngine
+    requests: list[SpeechRequest] = field(default_factory=list)
+    pcm: list[bytearray] = field(default_factory=list)
+
+    async def start(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+    async def synthesize(self, request: SpeechRequest) -> AsyncGenerator[Speech, None]:
+        made = bytearray()
+        self.requests.append(request)
+        self.pcm.append(made)
+        async with aclosing(self.engine.synthesize(request)) as speech:
+            async for piece in speech:
+                made += piece.pcm
+                yield piece
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What is needed to tell afterwards what was heard of a reply."""
+
+    requests: list[SpeechRequest]
+    pcm: list[bytes]
+    frames: list[bytes]
+    remembered: str
+    estimate: str
+
+
+class _Call:
+    """One call: a track that is played, and replies that are cut off."""
+
+    def __init__(self, tap: _Tap, server: LocalServer, chance: random.Random) -> None:
+        self._tap = tap
+        self._chance = chance
+        self._frames: list[bytes] = []
+        self._track = CustomAudioStreamTrack(asyncio.get_running_loop())
+        self._tts = LokutorTTS(api_key="local", base_url=server.url, word_timestamps=True)
+        self._speech = SpeechGeneration(tts=self._tts, audio_track=self._track)
+        self._speech.set_audio_track(self._track)
+
+    async def run(self, cuts: int) -> list[_Evidence]:
+        """Speak and be cut off, again and again: the next reply often begins in the last one's tail."""
+        playing = asyncio.create_task(self._play())
+        try:
+            evidence = []
+            for _ in range(cuts):
+                evidence.append(await self._cut())
+                await asyncio.sleep(self._chance.uniform(0.0, 0.5))
+            return evidence
+        finally:
+            playing.cancel()
+            await self._tts.aclose()
+
+    async def _play(self) -> None:
+        while True:
+            frame = await self._track.recv()
+            self._frames.append(frame.to_ndarray().astype("<i2").tobytes())
+
+    async def _cut(self) -> _Evidence:
+        self._frames.clear()
+        self._tap.requests.clear()
+        self._tap.pcm.clear()
+        reply = self._chance.choice(REPLIES)
+        heard_for = self._chance.uniform(0.2, 6.0)
+        text: str | AsyncIterator[str] = " ".join(reply) if self._chance.random() < 0.3 else _sentences(reply)
+        speaking = asyncio.create_task(self._speech.synthesize(text))
+        if self._chance.random() < 0.25:  # The framework pauses where it isn't sure of an interruption.
+            heard_for -= (paused_at := self._chance.uniform(0.0, heard_for))
+            await asyncio.sleep(paused_at)
+            await self._speech.pause()
+            await asyncio.sleep(self._chance.uniform(0.1, 0.6))
+            await self._speech.resume()
+        await asyncio.sleep(heard_for)
+        evidence = await self._interrupt()
+        await asyncio.wait({speaking})
+        return evidence
+
+    async def _interrupt(self) -> _Evidence:
+        frames = list(self._frames)
+        words, self._speech._tier2_spoken_transcript = self._speech._tier2_spoken_transcript, ""
+        estimate = self._speech.compute_spoken_transcript()
+        self._speech._tier2_spoken_transcript = words
+        requests, pcm = list(self._tap.requests), list(map(bytes, self._tap.pcm))
+        await self._speech.interrupt()
+        # Without a word the framework falls back to its estimate; that is its own.
+        return _Evidence(requests, pcm, frames, self._speech.spoken_transcript if words else "", estimate)
+
+
+async def _sentences(reply: list[str]) -> AsyncIterator[str]:
+    for sentence in reply:
+        yield sentence
+        await asyncio.sleep(0.05)
+
+
+def _judge(evidence: list[_Evidence]) -> list[Cut]:
+    """Find out what was heard of each reply."""
+    requests = [request for one in evidence for request in one.requests]
+    events = iter(events_of(requests))
+    cuts = []
+    for one in evidence:
+        starts: list[tuple[str, float]] = []
+        begun = 0.0
+        for request, pcm in zip(one.requests, one.pcm, strict=True):
+            starts += [(word, begun + start) for word, start in _words(request.text, next(events).words)]
+            begun += len(pcm) / 88_200
+        played = _played(one.frames, at_track_rate(b"".join(one.pcm)))
+        heard = " ".join(word for word, start in starts if start <= played)
+        cuts.append(Cut(heard, one.remembered, one.estimate))
+    return cuts
+
+
+def _words(text: str, events: list[tuple[int, float]]) -> list[tuple[str, float]]:
+    """Return each word of ``text`` with the time of the engine's own event for it."""
+    starts = dict(events)
+    words, at = [], 0
+    for word in text.split():
+        at = text.index(word, at)
+        words.append((word, starts[at]))
+        at += len(word)
+    return words
+
+
+def _played(frames: list[bytes], speech: bytes) -> float:
+    """Return how many seconds of ``speech`` have left the track, by the frames that left it."""
+    expected = [speech[at : at + FRAME] for at in range(0, len(speech), FRAME)]
+    first = next((number for number, frame in enumerate(expected) if any(frame)), len(expected))
+    position = first
+    for frame in frames:
+        if position < len(expected) and frame == expected[position]:
+            position += 1
+    return 0.0 if position == first else position / 50
+
+
+async def cut_replies(cuts: int, seed: int) -> list[Cut]:
+    """Cut off so many replies and return what became of them; those cut before a word are left out."""
+    chance = random.Random(seed)
+    engine = EspeakEngine()
+    async with AsyncExitStack() as stack:
+        await engine.start()
+        stack.push_async_callback(engine.close)
+        calls = []
+        for number in range(CALLS):
+            tap = _Tap(engine)
+            # From a network that is hardly fast enough to one that is no limit.
+            pace = [1.1, 4.0, None][number % 3]
+            server = LocalServer(tap, first_audio_delay=0.06, pace=pace)
+            await stack.enter_async_context(server)
+            calls.append(_Call(tap, server, random.Random(chance.random())))
+        # Some are cut before their first word; those don't count, so there must be more.
+        rounds = -(-cuts * 6 // 5 // CALLS)
+        evidence = await asyncio.gather(*(call.run(rounds) for call in calls))
+    judged = await asyncio.to_thread(_judge, [one for call in evidence for one in call])
+    return [cut for cut in judged if cut.heard][:cuts]
+
+
+def report(cuts: list[Cut]) -> str:
+    """Return what came out, the framework's own estimate beside it."""
+    rows = (
+        ("with word timing", [cut.error for cut in cuts]),
+        ("the framework's estimate", [cut.estimates_error for cut in cuts]),
+    )
+    return "\n".join(
+        f"{name:<25} {sum(not error for error in errors):>4} of {len(errors)} exact, "
+        f"at most {max(errors)} words off, {sum(errors) / len(errors):.2f} in the mean"
+        for name, errors in rows
+    )
+
+
+def main() -> None:
+    """Cut replies off and print what came out."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--cuts", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=random.randrange(1000))
+    options = parser.parse_args()
+    logging.getLogger("videosdk.agents").setLevel(logging.CRITICAL)
+    cuts = asyncio.run(cut_replies(options.cuts, options.seed))
+    for cut in cuts:
+        if cut.error:
+            print(f"off by {cut.error}: heard {cut.heard!r}, remembered {cut.remembered!r}")
+    print(f"seed {options.seed}")
+    print(report(cuts))
+
+
+if __name__ == "__main__":
+    main()
