@@ -188,6 +188,25 @@ def test_whoever_follows_hears_of_changes() -> None:
 
 # What the service counts
 
+
+@pytest.mark.parametrize("healed", [None, 1, 2])
+def test_times_from_the_start_of_the_connections_audio_are_understood(healed: int | None) -> None:
+    """The second or the third request is cut off after 0.25 s, and said again on another connection."""
+    timing = ReplyTiming(words=True, visemes=True)
+    texts, at, stream = ["one two", "six", "ten of it", "end."], 0.0, 0.0
+    for number, text in enumerate(texts):
+        timing.begin_request(text, at)
+        if number == healed:
+            timing.take(Viseme(item.index, item.sound, at - stream + item.start) for item in sounds_of(text))
+            timing.begin_request(text, at + 0.25)
+            stream = at
+        timing.take(Viseme(item.index, item.sound, at - stream + item.start) for item in sounds_of(text))
+        at += len(text) / 10
+        timing.end_request(at)
+    assert [start for _, start in spoken(timing)] == [0.0, 0.4, 0.7, 1.0, 1.4, 1.7, 1.9]
+    assert [round(item.start * 10) for item in timing.pop_visemes(9.0)] == list(range(23))
+
+
 EMOJI = "👍 yes 🙂 no 👍👍 ok"
 
 

@@ -17,6 +17,9 @@ from ._text import joined
 from ._words import RequestWords, Word
 from .visemes import Viseme
 
+_ROUNDING = 0.01
+"""Seconds by which the service may round a time down."""
+
 
 class WordSpoken(TypedDict):
     """Payload of the ``"word_spoken"`` event.
@@ -49,6 +52,7 @@ class ReplyTiming:
         self._want_visemes = visemes
         self._text = ""  # Of all requests so far.
         self._request: _Request | None = None  # The one under way.
+        self._starts: list[float] = []  # Of all requests so far.
         self._words: deque[_Request] = deque()  # Those that have words left.
         self._visemes: list[Viseme] = []
         self._ended = False
@@ -88,6 +92,7 @@ class ReplyTiming:
         whole = joined(self._text, text)
         self._request = _Request(text, index=len(whole) - len(text), start=at, before=self._text)
         self._text = whole
+        self._starts.append(at)
         if self._want_words:
             self._words.append(self._request)
 
@@ -97,7 +102,10 @@ class ReplyTiming:
         if request is None:
             return
         for told in visemes:
-            viseme = replace(told, index=request.indices.code_point(told.index, told.sound))
+            if request.lead is None:
+                request.lead = self._lead(request.start, told.start)
+            index = request.indices.code_point(told.index, told.sound)
+            viseme = replace(told, index=index, start=told.start - request.lead)
             if request.start + viseme.start < request.heard:
                 continue  # Of a part that an earlier try has brought.
             if self._want_words:
@@ -144,8 +152,17 @@ class ReplyTiming:
         start = request.words.next_start
         return None if start is None else request.start + start
 
+    def _lead(self, start: float, first: float) -> float:
+        """Return how much audio the service counts ahead of a request whose first viseme comes at ``first``.
+
+        None, by its official clients: it counts from the request's first audio. Its lip-sync guide says "from
+        the start of the audio stream", which may be that of an earlier request on the same connection.
+        """
+        return max(lead for at in self._starts if (lead := start - at) <= max(first, 0.0) + _ROUNDING)
+
     def _forget(self, request: _Request, at: float) -> None:
         request.heard = at
+        request.lead = None
         request.words.forget(at - request.start)
         self._visemes = [viseme for viseme in self._visemes if viseme.start < at]
 
@@ -158,12 +175,14 @@ class _Request:
         start: When its audio begins.
         before: The reply's text before it.
         heard: When what its tries so far have brought ends.
+        lead: Seconds that the service counts ahead of its audio; None while that isn't known.
     """
 
     def __init__(self, text: str, index: int, start: float, before: str) -> None:
         self.index = index
         self.start = self.heard = start
         self.before = before
+        self.lead: float | None = None
         self.words = RequestWords(text)
         self.indices = _Indices(text)
         self._text = text
