@@ -13,7 +13,8 @@ from videosdk.agents.room.output_stream import (
     TeeMixingCustomAudioStreamTrack,
 )
 
-from videosdk.plugins.lokutor._playback import Follower, Playback
+from videosdk.plugins.lokutor._follower import Follower
+from videosdk.plugins.lokutor._playback import Playback, playback_on
 from videosdk.plugins.lokutor._timing import ReplyTiming, WordSpoken
 from videosdk.plugins.lokutor.visemes import Viseme
 
@@ -32,7 +33,7 @@ async def track(request: pytest.FixtureRequest) -> CustomAudioStreamTrack:
 
 @pytest.fixture
 async def playback(track: CustomAudioStreamTrack) -> Playback:
-    return Playback(track, RATE)
+    return playback_on(track, RATE)
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ async def test_the_fading_tail_of_the_turn_before_is_not_this_turns(
     await listener.hear(2)
     track.mark_synthesis_start()
     track.enable_audio_input(manual_control=True)
-    following = Playback(track, RATE)
+    following = playback_on(track, RATE)
     await listener.hear(3)  # The tail takes 20 frames; the next turn's audio comes behind it.
     await following.push(FRAME * 2)
     assert at(following) == -0.3
@@ -147,7 +148,7 @@ class BareTrack:
 async def test_without_a_count_the_clock_runs_while_there_is_audio(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
-    playback = Playback(BareTrack(), RATE)
+    playback = playback_on(BareTrack(), RATE)
     now = 105.0
     await playback.push(FRAME * 5)
     assert at(playback) == 0.0

@@ -29,7 +29,7 @@ from videosdk.plugins.lokutor.local.espeak import EspeakEngine
 from videosdk.plugins.lokutor.local.server import LocalServer
 
 sys.path.append(str(Path(__file__).parent / "local"))
-from engine_events import events_of
+from espeak_events import events_of
 
 FRAME = 960
 """Bytes of one frame of the track."""

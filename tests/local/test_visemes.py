@@ -1,223 +1,374 @@
-"""The real voice's visemes, held against the engine's own events and against the audio itself."""
+"""The real voice's visemes, held against the engine's own events and against the audio.
+
+The events come from a second process that asks the library itself; the audio is what a client gets. Every
+check is also shown to see visemes that are 60 ms off.
+"""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+import asyncio
+import json
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from pathlib import Path
+from itertools import groupby
 
 import aiohttp
 import numpy as np
-import numpy.typing as npt
 import pytest
+from espeak_events import Events, events_of
+from support import PATIENCE
 
-from videosdk.plugins.lokutor._protocol import (
-    SAMPLE_RATE,
-    Audio,
-    EndOfRequest,
-    SpeechRequest,
-    Visemes,
-    decode_binary,
-    decode_text,
-    encode_request,
-)
+from videosdk.plugins.lokutor._protocol import SAMPLE_RATE, SpeechRequest, encode_request
 from videosdk.plugins.lokutor.local.espeak import EspeakEngine
 from videosdk.plugins.lokutor.local.server import LocalServer
 from videosdk.plugins.lokutor.visemes import SILENCE, Viseme
 
-sys.path.append(str(Path(__file__).parent))
-from engine_events import Events, events_of
-
 TEXTS = {
-    "en": "Hello there. This is a pause, and this, too. That is 1,234 miles!",
-    "es": "El niño comió pingüinos; ¡qué ñandú más ágil!",
-    "fr": "L'œuvre déjà été là-bas, où ça? Bien sûr.",
-    "de": "Über größere Straßen, äh, weiß man nichts.",
-    "it": "Perché no? È così, città per città.",
-    "pt": "Não há pão, só maçãs. E agora?",
+    "en": [
+        "Good morning, it's the 21st of March. Don't open the door, please; wait outside!",
+        "The price of 1,250 tickets is known in a town, isn't it? Café naïve: one of the best in the world.",
+    ],
+    "es": [
+        "¿Cómo estás, señor Núñez? El niño comió 12 pingüinos, y después durmió.",
+        "Aquí, en la plaza, hay un árbol; nadie lo sabe.",
+    ],
+    "fr": [
+        "L'été dernier, j'ai vu 3 garçons à l'école. Où est-elle, déjà ?",
+        "Aujourd'hui, c'est l'anniversaire d'Hélène: elle a 20 ans.",
+    ],
+    "de": [
+        "Über größere Straßen, Herr Müller, fahren 25 Autos. Wie geht's?",
+        "Guten Tag, ich möchte zwei Brötchen; das ist alles.",
+    ],
+    "it": [
+        "L'università è chiusa, perché c'è uno sciopero. Torni alle 15, per favore.",
+        "Così, all'improvviso, arrivò la città più bella.",
+    ],
+    "pt": [
+        "Não há pão, mas a avó comprou 2 maçãs. Copo d'água, por favor!",
+        "Amanhã, às oito, você irá à praça com o João.",
+    ],
 }
+REQUESTS = [
+    SpeechRequest(text, voice, language, speed, 5, visemes=True)
+    for language, texts in TEXTS.items()
+    for text in texts
+    for voice in ("F1", "M5")
+    for speed in (1.0, 1.5)
+]
+
+SAME = 0.001
+"""Seconds that may lie between what is the same moment."""
+AUDIBLE = 300
+"""The sample from which on there is sound: one percent of full scale."""
+LONG_ENOUGH = 0.06
+"""Seconds from which on a span has an inside that can be looked at."""
 LONGEST_HOLD = 0.1
-"""Seconds for which a plosive may be held: its word begins with the hold, its phoneme with the burst."""
-ROUNDING = 0.001
+"""Seconds from a word's begin to its first sound, which opens with the lips or the tongue closed."""
 
 
 @dataclass(frozen=True)
 class Spoken:
-    """What the engine made of a request, and what it says of it."""
+    """What was said, and what was told about it."""
 
     request: SpeechRequest
-    events: Events
-    samples: npt.NDArray[np.float64]
+    samples: np.ndarray
     visemes: list[Viseme]
+    events: Events
 
     @property
     def seconds(self) -> float:
         return len(self.samples) / SAMPLE_RATE
 
-    def silences(self, at_least: float) -> list[tuple[float, float]]:
-        """Return where silence is marked, for so many seconds or longer."""
+    @property
+    def sounds(self) -> list[Viseme]:
+        return [viseme for viseme in self.visemes if viseme.sound != SILENCE]
+
+    def moved(self, seconds: float) -> Spoken:
+        """Return the same with all visemes shifted."""
+        return replace(self, visemes=[replace(item, start=item.start + seconds) for item in self.visemes])
+
+    def between(self, start: float, end: float) -> np.ndarray:
+        return self.samples[max(0, round(start * SAMPLE_RATE)) : max(0, round(end * SAMPLE_RATE))]
+
+    def rms(self, start: float, end: float) -> float:
+        samples = self.between(start, end)
+        return float(np.sqrt(np.mean(samples**2))) if len(samples) else 0.0
+
+    def spans(self) -> list[tuple[str, float, float]]:
+        """Return each viseme's sound and from when to when it lasts."""
         ends = [viseme.start for viseme in self.visemes[1:]] + [self.seconds]
-        spans = [(viseme, end) for viseme, end in zip(self.visemes, ends, strict=True)]
-        return [
-            (viseme.start, end)
-            for viseme, end in spans
-            if viseme.sound == SILENCE and end - viseme.start >= at_least
-        ]
+        return [(viseme.sound, viseme.start, end) for viseme, end in zip(self.visemes, ends, strict=True)]
 
-    def loudness(self, start: float, end: float) -> float:
-        """Return how loud a span is, compared to the whole."""
-        span = self.samples[max(round(start * SAMPLE_RATE), 0) : max(round(end * SAMPLE_RATE), 0)]
-        whole = float(np.sqrt(np.mean(self.samples**2)))
-        return float(np.sqrt(np.mean(span**2))) / whole if span.size else 0.0
+    def stretches(self) -> list[tuple[str, float, float]]:
+        """Return speech and pauses in turn: the first sound of each, and from when to when it lasts."""
+        groups = [list(group) for _, group in groupby(self.spans(), lambda span: span[0] == SILENCE)]
+        return [(group[0][0], group[0][1], group[-1][2]) for group in groups]
+
+    def loudness(self) -> float:
+        """Return the RMS of all that is marked as speech."""
+        pieces = [self.between(start, end) for sound, start, end in self.stretches() if sound != SILENCE]
+        return float(np.sqrt(np.mean(np.concatenate(pieces) ** 2)))
 
 
-def requests_of(language: str) -> list[SpeechRequest]:
+@pytest.fixture(scope="module")
+def all_spoken() -> list[Spoken]:
+    """Speak all requests, in the order in which the witness speaks them."""
+    spoken = asyncio.run(_speak())
+    told = events_of(REQUESTS)
+    return [Spoken(*heard, events) for heard, events in zip(spoken, told, strict=True)]
+
+
+async def _speak() -> list[tuple[SpeechRequest, np.ndarray, list[Viseme]]]:
+    spoken = []
+    engine = EspeakEngine()
+    try:
+        for request in REQUESTS:
+            pcm, visemes = bytearray(), []
+            async for piece in engine.synthesize(request):
+                pcm += piece.pcm
+                visemes += piece.visemes
+            spoken.append((request, np.frombuffer(bytes(pcm), "<i2").astype(np.float64), visemes))
+    finally:
+        await engine.close()
+    return spoken
+
+
+def all_faults(check: Callable[[Spoken], Iterator[str]], all_spoken: list[Spoken]) -> list[str]:
     return [
-        SpeechRequest(TEXTS[language], voice, language, speed, 5, visemes=True)
-        for voice in ("F2", "M1")
-        for speed in (0.8, 1.3)
+        f"{spoken.request.voice} at {spoken.request.speed}, {spoken.request.text!r}: {fault}"
+        for spoken in all_spoken
+        for fault in check(spoken)
     ]
 
 
-@pytest.fixture(params=TEXTS)
-async def spoken(request: pytest.FixtureRequest) -> list[Spoken]:
-    requests = requests_of(request.param)
-    engine = EspeakEngine()
-    everything = []
-    for wanted, events in zip(requests, events_of(requests), strict=True):
-        pcm, visemes = b"", list[Viseme]()
-        async for piece in engine.synthesize(wanted):
-            pcm += piece.pcm
-            visemes += piece.visemes
-        samples = np.frombuffer(pcm, "<i2").astype(np.float64)
-        everything.append(Spoken(wanted, events, samples, visemes))
-    await engine.close()
-    return everything
+# Against the engine's events
 
 
-def check_words(spoken: Spoken) -> None:
-    """Check that words begin where the engine's own word events are, in the text and in the audio."""
-    text, sounds = spoken.request.text, [item for item in spoken.visemes if item.sound != SILENCE]
-    starts = dict(spoken.events.words)
-    at, found = 0, 0
-    for word in text.split():
-        at = text.index(word, at)
-        first = min((index for index in starts if at <= index < at + len(word)), default=None)
-        if first is not None:
-            begins = min(item.start for item in sounds if at <= item.index < at + len(word))
-            assert begins == pytest.approx(starts[first], abs=ROUNDING), word
-            found += 1
-        at += len(word)
-    assert found == len(text.split())
+@dataclass(frozen=True)
+class Word:
+    """One word of a text: its place, the engine's own event for it, and its first viseme."""
+
+    text: str
+    event: tuple[int, float] | None
+    viseme: Viseme | None
+
+    @property
+    def is_at_its_event(self) -> bool:
+        if self.viseme is None or self.event is None:
+            return False
+        index, start = self.event
+        return self.viseme.index == index and abs(self.viseme.start - start) < SAME
 
 
-def check_sounds(spoken: Spoken) -> None:
-    """Check that the sounds are the engine's phonemes, in their order and at their times."""
-    phonemes = [(name, start) for name, start in spoken.events.sounds if name]
-    sounds = [(item.sound, item.start) for item in spoken.visemes if item.sound != SILENCE]
-    assert [name for name, _ in sounds] == [name for name, _ in phonemes]
+def words_of(spoken: Spoken) -> list[Word]:
+    words = []
+    for match in re.finditer(r"\S*\w\S*", spoken.request.text):
+        place = range(match.start(), match.end())
+        event = next((event for event in spoken.events.words if event[0] in place), None)
+        words.append(
+            Word(match[0], event, next((item for item in spoken.sounds if item.index in place), None))
+        )
+    return words
+
+
+def is_linked(spoken: Spoken, word: Word) -> bool:
+    """Return whether the word before is still heard at its event ("in a"), and it begins right after."""
+    assert word.viseme is not None
+    assert word.event is not None
+    index, start = word.event
+    behind = next((begin for name, begin in spoken.events.sounds if name and begin > start), None)
+    before = [item.start for item in spoken.sounds if item.index < index]
+    return (
+        behind is not None
+        and word.viseme.index == index
+        and abs(word.viseme.start - behind) < SAME
+        and _is_among(start, before)
+    )
+
+
+def word_faults(spoken: Spoken) -> Iterator[str]:
+    for word in words_of(spoken):
+        if word.viseme is None:
+            yield f"{word.text!r} has no sound"
+        elif word.event and not (word.is_at_its_event or is_linked(spoken, word)):
+            yield f"{word.text!r} begins with {word.viseme}, but for the engine at {word.event}"
+
+
+def sound_faults(spoken: Spoken) -> Iterator[str]:
+    told = [(name, start) for name, start in spoken.events.sounds if name]
+    if [item.sound for item in spoken.sounds] != [name for name, _ in told]:
+        yield f"other sounds: {[item.sound for item in spoken.sounds]} instead of {told}"
+        return
     begins = [start for _, start in spoken.events.words]
-    for (name, told), (_, start) in zip(sounds, phonemes, strict=True):
-        held = any(told == pytest.approx(begin, abs=ROUNDING) for begin in begins)
-        assert start - told == pytest.approx(0.0, abs=ROUNDING) or (
-            held and 0 < start - told <= LONGEST_HOLD
-        ), name
+    before = -1.0
+    for item, (_, start) in zip(spoken.sounds, told, strict=True):
+        # A word's first sound is marked where the word begins, before it bursts.
+        at_word = before < item.start < start < item.start + LONGEST_HOLD and _is_among(item.start, begins)
+        if abs(item.start - start) > SAME and not at_word:
+            yield f"{item}, but for the engine at {start}"
+        before = start
 
 
-def check_silence(spoken: Spoken) -> None:
-    """Check that it is silent where silence is marked, up to its edges, and that it sounds right behind."""
-    silences = spoken.silences(at_least=0.09)
-    assert silences
-    for start, end in silences:
-        assert spoken.loudness(start + 0.015, start + 0.045) < 0.15
-        assert spoken.loudness(start + 0.015, end - 0.015) < 0.15
-        assert spoken.loudness(end - 0.045, end - 0.015) < 0.15
-        if end < spoken.seconds - 0.01:
-            assert spoken.loudness(end, end + LONGEST_HOLD + 0.05) > 0.15
+def pause_faults(spoken: Spoken) -> Iterator[str]:
+    """Yield pauses that the engine doesn't tell, and those that it tells and the visemes don't."""
+    pauses = [item.start for item in spoken.visemes if item.sound == SILENCE]
+    unnamed = [start for name, start in spoken.events.sounds if not name]
+    yield from (f"a pause at {start}, not told" for start in pauses if not _is_among(start, unnamed))
+    ends = [*(start for _, start in spoken.events.sounds), spoken.events.seconds]
+    for (name, start), end in zip(spoken.events.sounds, ends[1:], strict=True):
+        if not name and end - start >= LONG_ENOUGH and not _is_among(start, pauses):
+            yield f"no pause at {start}"
 
 
-def check_speech(spoken: Spoken) -> None:
-    """Check that it sounds between the marked silences, from beginning to end."""
-    edges = [0.0, *(edge for silence in spoken.silences(at_least=0.05) for edge in silence), spoken.seconds]
-    phrases = [(begin, end) for begin, end in zip(edges[::2], edges[1::2], strict=True) if end - begin > 0.02]
-    assert phrases
-    for begin, end in phrases:
-        assert spoken.loudness(begin, end) > 0.5
-        assert spoken.loudness(begin, begin + LONGEST_HOLD + 0.05) > 0.15
-        assert spoken.loudness(end - 0.1, end) > 0.05
+def _is_among(moment: float, moments: list[float]) -> bool:
+    return any(abs(moment - other) < SAME for other in moments)
 
 
-Check = Callable[[Spoken], None]
-CHECKS: list[Check] = [check_words, check_sounds, check_silence]
+def test_the_witness_heard_the_same(all_spoken: list[Spoken]) -> None:
+    """By its length, which varies at random from one time to the next."""
+    assert len(all_spoken) == 48
+    for spoken in all_spoken:
+        assert spoken.seconds == pytest.approx(spoken.events.seconds, abs=SAME)
 
 
-@pytest.mark.parametrize("check", [*CHECKS, check_speech])
-async def test_visemes_are_true(spoken: list[Spoken], check: Check) -> None:
-    for one in spoken:
-        check(one)
+def test_words_begin_at_their_events(all_spoken: list[Spoken]) -> None:
+    assert all_faults(word_faults, all_spoken) == []
+    words = [word for spoken in all_spoken for word in words_of(spoken)]
+    own = [word for word in words if word.event]
+    # The others are reported as one word with the one before: "of the".
+    assert 0.98 * len(words) < len(own) < len(words)
+    assert sum(word.is_at_its_event for word in own) > 0.95 * len(own)
 
 
-@pytest.mark.parametrize("shift", [-0.2, 0.2])
-@pytest.mark.parametrize("check", CHECKS)
-async def test_visemes_at_other_times_would_be_noticed(
-    spoken: list[Spoken],
-    check: Check,
-    shift: float,
+def test_sounds_are_the_phoneme_events(all_spoken: list[Spoken]) -> None:
+    assert all_faults(sound_faults, all_spoken) == []
+    assert sum(len(spoken.sounds) for spoken in all_spoken) > 2000
+
+
+def test_pauses_are_the_events_without_a_name(all_spoken: list[Spoken]) -> None:
+    assert all_faults(pause_faults, all_spoken) == []
+
+
+# Against the audio
+
+
+def energy_faults(spoken: Spoken) -> Iterator[str]:
+    """Yield pauses that aren't quiet, and speech and stressed vowels that aren't loud."""
+    speech = spoken.loudness()
+    for sound, start, end in spoken.stretches():
+        if end - start >= LONG_ENOUGH:
+            rms = spoken.rms(start + 0.015, end - 0.015) / speech
+            if rms > 0.05 if sound == SILENCE else rms < 0.5:
+                yield f"{sound} from {start:.3f} to {end:.3f}: {rms:.3f} of speech"
+    for sound, start, end in spoken.spans():
+        if "ˈ" in sound and end - start >= LONG_ENOUGH:
+            rms = spoken.rms(start + 0.01, end - 0.01) / speech
+            if rms < 0.6:
+                yield f"{sound} from {start:.3f} to {end:.3f}: {rms:.3f} of speech"
+
+
+def boundary_faults(spoken: Spoken) -> Iterator[str]:
+    """Yield speech that doesn't begin and end, between two pauses, where it is marked."""
+    speech = spoken.loudness()
+    for sound, start, end in spoken.stretches():
+        if sound == SILENCE:
+            if end - start >= LONG_ENOUGH and (rms := spoken.rms(end - 0.05, end) / speech) > 0.05:
+                yield f"a pause up to {end:.3f}: at its end {rms:.3f} of speech"
+            continue
+        audible = np.flatnonzero(np.abs(spoken.between(start, end)) > AUDIBLE) / SAMPLE_RATE
+        if not len(audible) or audible[0] > (0.055 if sound[0] in "ptk" else 0.02):
+            yield f"{sound} at {start:.3f}: sound only after {audible[:1]}"
+        elif end - start - audible[-1] > 0.03:
+            yield f"a pause at {end:.3f}: sound only up to {start + audible[-1]:.3f}"
+
+
+def hold_faults(spoken: Spoken) -> Iterator[str]:
+    """Yield plosives at a word's begin, in flowing speech, that aren't held in silence until they burst."""
+    speech = spoken.loudness()
+    for item, hold in holds_of(spoken):
+        if (rms := spoken.rms(item.start + 0.005, item.start + hold - 0.005) / speech) > 0.1:
+            yield f"{item}: {rms:.3f} of speech before it bursts"
+
+
+def holds_of(spoken: Spoken) -> Iterator[tuple[Viseme, float]]:
+    """Yield each plosive that begins a word right after a sound, and how long the engine holds it."""
+    told = iter([start for name, start in spoken.events.sounds if name])
+    begins = [start for _, start in spoken.events.words]
+    sound, burst = SILENCE, 0.0
+    for item in spoken.visemes:
+        if item.sound == SILENCE:
+            sound = SILENCE
+            continue
+        before, sound = sound, item.sound
+        earlier, burst = burst, next(told)
+        begin = max(begin for begin in begins if begin <= burst)
+        hold = burst - begin
+        if before != SILENCE and item.sound[0] in "ptk" and begin > earlier and 0.025 < hold < LONGEST_HOLD:
+            yield item, hold
+
+
+def test_silence_is_quiet_and_speech_is_loud(all_spoken: list[Spoken]) -> None:
+    assert all_faults(energy_faults, all_spoken) == []
+    pauses = [span for spoken in all_spoken for span in spoken.stretches() if span[0] == SILENCE]
+    assert len(pauses) > 150
+
+
+def test_speech_begins_and_ends_where_it_is_marked(all_spoken: list[Spoken]) -> None:
+    assert all_faults(boundary_faults, all_spoken) == []
+    assert all(spoken.sounds[0].start == 0 for spoken in all_spoken)
+
+
+def test_words_begin_in_flowing_speech_where_their_plosive_is_held(all_spoken: list[Spoken]) -> None:
+    assert all_faults(hold_faults, all_spoken) == []
+    assert sum(len(list(holds_of(spoken))) for spoken in all_spoken) >= 40
+
+
+# What is off
+
+
+@pytest.mark.parametrize("seconds", [-0.06, 0.06])
+@pytest.mark.parametrize(
+    "check", [word_faults, sound_faults, pause_faults, energy_faults, boundary_faults, hold_faults]
+)
+def test_visemes_that_are_off_in_time_are_seen(
+    all_spoken: list[Spoken], check: Callable[[Spoken], Iterator[str]], seconds: float
 ) -> None:
-    for one in spoken:
-        moved = [replace(item, start=item.start + shift) for item in one.visemes]
-        with pytest.raises(AssertionError):
-            check(replace(one, visemes=moved))
+    for spoken in all_spoken:
+        if check is not hold_faults or any(holds_of(spoken)):
+            assert list(check(spoken.moved(seconds))), spoken.request
 
 
-async def test_visemes_at_other_characters_would_be_noticed(spoken: list[Spoken]) -> None:
-    for one in spoken:
-        moved = [replace(item, index=max(item.index - 3, 0)) for item in one.visemes]
-        with pytest.raises((AssertionError, ValueError)):
-            check_words(replace(one, visemes=moved))
+@pytest.mark.parametrize("characters", [-1, 1])
+def test_visemes_that_are_off_in_the_text_are_seen(all_spoken: list[Spoken], characters: int) -> None:
+    for spoken in all_spoken:
+        moved = [replace(item, index=item.index + characters) for item in spoken.visemes]
+        assert list(word_faults(replace(spoken, visemes=moved))), spoken.request
 
 
-async def test_a_linked_sound_of_the_word_before_keeps_its_time() -> None:
-    """espeak-ng marks "at" where the "n" of "open" still sounds: the audio counts."""
-    request = SpeechRequest("We open at nine.", "F1", "en", 1.05, 5, visemes=True)
-    (events,) = events_of([request])
-    engine = EspeakEngine()
-    visemes = [item async for piece in engine.synthesize(request) for item in piece.visemes]
-    await engine.close()
-    marked = dict(events.words)[8]
-    begins = {item.index: item for item in reversed(visemes) if item.sound != SILENCE}[8]
-    assert (begins.sound, begins.start > marked + 0.03) == ("æ", True)
-    assert [item.sound for item in visemes if item.start == pytest.approx(marked, abs=ROUNDING)] == ["n"]
+# Over the wire
 
 
-async def test_over_the_wire_timing_comes_ahead_of_its_audio_for_each_request() -> None:
-    requests = [
-        SpeechRequest(TEXTS[language], "F1", language, 1.0, 5, visemes=True) for language in ("en", "es")
-    ]
-    events = events_of(requests)
+async def test_visemes_come_before_their_audio_and_count_from_each_request() -> None:
+    requests = REQUESTS[:4]
     async with (
-        LocalServer(EspeakEngine(), chunk_bytes=(500, 2_000)) as server,
-        aiohttp.ClientSession(headers={"X-API-Key": "any"}) as session,
-        session.ws_connect(f"{server.url}/ws/tts") as ws,
+        LocalServer(EspeakEngine(), chunk_bytes=(1, 999)) as server,
+        aiohttp.ClientSession() as session,
+        session.ws_connect(server.url + "/ws/tts", headers={"X-API-Key": "k"}) as ws,
     ):
-        for request, known in zip(requests, events, strict=True):
+        for request, events in zip(requests, events_of(requests), strict=True):
             await ws.send_str(encode_request(request))
-            received, told = 0.0, list[Viseme]()
-            while True:
-                message = await ws.receive(20)
-                binary = message.type is aiohttp.WSMsgType.BINARY
-                match decode_binary(message.data) if binary else decode_text(message.data):
-                    case Audio(pcm):
-                        received += len(pcm) / 2 / SAMPLE_RATE
-                    case Visemes(items):
-                        assert all(item.start >= received - ROUNDING for item in items)
-                        told += items
-                    case EndOfRequest():
-                        break
-            assert received == pytest.approx(known.seconds, abs=ROUNDING)
-            assert all(one.start <= other.start for one, other in pairwise(told))
-            assert told[0].start < 0.1
-            names = [name for name, _ in known.sounds if name]
-            assert [item.sound for item in told if item.sound != SILENCE] == names
+            size, starts = 0, []
+            async with asyncio.timeout(PATIENCE):
+                while (message := (await ws.receive()).data) != "EOS":
+                    if isinstance(message, bytes):
+                        size += len(message)
+                        continue
+                    items = json.loads(message)
+                    assert items[0]["t"] >= size / 2 / SAMPLE_RATE - SAME
+                    starts += [item["t"] for item in items if item["c"] != SILENCE]
+            told = [start for name, start in events.sounds if name]
+            assert size / 2 / SAMPLE_RATE == pytest.approx(events.seconds, abs=SAME)
+            assert (starts[0], len(starts)) == (0, len(told))
+            assert starts[-1] == pytest.approx(told[-1], abs=SAME)

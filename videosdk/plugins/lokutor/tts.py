@@ -16,8 +16,9 @@ from videosdk.agents import TTS
 
 from ._audio import AudioOutput, FirstAudio, Sink
 from ._connection import Connection
+from ._follower import Follower
 from ._options import Endpoint, Limits, SpeechOptions, check_sample_rate, parse_base_url
-from ._playback import Follower, Playback
+from ._playback import playback_on
 from ._protocol import Language, Voice
 from ._text import is_speakable
 from ._timing import ReplyTiming
@@ -322,7 +323,7 @@ class LokutorTTS(TTS):
         self._stop_following()
         if not timing.wanted:
             return track.add_new_bytes  # type: ignore[no-any-return]
-        playback = Playback(track, self._output_rate())
+        playback = playback_on(track, self._output_rate())
         # The framework's own events are typed; the visemes are ours.
         on_word = partial(self.emit, "word_spoken")
         on_visemes = partial(self.emit, "visemes")  # type: ignore[arg-type]

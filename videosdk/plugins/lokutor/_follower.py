@@ -1,0 +1,81 @@
+"""Tells what is said when it is heard.
+
+Rule of this file: it brings a reply's timing and its playback together, and may outlive the call that made
+it. Everything happens in callbacks of the loop: there is no task to leave behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from ._playback import Playback
+from ._timer import Timer
+from ._timing import ReplyTiming, WordSpoken
+from .visemes import Viseme
+
+_TOLERANCE = 0.001
+"""Seconds by which something may come early: times are rounded, and the last of them is the audio's end."""
+
+
+class Follower:
+    """Tells each word and viseme of a reply when the listener gets there.
+
+    It ends with the last of them, or by :meth:`stop`. Create it inside the running loop.
+
+    Args:
+        timing: What is said when.
+        playback: Where the listener is.
+        on_word: Called for each word.
+        on_visemes: Called for the visemes that were reached together.
+    """
+
+    def __init__(
+        self,
+        timing: ReplyTiming,
+        playback: Playback,
+        on_word: Callable[[WordSpoken], None],
+        on_visemes: Callable[[list[Viseme]], None],
+    ) -> None:
+        self._timing = timing
+        self._playback = playback
+        self._on_word = on_word
+        self._on_visemes = on_visemes
+        self._timer = Timer(asyncio.get_running_loop(), self._look)
+        self._stopped = False
+        timing.on_change = playback.on_begun = self._wake
+
+    @property
+    def following(self) -> bool:
+        """Whether it may still tell something."""
+        return not self._stopped
+
+    def stop(self) -> None:
+        """Tell nothing more, from now on. Idempotent."""
+        self._stopped = True
+        self._timer.close()
+
+    def _wake(self) -> None:
+        if self._playback.begun and not self._stopped:
+            self._timer.start(0.0)
+
+    def _look(self) -> None:
+        position = self._playback.seconds() + _TOLERANCE
+        if self._playback.moved_on:
+            self.stop()
+            return
+        for word in self._timing.pop_words(position):
+            if not self._stopped:  # By whoever heard the word before.
+                self._on_word(word)
+        visemes = self._timing.pop_visemes(position)
+        if visemes and not self._stopped:
+            self._on_visemes(visemes)
+        if not self._stopped:
+            self._wait()
+
+    def _wait(self) -> None:
+        due, ended = self._timing.next_due, self._timing.ended
+        if ended and (due is None or self._playback.drained):
+            self.stop()
+        elif due is not None:
+            self._timer.start(self._playback.wait_for(due - _TOLERANCE))
