@@ -18,6 +18,7 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from support import at_track_rate
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from videosdk.agents.speech_generation import SpeechGeneration
@@ -33,6 +34,8 @@ from espeak_events import events_of
 
 FRAME = 960
 """Bytes of one frame of the track."""
+LOUD = 1_000
+"""A sample above this is speech."""
 CALLS = 20
 """Calls that go on at the same time."""
 
@@ -193,7 +196,7 @@ def _judge(evidence: list[_Evidence]) -> list[Cut]:
             starts += [(word, begun + start) for word, start in _words(request.text, next(events).words)]
             begun += len(pcm) / 88_200
         played = _played(one.frames, at_track_rate(b"".join(one.pcm)))
-        heard = " ".join(word for word, start in starts if start <= played)
+        heard = " ".join(word for word, start in starts if start <= played and played)
         cuts.append(Cut(heard, one.remembered, one.estimate))
     return cuts
 
@@ -212,12 +215,17 @@ def _words(text: str, events: list[tuple[int, float]]) -> list[tuple[str, float]
 def _played(frames: list[bytes], speech: bytes) -> float:
     """Return how many seconds of ``speech`` have left the track, by the frames that left it."""
     expected = [speech[at : at + FRAME] for at in range(0, len(speech), FRAME)]
-    first = next((number for number, frame in enumerate(expected) if any(frame)), len(expected))
+    # Found by its first loud frame: a quiet one may look like the tail of the reply before.
+    first = next((number for number, frame in enumerate(expected) if _is_loud(frame)), len(expected))
     position = first
     for frame in frames:
         if position < len(expected) and frame == expected[position]:
             position += 1
     return 0.0 if position == first else position / 50
+
+
+def _is_loud(frame: bytes) -> bool:
+    return bool(np.abs(np.frombuffer(frame, "<i2").astype(np.int32)).max(initial=0) > LOUD)
 
 
 async def cut_replies(cuts: int, seed: int) -> list[Cut]:
