@@ -68,6 +68,19 @@ class Listener:
             self.heard += frame.to_ndarray().astype("<i2").tobytes()
 
 
+class BareTrack:
+    """A track of somebody else's: it takes audio, and that is all."""
+
+    def __init__(self) -> None:
+        self.pcm = b""
+
+    async def add_new_bytes(self, pcm: bytes) -> None:
+        self.pcm += pcm
+
+    def interrupt(self) -> None:
+        return
+
+
 async def chunks_of(chunks: Iterable[str | FlushMarker]) -> AsyncIterator[str | FlushMarker]:
     for chunk in chunks:
         yield chunk
@@ -78,6 +91,12 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 - what is watched notifies nobody
             await asyncio.sleep(0.001)
+
+
+async def settled() -> None:
+    """Wait for several looks at the track, however loaded the machine is."""
+    for _ in range(5):
+        await asyncio.sleep(0.005)
 
 
 def listen(tts: LokutorTTS) -> list[LokutorError]:

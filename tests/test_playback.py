@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from support import PATIENCE, Listener, until
+from support import PATIENCE, BareTrack, Listener, settled, until
 from videosdk.agents.room.output_stream import (
     CustomAudioStreamTrack,
     MixingCustomAudioStreamTrack,
@@ -138,13 +138,6 @@ async def test_a_rest_shorter_than_a_frame_never_plays(playback: Playback, liste
 # Tracks that don't count
 
 
-class BareTrack:
-    """A track of somebody else's: it takes audio, and that is all."""
-
-    async def add_new_bytes(self, _pcm: bytes) -> None:
-        return
-
-
 async def test_without_a_count_the_clock_runs_while_there_is_audio(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
@@ -196,12 +189,6 @@ def follow(playback: Playback, text: str) -> tuple[ReplyTiming, Story]:
 def finish(timing: ReplyTiming, text: str) -> None:
     timing.end_request(len(text) / 50)
     timing.end(len(text) / 50)
-
-
-async def settled() -> None:
-    """Wait for several looks at the track, however loaded the machine is."""
-    for _ in range(5):
-        await asyncio.sleep(0.005)
 
 
 async def test_words_come_when_they_are_played(playback: Playback, listener: Listener) -> None:

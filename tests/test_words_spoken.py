@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support import (
+    BareTrack,
     Conversation,
     Listener,
     ScriptedServer,
@@ -16,6 +17,7 @@ from support import (
     heard_for,
     listen,
     on_track,
+    settled,
     speak_timed,
     speech_of,
     until,
@@ -70,12 +72,6 @@ def _appender(told: list[Any]) -> Callable[[Any], None]:
 
 def texts(words: Words) -> list[str]:
     return [word["word"] for word in words]
-
-
-async def settled() -> None:
-    """Wait for several looks at the track, however loaded the machine is."""
-    for _ in range(5):
-        await asyncio.sleep(0.005)
 
 
 def frames_of(*requests: str) -> int:
@@ -257,19 +253,6 @@ async def test_a_handler_that_raises_hears_the_next_word_too(tts: LokutorTTS, li
     await tts.synthesize("One two six.")
     await listener.hear(12)
     await until(lambda: len(words) == 3)
-
-
-class BareTrack:
-    """A track of somebody else's: it takes audio, and that is all."""
-
-    def __init__(self) -> None:
-        self.pcm = b""
-
-    async def add_new_bytes(self, pcm: bytes) -> None:
-        self.pcm += pcm
-
-    def interrupt(self) -> None:
-        return
 
 
 async def test_by_the_clock_where_the_track_does_not_count(tts: LokutorTTS) -> None:
