@@ -107,6 +107,17 @@ def test_an_index_outside_the_text_is_moved_to_its_edge() -> None:
     assert [viseme.index for viseme in timing.pop_visemes(9.0)] == [0, 1]
 
 
+@pytest.mark.parametrize("early", [-0.005, -3.0])
+def test_a_time_before_the_audio_is_its_beginning(early: float) -> None:
+    timing = ReplyTiming(words=True, visemes=True)
+    at = speak(timing, "ab cd", 0.0)
+    timing.begin_request("ef", at)
+    timing.take([Viseme(0, "e", early)])
+    timing.end_request(at + 0.2)
+    assert spoken(timing)[-1] == ("ef", 0.5)
+    assert timing.pop_visemes(9.0)[-1] == Viseme(6, "e", 0.5)
+
+
 # Another try of a request
 
 

@@ -105,7 +105,7 @@ class ReplyTiming:
             if request.lead is None:
                 request.lead = self._lead(request.start, told.start)
             index = request.indices.code_point(told.index, told.sound)
-            viseme = replace(told, index=index, start=told.start - request.lead)
+            viseme = replace(told, index=index, start=max(told.start - request.lead, 0.0))
             if request.start + viseme.start < request.heard:
                 continue  # Of a part that an earlier try has brought.
             if self._want_words:
