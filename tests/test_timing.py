@@ -107,6 +107,16 @@ def test_an_index_outside_the_text_is_moved_to_its_edge() -> None:
     assert [viseme.index for viseme in timing.pop_visemes(9.0)] == [0, 1]
 
 
+@pytest.mark.parametrize("late", [0.41, 7.0, 1e308])
+def test_a_time_behind_the_audio_is_its_end(late: float) -> None:
+    timing = ReplyTiming(words=True, visemes=True)
+    timing.begin_request("ab.", 0.0)
+    timing.take([Viseme(0, "a", 0.0), Viseme(2, "sil", late)])
+    timing.end_request(0.4)
+    assert timing.pop_visemes(9.0) == [Viseme(0, "a", 0.0), Viseme(2, "sil", 0.4)]
+    assert timing.pop_words(9.0)[0]["end"] == 0.4
+
+
 @pytest.mark.parametrize("early", [-0.005, -3.0])
 def test_a_time_before_the_audio_is_its_beginning(early: float) -> None:
     timing = ReplyTiming(words=True, visemes=True)
@@ -240,12 +250,41 @@ def test_either_way_of_counting_is_understood(count: Callable[[str], list[Viseme
     assert [EMOJI[viseme.index] for viseme in visemes] == list(EMOJI)
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        [(5, "I", 0.6), (7, "t", 0.8)],  # Nothing for its first word.
+        [(5, "I", 0.6), (0, "w", 0.1), (7, "t", 0.8)],  # In disorder.
+        [(0, "w", 0.7), (5, "I", 0.9), (7, "t", 1.1)],  # After a long silence that isn't told.
+    ],
+)
+def test_a_late_first_viseme_is_not_taken_for_another_way_of_counting(
+    told: list[tuple[int, str, float]],
+) -> None:
+    timing = ReplyTiming(words=True)
+    at = speak(timing, "Hi...", 0.0)
+    timing.begin_request("Well I think so.", at)
+    timing.take(Viseme(*item) for item in told)
+    timing.end_request(at + 1.6)
+    starts = {index: start for index, _, start in told}
+    assert dict(spoken(timing))["I"] == pytest.approx(at + starts[5])
+    assert dict(spoken(timing)) == {}
+
+
 def test_an_index_that_no_code_point_has_tells_the_way_of_counting() -> None:
     timing = ReplyTiming(words=True)
     timing.begin_request("🙂 a", 0.0)
     timing.take([Viseme(3, "eɪ", 0.3)])
     timing.end_request(0.5)
     assert spoken(timing)[1] == ("a", 0.3)
+
+
+def test_a_silence_behind_the_text_tells_nothing() -> None:
+    timing = ReplyTiming(words=True)
+    timing.begin_request("🙂🙂 ab cd", 0.0)
+    timing.take([Viseme(8, "sil", 0.8), Viseme(3, "f", 0.3), Viseme(6, "f", 0.6)])
+    timing.end_request(0.9)
+    assert spoken(timing)[1:] == [("ab", 0.3), ("cd", 0.6)]
 
 
 def test_sounds_that_are_no_characters_are_counted_in_code_points() -> None:

@@ -114,7 +114,7 @@ def test_a_sound_in_a_gap_belongs_to_the_word_before() -> None:
     assert [(word.start, word.end) for word in words] == [(0.1, 0.4), (0.4, 0.7)]
 
 
-@pytest.mark.parametrize("pause", ["sil", " ", "", ",", "…"])
+@pytest.mark.parametrize("pause", ["sil", "SIL", " ", "", ",", "…"])
 def test_silence_is_no_word(pause: str) -> None:
     words = told("ab, cd", (0, "a", 0.0), (2, pause, 0.2), (4, pause, 0.3), (4, "c", 0.6), seconds=0.9)
     assert [(word.start, word.end) for word in words] == [(0.0, 0.2), (0.6, 0.9)]

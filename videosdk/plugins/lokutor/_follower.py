@@ -16,6 +16,8 @@ from .visemes import Viseme
 
 _TOLERANCE = 0.001
 """Seconds by which something may come early: times are rounded, and the last of them is the audio's end."""
+_LONGEST_WAIT = 1.0
+"""Seconds between two looks at most."""
 
 
 class Follower:
@@ -60,22 +62,27 @@ class Follower:
             self._timer.start(0.0)
 
     def _look(self) -> None:
-        position = self._playback.seconds() + _TOLERANCE
-        if self._playback.moved_on:
+        position = self._playback.seconds()
+        if self._playback.moved_on and self._timing.ended:
             self.stop()
-            return
+        elif position > 0:
+            self._tell(position + _TOLERANCE)
+        if not self._stopped:
+            self._wait(position)
+
+    def _tell(self, position: float) -> None:
         for word in self._timing.pop_words(position):
             if not self._stopped:  # By whoever heard the word before.
                 self._on_word(word)
         visemes = self._timing.pop_visemes(position)
         if visemes and not self._stopped:
             self._on_visemes(visemes)
-        if not self._stopped:
-            self._wait()
 
-    def _wait(self) -> None:
+    def _wait(self, position: float) -> None:
         due, ended = self._timing.next_due, self._timing.ended
         if ended and (due is None or self._playback.drained):
             self.stop()
         elif due is not None:
-            self._timer.start(self._playback.wait_for(due - _TOLERANCE))
+            # What begins with the audio is heard with its first frame.
+            due = max(due - _TOLERANCE, _TOLERANCE)
+            self._timer.start(self._playback.wait_for(min(due, position + _LONGEST_WAIT)))

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from itertools import chain
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from ._protocol import SAMPLE_WIDTH
@@ -28,6 +28,8 @@ _PATIENCE = 200
 """A pause longer than 2 s is looked at less and less: its end may be noticed late by this part of it."""
 _JITTER = 0.003
 """Seconds by which frames may come irregularly without being a gap."""
+_ROUNDING = 1e-6
+"""Frames by which a sum of times may be too large."""
 
 
 def playback_on(track: Any, rate: int) -> Playback:
@@ -54,18 +56,22 @@ class Playback(ABC):
         self._clock = asyncio.get_running_loop().time
         self.begun = False
         """Whether the reply's first audio was pushed."""
-        self.moved_on = False
-        """Whether the track counts for another turn now: this one's position can't be known any more."""
         self.on_begun: Callable[[], None] = lambda: None
-        """Called when the reply's first audio is pushed."""
+        """Called when audio is pushed, and playing begins or goes on with it."""
 
     async def push(self, pcm: bytes) -> None:
         """Hand a piece of the reply's audio to the track."""
+        begins = not self.begun or self.drained
+        self.begun = True
         self._note(len(pcm) // SAMPLE_WIDTH)
-        if not self.begun:
-            self.begun = True
+        if begins:
             self.on_begun()
         await self._track.add_new_bytes(pcm)
+
+    @property
+    @abstractmethod
+    def moved_on(self) -> bool:
+        """Whether the track has begun with another turn since the last push."""
 
     @property
     @abstractmethod
@@ -88,14 +94,23 @@ class Playback(ABC):
 class PlaybackByTrack(Playback):
     """By the track's own count of played samples, which no pause, empty buffer or slow network shifts.
 
-    Source of ``snapshot_playback()`` and the buffers' names: videosdk-agents 1.0.30, measured.
+    What others have put onto the track is not counted: the tail that fades out after a barge-in, or a cached
+    phrase in the middle of the reply. Source of ``snapshot_playback()``, of its mark for each turn and of
+    the buffers: videosdk-agents 1.0.30, measured.
     """
 
     def __init__(self, track: Any, rate: int) -> None:
         super().__init__(track, rate)
-        self._origin = 0
+        self._pieces: deque[tuple[int, int]] = deque()  # The reply's sample, and the count when it begins.
+        self._pushed = 0
         self._position = 0
+        self._mark = self._find_mark()
         self._frames = _FrameClock()
+
+    @property
+    def moved_on(self) -> bool:
+        """Whether the track has begun with another turn since the last push."""
+        return self._find_mark() != self._mark
 
     @property
     def drained(self) -> bool:
@@ -105,9 +120,12 @@ class PlaybackByTrack(Playback):
 
     def seconds(self) -> float:
         """Return how much of the reply was played; negative while older audio still is."""
-        position = self._count() - self._origin
-        self.moved_on |= position < self._position
-        self._position = max(position, self._position)
+        count = self._count()
+        while len(self._pieces) > 1 and self._pieces[1][1] <= count:
+            self._pieces.popleft()
+        sample, begins = self._pieces[0]
+        end = self._pieces[1][0] if len(self._pieces) > 1 else self._pushed
+        self._position = max(min(sample + count - begins, end), self._position)
         return self._position / self._rate
 
     def wait_for(self, seconds: float) -> float:
@@ -115,21 +133,30 @@ class PlaybackByTrack(Playback):
         return self._frames.wait_for(seconds, self._position / self._rate, self._clock())
 
     def _note(self, samples: int) -> None:
-        if not self.begun:
-            # After a barge-in the tail that fades out comes first; the track counts it as this turn's.
-            backlog = self._backlog()
-            self._origin, self._position = self._count() + backlog, -backlog
+        backlog = self._backlog()
+        begins = self._count() + backlog
+        if not self._pieces:
+            self._position = -backlog
+        if not self._pieces or begins - self._pieces[-1][1] != self._pushed - self._pieces[-1][0]:
+            self._pieces.append((self._pushed, begins))
+        self._pushed += samples
+        self._mark = self._find_mark()  # A mark before our own audio was no turn's but ours.
+        if backlog < self._rate * _FRAME:
+            self._frames.expect(self._clock())
 
     def _count(self) -> int:
-        return int(self._track.snapshot_playback()[0])
+        return int(self._track.snapshot_playback()[0]) + self._find_mark()[0]
+
+    def _find_mark(self) -> tuple[int, int]:
+        """Return from where the track counts what it plays and gets: moved at the start of each turn."""
+        played = int(getattr(self._track, "_synthesis_start_played", 0))
+        return played, int(getattr(self._track, "_synthesis_start_pushed", 0))
 
     def _backlog(self) -> int:
         """Return how many samples wait on the track, a rest shorter than a frame included."""
-        frames: Iterable[Any] = chain.from_iterable(
-            getattr(self._track, name, ()) for name in ("frame_buffer", "_paused_frames")
-        )
+        frames = sum(len(getattr(self._track, name, ())) for name in ("frame_buffer", "_paused_frames"))
         rest = len(getattr(self._track, "audio_data_buffer", b"")) // SAMPLE_WIDTH
-        return sum(int(frame.samples) for frame in frames) + rest
+        return round(frames * self._rate * _FRAME) + rest
 
 
 class PlaybackByClock(Playback):
@@ -140,6 +167,11 @@ class PlaybackByClock(Playback):
         self._pushed = 0
         self._position = 0
         self._looked_at = self._clock()
+
+    @property
+    def moved_on(self) -> bool:
+        """Whether the track has begun with another turn since the last push: it doesn't tell."""
+        return False
 
     @property
     def drained(self) -> bool:
@@ -174,17 +206,26 @@ class _FrameClock:
         self._earliest, self._latest = float("-inf"), float("inf")
         self._position = float("-inf")  # When it was last found changed, and that moment.
         self._moved_at = 0.0
+        self._found_at = float("-inf")
+
+    def expect(self, now: float) -> None:
+        """Take note that there is something to play again."""
+        self._moved_at = now
 
     def wait_for(self, seconds: float, position: float, now: float) -> float:
         """Return how long to wait for ``seconds``, ahead of the ``position`` that is seen ``now``."""
-        self._earliest = max(self._earliest, now - position - _FRAME)
-        self._latest = min(self._latest, now - position)
-        if self._earliest > self._latest + _JITTER:  # There was a gap, or it was held up: find them again.
-            self._earliest, self._latest = now - position - _FRAME, now - position
         if position != self._position:
             self._position, self._moved_at = position, now
-        reached = position + math.ceil((seconds - position) / _FRAME) * _FRAME
-        return max(min(self._earliest, self._latest) + reached - now, self._poll(now - self._moved_at))
+        still = now - self._moved_at
+        self._earliest = max(self._earliest, now - position - _FRAME)
+        self._latest = min(self._latest, now - position)
+        if self._earliest > self._latest + _JITTER:  # There was a gap, or they were held up: find them again.
+            self._earliest, self._latest = now - position - _FRAME, now - position
+            self._found_at = now
+        reached = position + math.ceil((seconds - position) / _FRAME - _ROUNDING) * _FRAME
+        wait = max(min(self._earliest, self._latest) + reached - now, self._poll(still))
+        # Those that were held up come faster than the clock, until they are back at their old offset.
+        return min(wait, _FRAME) if now - self._found_at < _STILL and still <= _STILL else wait
 
     def _poll(self, still: float) -> float:
         if still > _STILL:

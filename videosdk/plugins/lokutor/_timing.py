@@ -14,11 +14,13 @@ from dataclasses import replace
 from typing import NotRequired, TypedDict
 
 from ._text import joined
-from ._words import RequestWords, Word
+from ._words import RequestWords, Word, is_sound
 from .visemes import Viseme
 
 _ROUNDING = 0.01
 """Seconds by which the service may round a time down."""
+_LONGEST_START = 0.1
+"""Seconds of a request within which its first viseme comes, as a rule."""
 
 
 class WordSpoken(TypedDict):
@@ -53,6 +55,7 @@ class ReplyTiming:
         self._text = ""  # Of all requests so far.
         self._request: _Request | None = None  # The one under way.
         self._starts: list[float] = []  # Of all requests so far.
+        self._from_stream: bool | None = None  # Whether the service counts from an earlier request's start.
         self._words: deque[_Request] = deque()  # Those that have words left.
         self._visemes: list[Viseme] = []
         self._ended = False
@@ -101,11 +104,12 @@ class ReplyTiming:
         request = self._request
         if request is None:
             return
+        visemes = list(visemes)
+        if request.lead is None and visemes:
+            request.lead = self._lead(request, min(visemes, key=_start))
         for told in visemes:
-            if request.lead is None:
-                request.lead = self._lead(request.start, told.start)
             index = request.indices.code_point(told.index, told.sound)
-            viseme = replace(told, index=index, start=max(told.start - request.lead, 0.0))
+            viseme = replace(told, index=index, start=max(told.start - (request.lead or 0.0), 0.0))
             if request.start + viseme.start < request.heard:
                 continue  # Of a part that an earlier try has brought.
             if self._want_words:
@@ -119,6 +123,8 @@ class ReplyTiming:
         request, self._request = self._request, None
         if request is not None:
             request.words.finish(at - request.start)
+            late = bisect_right(self._visemes, at, key=_start)
+            self._visemes[late:] = [replace(viseme, start=at) for viseme in self._visemes[late:]]
             self.on_change()
 
     def end(self, seconds: float) -> None:
@@ -152,13 +158,19 @@ class ReplyTiming:
         start = request.words.next_start
         return None if start is None else request.start + start
 
-    def _lead(self, start: float, first: float) -> float:
-        """Return how much audio the service counts ahead of a request whose first viseme comes at ``first``.
+    def _lead(self, request: _Request, first: Viseme) -> float:
+        """Return how much audio the service counts ahead of a request, by its first viseme.
 
         None, by its official clients: it counts from the request's first audio. Its lip-sync guide says "from
-        the start of the audio stream", which may be that of an earlier request on the same connection.
+        the start of the audio stream", which may be that of an earlier request on the same connection. The
+        first request that can tell settles it for the reply.
         """
-        return max(lead for at in self._starts if (lead := start - at) <= max(first, 0.0) + _ROUNDING)
+        leads = (request.start - at for at in self._starts)
+        lead = max(lead for lead in leads if lead <= max(first.start, 0.0) + _ROUNDING)
+        if self._from_stream is None and request.start > 0:
+            begins = first.start <= lead + _LONGEST_START and request.words.begins_with(first.index)
+            self._from_stream = lead > 0 and begins
+        return lead if self._from_stream else 0.0
 
     def _forget(self, request: _Request, at: float) -> None:
         request.heard = at
@@ -223,7 +235,8 @@ class _Indices:
             return index
         other = self._utf16[index]
         if index >= len(self._text):
-            self._evidence = len(self._text)  # No code point is there.
+            # No code point is there; but where silence is, nothing need be.
+            self._evidence += is_sound(sound) * len(self._text)
         else:
             self._evidence += _same(self._text[other], sound) - _same(self._text[index], sound)
         return other if self._evidence > 0 else index

@@ -80,12 +80,16 @@ class RequestWords:
         start = self._start(self._next)
         return None if start is None else max(start, self._floor)
 
+    def begins_with(self, index: int) -> bool:
+        """Return whether the first word, or nothing but a gap before it, is at ``index``."""
+        return bool(self._spans) and 0 <= index < self._spans[0].last
+
     def take(self, viseme: Viseme) -> None:
         """Take the next viseme."""
         self._latest = max(self._latest, viseme.start)
         if self._sounding is not None:
             self._sounding.end = viseme.start
-        self._sounding = self._span_at(viseme.index) if _is_sound(viseme.sound) else None
+        self._sounding = self._span_at(viseme.index) if is_sound(viseme.sound) else None
         span = self._sounding
         if span is not None:
             span.start = viseme.start if span.start is None else min(span.start, viseme.start)
@@ -112,12 +116,13 @@ class RequestWords:
         span = self._spans[self._next]
         self._next += 1
         self._floor = start
-        end = span.end if span.end is not None else self.next_start
+        known = self.next_start if span.end is None else span.end
+        end = self._latest if known is None else known
         return Word(
             text=next(filter(is_speakable, self._text[span.first : span.last].split()), ""),
             end_index=span.last,
             start=start,
-            end=max(start, self._latest if end is None else end),
+            end=max(start, min(end, self._latest) if self._ended else end),
             estimated=span.start is None,
         )
 
@@ -182,5 +187,6 @@ def _is_unspaced(char: str) -> bool:
     return is_spaceless(char) or unicodedata.name(char, "").startswith(_UNSPACED_SCRIPTS)
 
 
-def _is_sound(sound: str) -> bool:
-    return sound != SILENCE and is_speakable(sound)
+def is_sound(sound: str) -> bool:
+    """Return whether a viseme's sound can be heard."""
+    return sound.casefold() != SILENCE and is_speakable(sound)
