@@ -2,7 +2,8 @@
 
 The framework's own ``SpeechGeneration`` speaks through ``LokutorTTS`` on a real track that is played in real
 time; the voice is the local server's. What was heard is known from elsewhere: the frames that left the
-track, found again in the audio that the engine made, and the engine's own word events. Run it with
+track, found again in the audio that the engine made, and the engine's own timing of it (which
+``local/test_visemes.py`` holds against the engine's word events and the audio). Run it with
 ``python tests/transcripts.py --cuts 200``.
 """
 
@@ -12,11 +13,9 @@ import argparse
 import asyncio
 import logging
 import random
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from support import at_track_rate
@@ -28,9 +27,7 @@ from videosdk.plugins.lokutor._protocol import SpeechRequest
 from videosdk.plugins.lokutor.local.engine import Engine, Speech
 from videosdk.plugins.lokutor.local.espeak import EspeakEngine
 from videosdk.plugins.lokutor.local.server import LocalServer
-
-sys.path.append(str(Path(__file__).parent / "local"))
-from espeak_events import events_of
+from videosdk.plugins.lokutor.visemes import SILENCE, Viseme
 
 FRAME = 960
 """Bytes of one frame of the track."""
@@ -84,12 +81,20 @@ def _distance(text: str, heard: str) -> int:
 
 
 @dataclass
+class _Made:
+    """What the engine made for one request."""
+
+    text: str
+    pcm: bytearray = field(default_factory=bytearray)
+    visemes: list[Viseme] = field(default_factory=list)
+
+
+@dataclass
 class _Tap(Engine):
     """An engine for one call: it keeps what it was asked for and what it made."""
 
     engine: EspeakEngine
-    requests: list[SpeechRequest] = field(default_factory=list)
-    pcm: list[bytearray] = field(default_factory=list)
+    made: list[_Made] = field(default_factory=list)
 
     async def start(self) -> None:
         return
@@ -98,12 +103,12 @@ class _Tap(Engine):
         return
 
     async def synthesize(self, request: SpeechRequest) -> AsyncGenerator[Speech, None]:
-        made = bytearray()
-        self.requests.append(request)
-        self.pcm.append(made)
+        made = _Made(request.text)
+        self.made.append(made)
         async with aclosing(self.engine.synthesize(request)) as speech:
             async for piece in speech:
-                made += piece.pcm
+                made.pcm += piece.pcm
+                made.visemes += piece.visemes
                 yield piece
 
 
@@ -111,8 +116,7 @@ class _Tap(Engine):
 class _Evidence:
     """What is needed to tell afterwards what was heard of a reply."""
 
-    requests: list[SpeechRequest]
-    pcm: list[bytes]
+    made: list[_Made]
     frames: list[bytes]
     remembered: str
     estimate: str
@@ -150,8 +154,7 @@ class _Call:
 
     async def _cut(self) -> _Evidence:
         self._frames.clear()
-        self._tap.requests.clear()
-        self._tap.pcm.clear()
+        self._tap.made.clear()
         reply = self._chance.choice(REPLIES)
         heard_for = self._chance.uniform(0.2, 6.0)
         text: str | AsyncIterator[str] = " ".join(reply) if self._chance.random() < 0.3 else _sentences(reply)
@@ -172,10 +175,10 @@ class _Call:
         words, self._speech._tier2_spoken_transcript = self._speech._tier2_spoken_transcript, ""
         estimate = self._speech.compute_spoken_transcript()
         self._speech._tier2_spoken_transcript = words
-        requests, pcm = list(self._tap.requests), list(map(bytes, self._tap.pcm))
+        made = list(self._tap.made)
         await self._speech.interrupt()
         # Without a word the framework falls back to its estimate; that is its own.
-        return _Evidence(requests, pcm, frames, self._speech.spoken_transcript if words else "", estimate)
+        return _Evidence(made, frames, self._speech.spoken_transcript if words else "", estimate)
 
 
 async def _sentences(reply: list[str]) -> AsyncIterator[str]:
@@ -184,30 +187,26 @@ async def _sentences(reply: list[str]) -> AsyncIterator[str]:
         await asyncio.sleep(0.05)
 
 
-def _judge(evidence: list[_Evidence]) -> list[Cut]:
-    """Find out what was heard of each reply."""
-    requests = [request for one in evidence for request in one.requests]
-    events = iter(events_of(requests))
-    cuts = []
-    for one in evidence:
-        starts: list[tuple[str, float]] = []
-        begun = 0.0
-        for request, pcm in zip(one.requests, one.pcm, strict=True):
-            starts += [(word, begun + start) for word, start in _words(request.text, next(events).words)]
-            begun += len(pcm) / 88_200
-        played = _played(one.frames, at_track_rate(b"".join(one.pcm)))
-        heard = " ".join(word for word, start in starts if start <= played and played)
-        cuts.append(Cut(heard, one.remembered, one.estimate))
-    return cuts
+def _judge(evidence: _Evidence) -> Cut:
+    """Find out what was heard of a reply."""
+    played = _played(evidence.frames, at_track_rate(b"".join(made.pcm for made in evidence.made)))
+    heard: list[str] = []
+    begun = 0.0
+    for made in evidence.made:
+        heard += [word for word, start in _words(made) if played and begun + start <= played]
+        begun += len(made.pcm) / 88_200
+    return Cut(" ".join(heard), evidence.remembered, evidence.estimate)
 
 
-def _words(text: str, events: list[tuple[int, float]]) -> list[tuple[str, float]]:
-    """Return each word of ``text`` with the time of the engine's own event for it."""
-    starts = dict(events)
+def _words(made: _Made) -> list[tuple[str, float]]:
+    """Return each word of a request, and when it begins by the engine's own timing of this very audio."""
     words, at = [], 0
-    for word in text.split():
-        at = text.index(word, at)
-        words.append((word, starts[at]))
+    for word in made.text.split():
+        at = made.text.index(word, at)
+        place = range(at, at + len(word))
+        starts = [item.start for item in made.visemes if item.index in place and item.sound != SILENCE]
+        # Of a request that was cut off, the end was never made.
+        words.append((word, min(starts, default=float("inf"))))
         at += len(word)
     return words
 
@@ -246,7 +245,7 @@ async def cut_replies(cuts: int, seed: int) -> list[Cut]:
         # Some are cut before their first word; those don't count, so there must be more.
         rounds = -(-cuts * 6 // 5 // CALLS)
         evidence = await asyncio.gather(*(call.run(rounds) for call in calls))
-    judged = await asyncio.to_thread(_judge, [one for call in evidence for one in call])
+    judged = [_judge(one) for call in evidence for one in call]
     return [cut for cut in judged if cut.heard][:cuts]
 
 

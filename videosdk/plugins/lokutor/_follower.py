@@ -14,7 +14,7 @@ from ._timer import Timer
 from ._timing import ReplyTiming, WordSpoken
 from .visemes import Viseme
 
-_TOLERANCE = 0.001
+_TOLERANCE = 0.0001
 """Seconds by which something may come early: times are rounded, and the last of them is the audio's end."""
 _LONGEST_WAIT = 1.0
 """Seconds between two looks at most."""
