@@ -52,7 +52,8 @@ async def entrypoint(context: JobContext) -> None:
     pipeline = Pipeline(
         stt=DeepgramSTT(model="nova-3", language="en-US", interim_results=True),
         llm=OpenAILLM(model="gpt-4o-mini"),
-        tts=LokutorTTS(voice="F1", language="en"),
+        # So that the agent remembers what a caller who breaks in has heard, and no more.
+        tts=LokutorTTS(voice="F1", language="en", word_timestamps=True),
         vad=SileroVAD(),
         turn_detector=TurnDetector(),
     )
