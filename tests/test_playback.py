@@ -201,6 +201,28 @@ def test_a_look_comes_right_behind_the_frame(phase: float, seconds: float) -> No
     assert looks < 20
 
 
+@pytest.mark.parametrize("phase", [number / 1000 for number in range(20)])
+@pytest.mark.parametrize("held_up", [0.0, 0.004, 0.008, 0.015])
+def test_one_late_frame_makes_no_later_word_late(phase: float, held_up: float) -> None:
+    def played(time: float) -> float:
+        regular = frames_from(phase, time)
+        return (
+            regular - 0.02 if 0.05 < regular < 0.25 and time - phase < regular - 0.02 + held_up else regular
+        )
+
+    frames, now = _FrameClock(), 0.0
+    late, looks = [], 0
+    for word in range(1, 31):
+        due = word * 0.2731 if word > 1 else 0.06
+        while played(now) < due:
+            now += frames.wait_for(due, played(now), now) + 0.0003
+            looks += 1
+        handed_out = phase + (math.ceil(due / 0.02) - 1) * 0.02
+        late.append(now - handed_out)
+    assert max(late[10:]) < 0.003
+    assert looks < 150
+
+
 @pytest.mark.parametrize("pause", [0.05, 0.6, 1.9])
 def test_a_look_comes_right_behind_a_pause(pause: float) -> None:
     def played(time: float) -> float:

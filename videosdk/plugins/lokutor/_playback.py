@@ -204,6 +204,9 @@ class _FrameClock:
     def __init__(self) -> None:
         # A frame is handed out when the clock shows its end in the reply, plus an offset between these two.
         self._earliest, self._latest = float("-inf"), float("inf")
+        self._doubt = _CLOSE_POLL  # How much earlier than known the next may come.
+        self._awaited = float("inf")
+        self._missed = False  # Whether a look has come before the frame that is awaited.
         self._position = float("-inf")  # When it was last found changed, and that moment.
         self._moved_at = 0.0
         self._found_at = float("-inf")
@@ -217,17 +220,28 @@ class _FrameClock:
         if position != self._position:
             self._position, self._moved_at = position, now
         still = now - self._moved_at
+        self._narrow_down(position, now)
+        self._awaited = position + math.ceil((seconds - position) / _FRAME - _ROUNDING) * _FRAME
+        wait = max(min(self._earliest, self._latest) + self._awaited - now, self._poll(still))
+        # Those that were held up come faster than the clock, until they are back at their old offset.
+        return min(wait, _FRAME) if now - self._found_at < _STILL and still <= _STILL else wait
+
+    def _narrow_down(self, position: float, now: float) -> None:
         self._earliest = max(self._earliest, now - position - _FRAME)
         self._latest = min(self._latest, now - position)
         if self._earliest > self._latest + _JITTER:  # There was a gap, or they were held up: find them again.
             self._earliest, self._latest = now - position - _FRAME, now - position
             self._found_at = now
-        reached = position + math.ceil((seconds - position) / _FRAME - _ROUNDING) * _FRAME
-        wait = max(min(self._earliest, self._latest) + reached - now, self._poll(still))
-        # Those that were held up come faster than the clock, until they are back at their old offset.
-        return min(wait, _FRAME) if now - self._found_at < _STILL and still <= _STILL else wait
+        if position < self._awaited - _FRAME / 2:
+            self._missed = True
+            return
+        # One frame that came late must not become the rule: where each is there already, look earlier.
+        self._doubt = _CLOSE_POLL if self._missed else min(2 * self._doubt, _FRAME)
+        self._missed = False
+        self._earliest = max(min(self._earliest, self._latest) - self._doubt, self._latest - _FRAME)
 
     def _poll(self, still: float) -> float:
         if still > _STILL:
             return max(_STILL_POLL, still / _PATIENCE)
-        return _CLOSE_POLL if self._latest - self._earliest < _POLL else _POLL
+        # Half of what is not known, so that each look halves it, whatever it sees.
+        return max(min((self._latest - self._earliest) / 2, _POLL), _CLOSE_POLL)
