@@ -329,12 +329,13 @@ class Utterance:
         if not self._silence_timer.running:
             self._silence_timer.start(self._limits.silence)
         request.begin()
-        self._timing.begin_request(request.text, self._output.seconds_received)
         self._tally.count(request.text, self._loop.time())
         try:
             await connection.send(self._options.request(request.text, visemes=self._timing.wanted))
         except NetworkError as error:
             logger.debug("%s", error)  # The speaker, who is receiving, decides what it means.
+        # What takes time comes while the service is at work.
+        self._timing.begin_request(request.text, self._output.seconds_received)
         self._output.prepare()
 
     def _wait_for_quiet(self) -> None:
