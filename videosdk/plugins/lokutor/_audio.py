@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from ._playback import FRAME_SECONDS
 from ._protocol import SAMPLE_RATE, SAMPLE_WIDTH
 from ._resample import Resampler
 from .errors import TrackError
@@ -19,8 +20,6 @@ logger = logging.getLogger("videosdk.plugins.lokutor")
 Sink = Callable[[bytes], Awaitable[None]]
 FirstAudio = Callable[[], Awaitable[None]]
 
-_FRAME_SECONDS = 0.02
-"""The track hands out frames of this length; a shorter rest never plays."""
 _SECOND = SAMPLE_RATE * SAMPLE_WIDTH
 """Bytes of one second of the service's audio."""
 _SLICE_BYTES = _SECOND // 4
@@ -62,11 +61,6 @@ class AudioOutput:
         """Seconds of audio handed to the sink so far."""
         return self._written / self._rate
 
-    @property
-    def samples_written(self) -> int:
-        """Samples handed to the sink so far, at the listener's rate."""
-        return self._written
-
     def prepare(self) -> None:
         """Do ahead what needs no audio, while the service is making it."""
         self._resampler()
@@ -91,7 +85,7 @@ class AudioOutput:
         """Write the rest, then silence up to a whole 20 ms frame: a shorter rest would never play."""
         await self.release()
         await self._emit(self._resampler().flush())
-        frame = int(self._rate * _FRAME_SECONDS)
+        frame = int(self._rate * FRAME_SECONDS)
         await self._emit(bytes(-self._written % frame * SAMPLE_WIDTH))
 
     async def announce(self) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 from ._protocol import SAMPLE_WIDTH
 
-_FRAME = 0.02
-"""The track hands out frames of this length, and counts them as played."""
+FRAME_SECONDS = 0.02
+"""The track hands out frames of this length, and counts them as played; a shorter rest never plays."""
 _POLL = 0.004
 """Seconds between two looks at the track while a frame may be handed out at any moment."""
 _CLOSE_POLL = 0.001
@@ -116,7 +116,7 @@ class PlaybackByTrack(Playback):
     def drained(self) -> bool:
         """Whether surely nothing of what was pushed is still to be played."""
         # A rest shorter than a frame never plays.
-        return hasattr(self._track, "frame_buffer") and self._backlog() < self._rate * _FRAME
+        return hasattr(self._track, "frame_buffer") and self._backlog() < self._rate * FRAME_SECONDS
 
     def seconds(self) -> float:
         """Return how much of the reply was played; negative while older audio still is."""
@@ -141,7 +141,7 @@ class PlaybackByTrack(Playback):
             self._pieces.append((self._pushed, begins))
         self._pushed += samples
         self._mark = self._find_mark()  # A mark before our own audio was no turn's but ours.
-        if backlog < self._rate * _FRAME:
+        if backlog < self._rate * FRAME_SECONDS:
             self._frames.expect(self._clock())
 
     def _count(self) -> int:
@@ -156,7 +156,7 @@ class PlaybackByTrack(Playback):
         """Return how many samples wait on the track, a rest shorter than a frame included."""
         frames = sum(len(getattr(self._track, name, ())) for name in ("frame_buffer", "_paused_frames"))
         rest = len(getattr(self._track, "audio_data_buffer", b"")) // SAMPLE_WIDTH
-        return round(frames * self._rate * _FRAME) + rest
+        return round(frames * self._rate * FRAME_SECONDS) + rest
 
 
 class PlaybackByClock(Playback):
@@ -221,24 +221,24 @@ class _FrameClock:
             self._position, self._moved_at = position, now
         still = now - self._moved_at
         self._narrow_down(position, now)
-        self._awaited = position + math.ceil((seconds - position) / _FRAME - _ROUNDING) * _FRAME
+        self._awaited = position + math.ceil((seconds - position) / FRAME_SECONDS - _ROUNDING) * FRAME_SECONDS
         wait = max(min(self._earliest, self._latest) + self._awaited - now, self._poll(still))
         # Those that were held up come faster than the clock, until they are back at their old offset.
-        return min(wait, _FRAME) if now - self._found_at < _STILL and still <= _STILL else wait
+        return min(wait, FRAME_SECONDS) if now - self._found_at < _STILL and still <= _STILL else wait
 
     def _narrow_down(self, position: float, now: float) -> None:
-        self._earliest = max(self._earliest, now - position - _FRAME)
+        self._earliest = max(self._earliest, now - position - FRAME_SECONDS)
         self._latest = min(self._latest, now - position)
         if self._earliest > self._latest + _JITTER:  # There was a gap, or they were held up: find them again.
-            self._earliest, self._latest = now - position - _FRAME, now - position
+            self._earliest, self._latest = now - position - FRAME_SECONDS, now - position
             self._found_at = now
-        if position < self._awaited - _FRAME / 2:
+        if position < self._awaited - FRAME_SECONDS / 2:
             self._missed = True
             return
         # One frame that came late must not become the rule: where each is there already, look earlier.
-        self._doubt = _CLOSE_POLL if self._missed else min(2 * self._doubt, _FRAME)
+        self._doubt = _CLOSE_POLL if self._missed else min(2 * self._doubt, FRAME_SECONDS)
         self._missed = False
-        self._earliest = max(min(self._earliest, self._latest) - self._doubt, self._latest - _FRAME)
+        self._earliest = max(min(self._earliest, self._latest) - self._doubt, self._latest - FRAME_SECONDS)
 
     def _poll(self, still: float) -> float:
         if still > _STILL:

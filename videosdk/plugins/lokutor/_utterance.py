@@ -408,7 +408,7 @@ class Utterance:
         if self._outcome.done() and not self._outcome.cancelled():
             self._outcome.exception()  # Read it: a caller who was cancelled meanwhile never will.
         try:
-            if self._state is State.FAILED and self._output.samples_written:
+            if self._state is State.FAILED and self._output.seconds_written:
                 await self._output.finish()
         finally:
             await self._close_text(text)
