@@ -33,7 +33,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
@@ -42,6 +41,7 @@ from support import (
     SAMPLES_PER_CHARACTER,
     Conversation,
     Listener,
+    LoopbackServer,
     at_track_rate,
     on_track,
     pushed_samples,
@@ -237,7 +237,7 @@ DOOR_FAULTS = ("408", "429", "500", "503", "door reset", "door fin", "door garba
 IDLE_FAULTS = ("idle close", "idle reset", "idle fin", "idle freeze")
 
 
-class FaultyServer:
+class FaultyServer(LoopbackServer):
     """Speaks known audio, and does to each call and each connection what it was told to.
 
     Attributes:
@@ -250,31 +250,16 @@ class FaultyServer:
     """
 
     def __init__(self) -> None:
+        super().__init__("/{plugin}")
         self.plans: dict[str, Plan] = {}
         self.doors: dict[str, deque[str]] = {}
         self.idles: dict[str, deque[str]] = {}
         self.faults: Counter[str] = Counter()
         self.open: set[Conversation] = set()
         self.spoiled = 0
-        self._runner: web.AppRunner | None = None
 
     def url(self, plugin: str) -> str:
-        assert self._runner is not None
-        return f"ws://127.0.0.1:{self._runner.addresses[0][1]}/{plugin}"
-
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_get("/{plugin}", self._serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1_024).start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._runner is not None
-        await self._runner.cleanup()
+        return f"{self.address}/{plugin}"
 
     async def _serve(self, http: web.Request) -> web.StreamResponse:
         plugin = http.match_info["plugin"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from types import TracebackType
@@ -99,15 +100,48 @@ async def settled() -> None:
         await asyncio.sleep(0.005)
 
 
+def emitted_by(tts: LokutorTTS, event: str) -> list[Any]:
+    """Return a list that grows by what ``tts`` emits with each ``event``."""
+    emitted: list[Any] = []
+
+    def on_event(what: Any) -> None:
+        emitted.append(what)
+
+    tts.on(event, on_event)  # type: ignore[arg-type]  # Some of the events are the plugin's own.
+    return emitted
+
+
 def listen(tts: LokutorTTS) -> list[LokutorError]:
     """Return a list that grows by each error that ``tts`` emits."""
-    emitted: list[LokutorError] = []
+    return emitted_by(tts, "error")
 
-    def on_error(error: LokutorError) -> None:
-        emitted.append(error)
 
-    tts.on("error", on_error)
-    return emitted
+async def interrupt_late(tts: LokutorTTS, track: CustomAudioStreamTrack, following: str) -> None:
+    """Talk over a turn once it is heard, and speak ``following`` whole.
+
+    The framework's second interrupt, from the task of the turn that it has cancelled, comes when that one
+    has begun.
+    """
+    next_begun = asyncio.Event()
+
+    async def first_turn() -> None:
+        try:
+            await tts.synthesize("To be talked over.")
+        finally:
+            await next_begun.wait()
+            await tts.interrupt()
+
+    first = asyncio.create_task(first_turn())
+    await until(lambda: pushed_samples(track) > 0)
+    await tts.interrupt()
+    first.cancel()
+    await asyncio.sleep(0)
+    track.frame_buffer.clear()
+    second = asyncio.create_task(tts.synthesize(following))
+    await asyncio.sleep(0)
+    next_begun.set()
+    await asyncio.wait({first}, timeout=PATIENCE)
+    await asyncio.wait_for(second, PATIENCE)
 
 
 class Conversation:
@@ -197,19 +231,53 @@ async def cut_on_request(conversation: Conversation) -> None:
     conversation.abort()
 
 
-class ScriptedServer:
-    """A real WebSocket server on loopback; each connection plays the next script, then :func:`speak`."""
+class LoopbackServer(ABC):
+    """A real HTTP server on loopback, at a free port.
 
-    def __init__(self) -> None:
-        self.scripts: deque[Script] = deque()
-        self.conversations: list[Conversation] = []
-        self.peak = 0  # Most connections that were ever open at once.
+    Args:
+        path: The only one that it knows.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
         self._runner: web.AppRunner | None = None
 
     @property
-    def url(self) -> str:
+    def address(self) -> str:
         assert self._runner is not None
         return f"ws://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    @abstractmethod
+    async def _serve(self, http: web.Request) -> web.StreamResponse:
+        """Answer what is asked at the path."""
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_get(self._path, self._serve)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1_024).start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+
+class ScriptedServer(LoopbackServer):
+    """A WebSocket server; each connection plays the next script, then :func:`speak`."""
+
+    def __init__(self) -> None:
+        super().__init__("/ws/tts")
+        self.scripts: deque[Script] = deque()
+        self.conversations: list[Conversation] = []
+        self.peak = 0  # Most connections that were ever open at once.
+
+    @property
+    def url(self) -> str:
+        return self.address
 
     @property
     def texts(self) -> list[str]:
@@ -224,20 +292,6 @@ class ScriptedServer:
         async with asyncio.timeout(PATIENCE):
             for conversation in self.conversations:
                 await conversation.closed.wait()
-
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_get("/ws/tts", self._serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._runner is not None
-        await self._runner.cleanup()
 
     async def _serve(self, http: web.Request) -> web.WebSocketResponse:
         ws = web.WebSocketResponse(timeout=1.0)

@@ -14,7 +14,9 @@ from support import (
     chunks_of,
     close_on_request,
     cut_on_request,
+    emitted_by,
     heard_for,
+    interrupt_late,
     listen,
     on_track,
     pushed_samples,
@@ -32,13 +34,7 @@ Maker = Callable[..., LokutorTTS]
 
 
 def measure(tts: LokutorTTS) -> list[SynthesisMetrics]:
-    seen: list[SynthesisMetrics] = []
-
-    def on_metrics(metrics: SynthesisMetrics) -> None:
-        seen.append(metrics)
-
-    tts.on("metrics", on_metrics)  # type: ignore[arg-type]
-    return seen
+    return emitted_by(tts, "metrics")
 
 
 async def half(conversation: Conversation) -> None:
@@ -260,27 +256,8 @@ async def test_nothing_stays_open_after_200_turns_with_barge_ins(
 async def test_a_late_second_interrupt_of_the_framework_does_not_hurt_the_next_turn(
     tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack
 ) -> None:
-    next_begun = asyncio.Event()
-
-    async def first_turn() -> None:
-        try:
-            await tts.synthesize("To be talked over.")
-        finally:
-            await next_begun.wait()
-            await tts.interrupt()
-
     scripted.scripts.append(half)
-    first = asyncio.create_task(first_turn())
-    await until(lambda: pushed_samples(track) > 0)
-    await tts.interrupt()
-    first.cancel()
-    await asyncio.sleep(0)
-    track.frame_buffer.clear()
-    second = asyncio.create_task(tts.synthesize("The next turn."))
-    await asyncio.sleep(0)
-    next_begun.set()
-    await asyncio.wait({first}, timeout=PATIENCE)
-    await asyncio.wait_for(second, PATIENCE)
+    await interrupt_late(tts, track, "The next turn.")
     assert on_track(track) == heard_for("The next turn.")
 
 

@@ -14,7 +14,9 @@ from support import (
     Listener,
     ScriptedServer,
     chunks_of,
+    emitted_by,
     heard_for,
+    interrupt_late,
     listen,
     on_track,
     settled,
@@ -51,23 +53,11 @@ async def listener(track: CustomAudioStreamTrack) -> Listener:
 
 
 def words_of(tts: LokutorTTS) -> Words:
-    """Return a list that grows by each word that is told."""
-    told: Words = []
-    tts.on("word_spoken", _appender(told))
-    return told
+    return emitted_by(tts, "word_spoken")
 
 
 def visemes_told(tts: LokutorTTS) -> list[list[Viseme]]:
-    told: list[list[Viseme]] = []
-    tts.on("visemes", _appender(told))  # type: ignore[arg-type]
-    return told
-
-
-def _appender(told: list[Any]) -> Callable[[Any], None]:
-    def on_event(event: Any) -> None:
-        told.append(event)
-
-    return on_event
+    return emitted_by(tts, "visemes")
 
 
 def texts(words: Words) -> list[str]:
@@ -343,36 +333,16 @@ async def test_an_interruption_between_two_turns_ends_them_too(tts: LokutorTTS, 
 async def test_a_late_second_interrupt_leaves_the_words_of_the_next_turn(
     make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, listener: Listener
 ) -> None:
-    """The framework's second interrupt comes from the task of the turn that it has cancelled."""
-    next_begun = asyncio.Event()
-
     async def stall(conversation: Conversation) -> None:
         await conversation.request()
         await conversation.text(visemes_of("To be talked over."))
         await conversation.audio(speech_of("To be"))
         await conversation.gone()
 
-    async def first_turn() -> None:
-        try:
-            await tts.synthesize("To be talked over.")
-        finally:
-            await next_begun.wait()
-            await tts.interrupt()
-
     scripted.scripts.extend([stall, speak_timed])
     tts = make_tts(scripted.url, word_timestamps=True)
     words = words_of(tts)
-    first = asyncio.create_task(first_turn())
-    await until(lambda: bool(on_track(track)))
-    await tts.interrupt()
-    first.cancel()
-    await asyncio.sleep(0)
-    track.frame_buffer.clear()
-    second = asyncio.create_task(tts.synthesize("The next turn."))
-    await asyncio.sleep(0)
-    next_begun.set()
-    await asyncio.wait({first})
-    await second
+    await interrupt_late(tts, track, "The next turn.")
     await listener.hear(14)
     await until(lambda: texts(words) == ["The", "next", "turn."])
 
