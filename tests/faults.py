@@ -422,6 +422,49 @@ async def endless(conversation: Conversation) -> None:
         await conversation.ws.send_bytes(bytes(88_200))
 
 
+async def trickle(conversation: Conversation) -> None:
+    """Send so little audio at a time that nothing of it is ever heard."""
+    for byte in speech_of((await conversation.request())["text"]):
+        await conversation.ws.send_bytes(bytes([byte]))
+        await asyncio.sleep(0.02)
+
+
+async def speak_silence(conversation: Conversation) -> None:
+    """Send silence, at the pace at which it is played, and no end."""
+    await conversation.request()
+    while True:
+        await conversation.ws.send_bytes(bytes(8_820))
+        await asyncio.sleep(0.1)
+
+
+async def refuse_at_once(conversation: Conversation) -> None:
+    """Refuse the key right after the upgrade, before there was a request."""
+    await conversation.text(_coded("auth.invalid_key"))
+    await conversation.ws.close(code=1008)
+
+
+async def refuse_later(conversation: Conversation) -> None:
+    """Refuse the key between two requests."""
+    request = await conversation.request()
+    await conversation.audio(speech_of(request["text"]))
+    await conversation.end()
+    await conversation.text(_coded("auth.time_limited"))
+    await conversation.ws.close(code=1008)
+
+
+def ending_twice(first: str, second: str) -> Script:
+    """Return a script that speaks, and says twice that a request has ended."""
+
+    async def script(conversation: Conversation) -> None:
+        while True:
+            request = await conversation.request()
+            await conversation.audio(speech_of(request["text"]))
+            await conversation.text(first)
+            await conversation.text(second)
+
+    return script
+
+
 def pinging(size: int) -> Script:
     """Return a script that sends nothing but pings after ``size`` bytes of audio."""
 
@@ -458,6 +501,7 @@ class Outcome(Enum):
         "The whole reply, once, after a pause at most",
         "`retries` in the metrics",
     )
+    SILENT = ("Nothing; the turn ends at once", "Nothing")
     RAISED = (
         "Nothing; with `FallbackTTS` the whole reply, in another voice",
         "{errors}: emitted, and raised before any text is taken",
@@ -805,6 +849,21 @@ async def with_half_a_character() -> AsyncIterator[str]:
     yield "\ud83d."
 
 
+def saying_only(text: str) -> Arrange:
+    """Return an arrangement in which the turn has nothing but ``text`` to say."""
+
+    async def chunks() -> AsyncIterator[str | FlushMarker]:
+        yield text
+        yield FlushMarker()
+
+    return with_text(chunks)
+
+
+async def beginning_late() -> AsyncIterator[str]:
+    await asyncio.sleep(0.6)  # Longer than a listener is kept waiting for text that is there.
+    yield TEXT
+
+
 def stalled(turn: Turn) -> None:
     """Let the text stop coming, and the listener interrupt then."""
     waiting = asyncio.Event()
@@ -866,6 +925,13 @@ class BrokenTrack(CustomAudioStreamTrack):  # type: ignore[misc]
         await super().add_new_bytes(audio_data)
 
 
+class CancellingTrack(CustomAudioStreamTrack):  # type: ignore[misc]
+    """Waits for a task of its own that somebody has cancelled."""
+
+    async def add_new_bytes(self, audio_data: bytes) -> None:
+        raise asyncio.CancelledError
+
+
 class SlowTrack(CustomAudioStreamTrack):  # type: ignore[misc]
     """Takes longer for its first push than the service may be silent."""
 
@@ -880,6 +946,10 @@ def on_broken_track(size: int) -> Arrange:
         turn.tts.audio_track = BrokenTrack(size)
 
     return arrange
+
+
+def on_cancelling_track(turn: Turn) -> None:
+    turn.tts.audio_track = CancellingTrack(asyncio.get_running_loop())
 
 
 def on_slow_track(turn: Turn) -> None:
@@ -935,6 +1005,9 @@ LINES: dict[str, str] = {
     "excess": "It sends undecodable audio, a message over 16 MiB, or more audio than the text can need",
     "nonsense": "It sends what the protocol doesn't know, or in another order",
     "text raises": "Your text iterator raises, is cancelled, or yields something that isn't text",
+    "silent text": "Your text holds nothing that can be heard: `...`, a lone quotation mark, an emoji "
+    "that the service keeps silent about",
+    "late text": "Your text iterator takes longer than any time-out to yield its first text",
     "odd text": "Your text iterator yields `None` or half a character",
     "text stalls": "Your text iterator stalls, and the user interrupts",
     "track raises": "Your audio track raises",
@@ -1227,6 +1300,21 @@ def _connection_rows() -> list[Row]:
             options={**SHORT, "connect_timeout": 1.0, "max_retries": 100},
             within=6.0,
         ),
+        *(
+            gone(
+                name,
+                _MID,
+                script=script,
+                heard=None,
+                error=ReplyTimeoutError,
+                options={**SHORT, "connect_timeout": 1.0, "max_retries": 100},
+                within=6.0,
+            )
+            for name, script in {
+                "a trickle of bytes": trickle,
+                "silence as audio": speak_silence,
+            }.items()
+        ),
         gone("reset", _BEFORE, link=at(_BEFORE, Link.reset), error=NetworkError, status=1006, options=once),
         gone(
             "FIN", _MID, link=at(_MID, Link.finish), error=NetworkError, heard=None, status=1006, options=once
@@ -1260,6 +1348,12 @@ def _between_rows() -> list[Row]:
         )
         for name, ending in endings.items()
     ]
+
+
+async def of_three_requests() -> AsyncIterator[str | FlushMarker]:
+    for text in (TEXT, NEXT_TEXT, "And one more."):
+        yield text
+        yield FlushMarker()
 
 
 async def _abort(conversation: Conversation) -> None:
@@ -1415,6 +1509,22 @@ def _final_rows() -> list[Row]:
             )
             for moment, size in {_MID: _PART, _AFTER: _SPEECH}.items()
         ),
+        final(
+            "auth.invalid_key before a request",
+            Moment.UPGRADE,
+            script=refuse_at_once,
+            code="auth.invalid_key",
+            error=AuthenticationError,
+        ),
+        final(
+            "auth.time_limited",
+            Moment.BETWEEN,
+            script=refuse_later,
+            code="auth.time_limited",
+            error=AuthenticationError,
+            heard=_SPEECH,
+            arrange=in_two_requests,
+        ),
         *(
             final(
                 "close 1008", moment, script=closing(1008, size), status=1008, error=ServiceError, heard=size
@@ -1437,6 +1547,16 @@ def _nonsense_rows() -> list[Row]:
             for number, message in enumerate(_UNKNOWN)
         ),
         *(nonsense(f"the end as {end!r}", _AFTER, script=ending_with(end)) for end in ends),
+        *(
+            nonsense(
+                f"two ends, {first!r} and {second!r}",
+                Moment.BETWEEN,
+                script=ending_twice(first, second),
+                arrange=with_text(of_three_requests),
+                tries=1,
+            )
+            for first, second in (("EOS", '{"type":"eos"}'), ('{"type":"eos"}', "EOS"))
+        ),
         nonsense("timing after audio, audio after EOS", _AFTER, script=out_of_order),
         nonsense("EOS before any request", Moment.WAITING, script=_early_end, warm=True),
     ]
@@ -1521,6 +1641,24 @@ def _own_rows() -> list[Row]:
             error=asyncio.CancelledError,
             arrange=with_text(of_a_cancelled_task),
         ),
+        *(
+            yours("silent text", f"the text is {text!r}", outcome=Outcome.SILENT, arrange=saying_only(text))
+            for text in ("...", "—", "?!", '"', "。", " ")
+        ),
+        yours(
+            "silent text",
+            "the text is an emoji without a sound",
+            outcome=Outcome.SILENT,
+            arrange=saying_only("🙂"),
+            script=mute,
+        ),
+        yours(
+            "late text",
+            "the text begins late",
+            outcome=ignored,
+            arrange=with_text(beginning_late),
+            options={"connect_timeout": 0.3, "first_audio_timeout": 0.1},
+        ),
         yours("odd text", "the text yields None", outcome=ignored, arrange=with_text(with_nones)),
         yours(
             "odd text",
@@ -1540,6 +1678,14 @@ def _own_rows() -> list[Row]:
                 heard=None,
             )
             for where, size in {"once": 0, "a later time": 20_000, "the very end": _HEARD - 10}.items()
+        ),
+        yours(
+            "track raises",
+            "the track raises CancelledError",
+            outcome=Outcome.REPORTED,
+            error=TrackError,
+            arrange=on_cancelling_track,
+            heard=None,
         ),
         yours(
             "callbacks",

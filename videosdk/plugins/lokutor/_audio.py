@@ -2,6 +2,10 @@
 
 Rule of this file: it knows no socket and no request. PCM of the service goes in, whole samples at the
 listener's rate go to a sink that is passed in: a track for a live turn, a bounded queue for a stream.
+
+The sink may suspend (avatars and network tracks do), and two tasks of an utterance write: the speaker while
+audio comes, the feeder where it finds the text at its end. A lock lets one of them write at a time, so that
+no piece overtakes another, and the utterance isn't settled before the last one was written.
 """
 
 from __future__ import annotations
@@ -47,6 +51,7 @@ class AudioOutput:
         self._clock = asyncio.get_running_loop().time
         self._begun = 0.0  # When the first audio went to the sink.
         self._gathered = bytearray()
+        self._writing = asyncio.Lock()
         self._received = 0
         self._written = 0
         self._closed = False
@@ -74,19 +79,16 @@ class AudioOutput:
 
     async def release(self) -> None:
         """Write what has gathered: no more may come soon."""
-        pcm = bytes(self._gathered)
-        self._gathered.clear()
-        for start in range(0, len(pcm), _SLICE_BYTES):
-            if start:
-                await asyncio.sleep(0)
-            await self._emit(self._resampler().process(pcm[start : start + _SLICE_BYTES]))
+        async with self._writing:
+            await self._write_gathered()
 
     async def finish(self) -> None:
         """Write the rest, then silence up to a whole 20 ms frame: a shorter rest would never play."""
-        await self.release()
-        await self._emit(self._resampler().flush())
-        frame = int(self._rate * FRAME_SECONDS)
-        await self._emit(bytes(-self._written % frame * SAMPLE_WIDTH))
+        async with self._writing:
+            await self._write_gathered()
+            await self._emit(self._resampler().flush())
+            frame = int(self._rate * FRAME_SECONDS)
+            await self._emit(bytes(-self._written % frame * SAMPLE_WIDTH))
 
     async def announce(self) -> None:
         """Await the first-audio callback, unless it was already.
@@ -98,12 +100,23 @@ class AudioOutput:
             return
         try:
             await callback()
-        except Exception:  # The listener's audio doesn't depend on somebody's callback.
+        except (Exception, asyncio.CancelledError) as error:
+            if _was_cancelled(error):
+                raise
+            # The listener's audio doesn't depend on somebody's callback.
             logger.exception("The first-audio callback raised")
 
     def close(self) -> None:
         """Write nothing more, whatever is still under way."""
         self._closed = True
+
+    async def _write_gathered(self) -> None:
+        pcm = bytes(self._gathered)
+        self._gathered.clear()
+        for start in range(0, len(pcm), _SLICE_BYTES):
+            if start:
+                await asyncio.sleep(0)
+            await self._emit(self._resampler().process(pcm[start : start + _SLICE_BYTES]))
 
     def _resampler(self) -> Resampler:
         if self._converter is None:
@@ -125,6 +138,14 @@ class AudioOutput:
         self._written += len(pcm) // SAMPLE_WIDTH
         try:
             await self._sink(pcm)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if _was_cancelled(error):
+                raise
             self._closed = True
             raise TrackError(f"The audio track raised {type(error).__name__}: {error}") from error
+
+
+def _was_cancelled(error: BaseException) -> bool:
+    """Return whether ``error`` is our own cancellation, and not one that somebody else's code has raised."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0

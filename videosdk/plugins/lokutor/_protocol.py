@@ -85,7 +85,13 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class EndOfRequest:
-    """The current request's audio is complete."""
+    """The current request's audio is complete.
+
+    Attributes:
+        spelling: How the service said it: ``"EOS"`` or ``"eos"`` (JSON). A service may send both.
+    """
+
+    spelling: Literal["EOS", "eos"] = "EOS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +187,7 @@ def decode_text(text: str) -> Event:
 def _decode_object(value: dict[str, Any], text: str) -> Event:
     match value.get("type"):
         case "eos":
-            return EndOfRequest()
+            return EndOfRequest("eos")
         case "error":
             return _error(value)
         case "visemes":

@@ -27,9 +27,13 @@ class Recovery:
         self._jitter = jitter or random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._failures = 0
 
-    def progress(self) -> None:
-        """Note new audio or a finished request: what comes next fails for the first time."""
+    def begin(self) -> None:
+        """Forget earlier failures: what comes next fails for the first time."""
         self._failures = 0
+
+    def progress(self) -> None:
+        """Note new audio or a finished request."""
+        self.begin()
 
     def delay(self, error: LokutorError, time_left: float) -> float | None:
         """Return how many seconds to wait before the next try, or None to give up.

@@ -20,6 +20,8 @@ class Timer:
         self._loop = loop
         self._callback = callback
         self._due: float | None = None
+        self._left: float | None = None  # Seconds, while paused.
+        self._closed = False
         self._handle: asyncio.TimerHandle | None = None
 
     @property
@@ -29,17 +31,32 @@ class Timer:
 
     def start(self, seconds: float) -> None:
         """Call back in ``seconds``, and at no earlier time set before."""
+        if self._closed:
+            return
+        self._left = None
         self._due = self._loop.time() + seconds
         if self._handle is None or self._handle.when() > self._due:
             self._arm(self._due)
 
     def stop(self) -> None:
         """Don't call back."""
-        self._due = None
+        self._due = self._left = None
+
+    def pause(self) -> None:
+        """Don't call back before :meth:`resume`; what is left of the time is kept."""
+        if self._due is not None:
+            self._left = self._due - self._loop.time()
+            self._due = None
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`. Does nothing if the timer was not running then, or was set since."""
+        if self._left is not None:
+            self.start(self._left)
 
     def close(self) -> None:
-        """Stop, and let go of the loop's reference to this timer and its owner."""
-        self._due = None
+        """Stop for good, and let go of the loop's reference to this timer and its owner."""
+        self._closed = True
+        self.stop()
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None

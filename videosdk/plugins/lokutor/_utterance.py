@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
@@ -39,6 +39,8 @@ Connect = Callable[[bool, float], Awaitable[Connection]]
 
 _LONGEST_PAUSE = 30
 """Seconds of audio that a request may have on top of one for each character, before it counts as endless."""
+_AUDIBLE = SAMPLE_RATE * SAMPLE_WIDTH // 10
+"""0.1 s: less audio than that, or silence, doesn't count as something that the listener has heard."""
 _PROOF_TIMEOUT = 1.0
 """Seconds for a socket that has waited to give a sign of life. It was pinged when it was taken."""
 _CLEANUP_TIMEOUT = 0.5
@@ -61,7 +63,7 @@ class State(Enum):
 _ENDS = frozenset({State.SPOKEN, State.INTERRUPTED, State.FAILED})
 _CUT_SHORT = frozenset({State.INTERRUPTED, State.FAILED})
 _MOVES: dict[State, frozenset[State]] = {
-    State.CONNECTING: frozenset({State.WAITING}) | _CUT_SHORT,
+    State.CONNECTING: frozenset({State.WAITING, State.LOST, State.FINISHING}) | _CUT_SHORT,
     State.WAITING: frozenset({State.SPEAKING, State.CONNECTING, State.LOST, State.FINISHING}) | _CUT_SHORT,
     State.SPEAKING: frozenset({State.WAITING, State.CONNECTING}) | _CUT_SHORT,
     State.LOST: frozenset({State.CONNECTING, State.FINISHING}) | _CUT_SHORT,
@@ -111,12 +113,19 @@ class Utterance:
         self._needed = asyncio.Event()  # Text is there for which a lost connection must be replaced.
         self._failure: LokutorError | None = None  # Why the connection was given up by ourselves.
         self._text_pulled = False
+        self._text_taken = False
+        self._ends = _Ends()
         self._tally = _Tally()
 
     @property
     def text_pulled(self) -> bool:
         """Whether any of the text was taken, so that nobody else can speak it whole."""
         return self._text_pulled
+
+    @property
+    def spoke_text(self) -> bool:
+        """Whether it ended well, and there was text: the framework then waits for the first audio."""
+        return self._state is State.SPOKEN and self._text_taken
 
     @property
     def over(self) -> bool:
@@ -150,7 +159,9 @@ class Utterance:
 
     def interrupt(self) -> None:
         """Stop, from any state, without waiting for anything. Idempotent."""
-        self._output.close()  # Also where the outcome is settled: a failed utterance still writes its rest.
+        self._output.close()
+        if self.over:  # A failed utterance may still be writing its rest, to a track that takes its time.
+            self._cancel_tasks()
         self._settle(State.INTERRUPTED)
 
     def metrics(self, *, streamed: bool) -> SynthesisMetrics:
@@ -176,6 +187,8 @@ class Utterance:
         self._tally.waiting_socket_used = connection.waited
         self._text_pulled = True
         self._start(self._feed(text))
+        # Runs after the feeder's first step, so text that is ready has been taken by then.
+        self._loop.call_soon(self._excuse_silence)
         while not self.over:
             try:
                 await self._handle(await connection.receive())
@@ -197,13 +210,35 @@ class Utterance:
         if lost.replaceable:  # It died while it waited: the listener needn't know.
             self._tally.retries += 1
         elif self._state is State.WAITING:
-            self._move(State.LOST)
-            self._needed.clear()
-            await self._needed.wait()
+            await self._wait_for_need(error)
         else:
             self._move(State.CONNECTING)
             await self._pause(error, self._limits.silence)
-        return await self._open(fresh=True)
+        return await self._reopen()
+
+    async def _reopen(self) -> Connection:
+        """Return a new connection. While there is no text for it, failing to connect is no failure."""
+        while True:
+            try:
+                return await self._open(fresh=True)
+            except LokutorError as error:
+                if self._request is not None:
+                    raise
+                await self._wait_for_need(error)
+
+    async def _wait_for_need(self, error: LokutorError) -> None:
+        """Wait without a connection until there is text to speak; then raise ``error`` if it is final."""
+        if not error.retryable and not self._tally.requests:
+            raise error
+        self._move(State.LOST)
+        self._needed.clear()
+        await self._send_next()
+        if self.over:
+            raise asyncio.CancelledError
+        await self._needed.wait()
+        if not error.retryable:
+            raise error
+        self._recovery.begin()
 
     async def _open(self, *, fresh: bool) -> Connection:
         """Connect, several times if need be; the request under way, if any, is due again afterwards."""
@@ -216,6 +251,7 @@ class Utterance:
             connection.drop()
             raise asyncio.CancelledError
         self._connection = connection
+        self._ends.begin_connection()
         self._move(State.WAITING)
         if not connection.proven:
             self._proof_timer.start(_PROOF_TIMEOUT)
@@ -253,6 +289,7 @@ class Utterance:
     def _take(self, chunk: object) -> None:
         match chunk:
             case str():
+                self._text_taken = self._text_taken or bool(chunk)
                 self._planner.push(chunk)
             case FlushMarker():
                 self._planner.flush()
@@ -266,10 +303,8 @@ class Utterance:
         match event:
             case Audio(pcm) if self._request is not None and self._state is State.SPEAKING:
                 await self._hear(self._request, pcm)
-            case EndOfRequest() if self._request is not None and self._state is State.SPEAKING:
-                self._end_request(self._request)
-                await self._send_next()
-                await self._output.release()
+            case EndOfRequest(spelling):
+                await self._take_end(spelling)
             case Visemes(items) if self._state is State.SPEAKING:
                 self._timing.take(items)
             case ErrorReply(message, code, request_id):
@@ -280,15 +315,30 @@ class Utterance:
     async def _hear(self, request: _Request, pcm: bytes) -> None:
         fresh = request.unheard(pcm)
         if fresh:
-            self._recovery.progress()
-            self._silence_timer.stop()
-            self._reply_timer.stop()  # A slow listener is not a slow service.
             self._tally.first_byte_at = self._tally.first_byte_at or self._loop.time()
+            # A slow listener is not a slow service.
+            self._silence_timer.pause()
+            self._reply_timer.pause()
             await self._output.write(fresh)
+            self._silence_timer.resume()
+            self._reply_timer.resume()
+        if request.came.add(pcm):
+            self._reply_timer.start(self._limits.idle_timeout)
+        if request.played.add(fresh):
+            self._recovery.progress()
             # From here on the listener waits again, also while the connection is lost and replaced.
             self._silence_timer.start(max(self._limits.silence, self._limits.idle_timeout))
-        if pcm:
-            self._reply_timer.start(self._limits.idle_timeout)
+
+    async def _take_end(self, spelling: str) -> None:
+        if self._request is None or self._state is not State.SPEAKING:
+            self._ends.note_second()
+        elif not self._request.position and self._ends.is_second(spelling):
+            logger.debug("Ignored a second end of the last request")
+        else:
+            self._end_request(self._request)
+            self._ends.end_request(spelling)
+            await self._send_next()
+            await self._output.release()
 
     def _end_request(self, request: _Request) -> None:
         self._reply_timer.stop()
@@ -296,6 +346,8 @@ class Utterance:
             request.mutes += 1
             # Once: a service that stays mute for a text won't say it at the third time either.
             raise ServiceError("Lokutor sent no audio for a text", retryable=request.mutes == 1)
+        if request.mutes and request.position:
+            self._ends.note_second()  # What seemed to be its end was not.
         self._recovery.progress()
         self._timing.end_request(self._output.seconds_received)
         self._request = None
@@ -303,20 +355,32 @@ class Utterance:
 
     async def _send_next(self) -> None:
         """Send the next request if the service is free; end the utterance if there is none to come."""
-        if self._state not in {State.WAITING, State.LOST}:
+        if self._state not in {State.CONNECTING, State.WAITING, State.LOST}:
             return
         self._request = self._request or self._next_request()
-        if self._request is not None and self._connection is None:
-            self._needed.set()
-        elif self._request is not None and self._connection is not None:
-            await self._send(self._connection, self._request)
+        if self._request is not None:
+            if not self._silence_timer.running:
+                self._silence_timer.start(self._limits.silence)
+            await self._send_or_ask(self._request)
         elif self._planner.exhausted:
             self._move(State.FINISHING)
             await self._output.finish()
             self._settle(State.SPOKEN)
         else:
-            self._silence_timer.stop()  # It is the model's now.
+            self._excuse_silence()
             self._wait_for_quiet()
+
+    async def _send_or_ask(self, request: _Request) -> None:
+        """Send ``request``, or ask the speaker for a connection to send it on."""
+        if self._state is State.WAITING and self._connection is not None:
+            await self._send(self._connection, request)
+        else:
+            self._needed.set()
+
+    def _excuse_silence(self) -> None:
+        """Stop the clock while there is no text to speak: the silence is the language model's."""
+        if self._request is None:
+            self._silence_timer.stop()
 
     def _next_request(self) -> _Request | None:
         text = self._planner.next_request()
@@ -326,8 +390,6 @@ class Utterance:
         self._move(State.SPEAKING)
         self._quiet_timer.stop()
         self._reply_timer.start(self._limits.first_audio_timeout)
-        if not self._silence_timer.running:
-            self._silence_timer.start(self._limits.silence)
         request.begin()
         self._tally.count(request.text, self._loop.time())
         try:
@@ -385,9 +447,7 @@ class Utterance:
             timer.close()
         if isinstance(error, LokutorError):
             self._tally.error_code = error.code or type(error).__name__
-        for task in self._tasks:
-            if task is not asyncio.current_task(self._loop):
-                task.cancel()
+        self._cancel_tasks()
         if self._connection is not None:
             self._connection.drop()
         if not self._outcome.done():
@@ -395,6 +455,11 @@ class Utterance:
                 self._outcome.set_result(None)
             else:
                 self._outcome.set_exception(error)
+
+    def _cancel_tasks(self) -> None:
+        for task in self._tasks:
+            if task is not asyncio.current_task(self._loop):
+                task.cancel()
 
     def _move(self, state: State) -> None:
         if state not in _MOVES[self._state]:
@@ -408,10 +473,18 @@ class Utterance:
         if self._outcome.done() and not self._outcome.cancelled():
             self._outcome.exception()  # Read it: a caller who was cancelled meanwhile never will.
         try:
-            if self._state is State.FAILED and self._output.seconds_written:
-                await self._output.finish()
+            if self._state is State.FAILED and self._output.seconds_written and not self._tasks:
+                await self._finish_failed()
         finally:
             await self._close_text(text)
+
+    async def _finish_failed(self) -> None:
+        """Write the rest of what came before the failure, in a task that :meth:`interrupt` can cancel."""
+        self._start(self._output.finish())
+        try:
+            await asyncio.wait(set(self._tasks))
+        finally:
+            self._cancel_tasks()
 
     async def _close_text(self, text: Text) -> None:
         close = getattr(text, "aclose", None)
@@ -427,6 +500,22 @@ class Utterance:
 
 
 @dataclass(slots=True)
+class _Audible:
+    """Counts audio that a listener can hear, so that a trickle of bytes or of silence holds no turn."""
+
+    gathered: int = 0
+
+    def add(self, pcm: bytes) -> bool:
+        """Take a piece; return whether so much has come by now that the time-outs may begin anew."""
+        if any(pcm):  # Ends at the first byte that isn't zero.
+            self.gathered += len(pcm)
+        enough = self.gathered >= _AUDIBLE
+        if enough:
+            self.gathered = 0
+        return enough
+
+
+@dataclass(slots=True)
 class _Request:
     """A request under way, over all its tries. Positions are bytes of the service's audio.
 
@@ -435,16 +524,21 @@ class _Request:
         mutes: How often it was said to be spoken when no audio had come.
         heard: How much of its audio went to the listener.
         position: How much of this try's audio has come.
+        came: What of this try's audio shows that the service is at work.
+        played: What of all its audio ends the listener's waiting.
     """
 
     text: str
     mutes: int = 0
     heard: int = 0
     position: int = 0
+    came: _Audible = field(default_factory=_Audible)
+    played: _Audible = field(default_factory=_Audible)
 
     def begin(self) -> None:
         """Note that it is sent once more."""
         self.position = 0
+        self.came = _Audible()
 
     def unheard(self, pcm: bytes) -> bytes:
         """Take this try's next audio and return what of it an earlier try had not brought.
@@ -459,6 +553,38 @@ class _Request:
         fresh = pcm[skip:]
         self.heard += len(fresh)
         return fresh
+
+
+class _Ends:
+    """Tells the end of a request from one that the service sends again for the request before it.
+
+    Servers of different ages end a request with ``EOS`` or ``{"type":"eos"}``; one that serves clients of
+    both ages may send both. The second arrives when the next request has been sent, and would end that one.
+    """
+
+    def __init__(self) -> None:
+        self._awaited: str | None = None  # How the last request ended, while its second end may still come.
+        self._doubled = False  # Whether one was seen to end twice in the same spelling.
+
+    def begin_connection(self) -> None:
+        """Note a new connection, on which no request has ended yet."""
+        self._awaited = None
+
+    def end_request(self, spelling: str) -> None:
+        """Note that a request has ended."""
+        self._awaited = spelling
+
+    def note_second(self) -> None:
+        """Note that the service was seen to end the last request twice."""
+        self._awaited = None
+        self._doubled = True
+
+    def is_second(self, spelling: str) -> bool:
+        """Return whether an end that comes before any audio belongs to the request before."""
+        if self._awaited is None or (spelling == self._awaited and not self._doubled):
+            return False
+        self._awaited = None
+        return True
 
 
 @dataclass(slots=True)

@@ -53,11 +53,15 @@ class WaitingRoom:
         self._leaving: asyncio.TimerHandle | None = None
         self._replaced_at = float("-inf")
 
-    async def fill(self) -> None:
-        """Open a connection unless one is here or on its way, and wait for it. Never fails."""
+    async def fill(self, within: float | None = None) -> None:
+        """Open a connection unless one is here or on its way, and wait for it. Never fails.
+
+        Args:
+            within: Seconds to wait at most; the opening goes on behind it. None waits for its end.
+        """
         self._active = True
         self.refill()
-        await self._arrival()
+        await self._arrival(within)
 
     def refill(self) -> None:
         """Open a connection in the background unless one is here or on its way."""
@@ -87,9 +91,9 @@ class WaitingRoom:
             self._opening.cancel()
         self._empty()
 
-    async def _arrival(self) -> None:
+    async def _arrival(self, within: float | None = None) -> None:
         if self._opening is not None:
-            await asyncio.wait({self._opening})
+            await asyncio.wait({self._opening}, timeout=within)
 
     def _open(self) -> None:
         self._opening = self._spawn(self._fetch())

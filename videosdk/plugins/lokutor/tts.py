@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from videosdk.agents import TTS
@@ -29,6 +29,8 @@ from .errors import ConfigurationError, LokutorError
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
 DEFAULT_BASE_URL = "wss://api.lokutor.com"
+_PREWARM_TIME = 1.0
+"""Seconds for which the framework's start may be held up."""
 _STREAM_PIECES = 32
 """Pieces of at most 0.25 s that a stream holds for a slow consumer before the socket has to wait."""
 
@@ -117,13 +119,14 @@ class LokutorTTS(TTS):
         )
         self._user_session = session
         self._own_session: aiohttp.ClientSession | None = None
-        self._turns: set[Utterance] = set()
+        self._turns: dict[Utterance, Any] = {}  # Each with its track, in order of their beginning.
+        self._last_track: Any = None  # Of the last turn: it may still be heard there.
         self._streams: set[Utterance] = set()
         self._follower: Follower | None = None  # Of the last turn: it may still be heard.
         self._background: set[asyncio.Task[None]] = set()
         self._keep_warm = keep_warm
         self._room = WaitingRoom(self._open_waiting, self._spawn)
-        self._cancelled_callers: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._cancelled_callers: WeakKeyDictionary[asyncio.Task[Any], list[Utterance]] = WeakKeyDictionary()
         self._closed = False
         self.loop: asyncio.AbstractEventLoop | None = None  # type: ignore[assignment]
         """Set by the framework, never used: it isn't always the running loop."""
@@ -187,8 +190,10 @@ class LokutorTTS(TTS):
             ValueError: A value out of its range.
             Exception: What the text iterator raised, as it is.
         """
+        self._forget_cancelled_caller()
         options = self._call_options(voice_id, kwargs)
         if _nothing_to_say(text):
+            await self._release_turn(text)
             return
         track = self.audio_track  # Kept for the call: a cache fill must not get live audio, nor lose it.
         if track is None:
@@ -197,20 +202,22 @@ class LokutorTTS(TTS):
         sink = self._follow(timing, track)
         output = self._output(sink, self._refilling(self._first_audio_callback))
         utterance = self._utterance(options, output, self._take_or_connect, timing)
-        self._turns.add(utterance)
+        self._turns[utterance] = self._last_track = track
         failure: LokutorError | None = None
         try:
             await utterance.run(text)
+            if utterance.spoke_text:  # Also where nothing of it could be heard.
+                await output.announce()
         except LokutorError as error:
             failure = error
             if utterance.text_pulled:
                 # The turn waits for this callback; without it, it would hang for the framework's 10 s.
                 await output.announce()
         except asyncio.CancelledError:
-            self._remember_cancelled_caller()
+            self._remember_cancelled_caller(utterance)
             raise
         finally:
-            self._turns.discard(utterance)
+            del self._turns[utterance]
             self._room.refill()
             self._report_cost(utterance, streamed=False)
         if failure is not None:
@@ -267,20 +274,25 @@ class LokutorTTS(TTS):
         After a barge-in the framework calls this a second time, from the task whose ``synthesize()`` it
         has cancelled. A turn that has begun by then is not meant, and not hurt.
         """
-        if self._is_echo():
-            return
-        for utterance in list(self._turns):
+        ended, spared = self._turns_to_end()
+        for utterance in ended:
             utterance.interrupt()
-        self._stop_following()
-        if self.audio_track is not None:
-            self.audio_track.interrupt()
+        tracks = [self._turns[utterance] for utterance in ended]
+        if not spared:
+            self._stop_following()
+            tracks += [self._last_track, self.audio_track]
+        _silence(tracks, spared=[self._turns[utterance] for utterance in spared])
 
     async def prewarm(self) -> None:
-        """Open the session and leave one open socket in waiting. Idempotent, and never fatal."""
+        """Open the session and leave one open socket in waiting. Idempotent, and never fatal.
+
+        The framework awaits this at its start, so it returns after one second at most. Where the service
+        takes longer to answer, connecting goes on in the background.
+        """
         if self._closed:
             return
         if self._keep_warm:
-            await self._room.fill()
+            await self._room.fill(within=_PREWARM_TIME)
         else:
             self._session()
 
@@ -294,6 +306,7 @@ class LokutorTTS(TTS):
         for utterance in [*self._turns, *self._streams]:
             utterance.interrupt()
         self._stop_following()
+        self._last_track = None
         self._room.close()
         while self._background:
             await asyncio.wait(set(self._background))
@@ -348,18 +361,33 @@ class LokutorTTS(TTS):
 
         return on_first_audio
 
-    def _remember_cancelled_caller(self) -> None:
+    def _remember_cancelled_caller(self, utterance: Utterance) -> None:
         caller = asyncio.current_task()
         if caller is not None:
-            self._cancelled_callers.add(caller)
+            turns = list(self._turns)
+            self._cancelled_callers[caller] = turns[: turns.index(utterance)]
 
-    def _is_echo(self) -> bool:
-        """Return whether this interrupt comes late, from the task of a turn that was cancelled."""
+    def _forget_cancelled_caller(self) -> list[Utterance] | None:
+        """Return the turns that are older than this task's cancelled one, once; None without such a one."""
         caller = asyncio.current_task()
-        if caller is None or caller not in self._cancelled_callers:
-            return False
-        self._cancelled_callers.discard(caller)
-        return bool(self._turns)
+        return None if caller is None else self._cancelled_callers.pop(caller, None)
+
+    def _turns_to_end(self) -> tuple[list[Utterance], list[Utterance]]:
+        """Return the turns that an interrupt is for, and those that have begun since.
+
+        An interrupt from a task that is ending because its turn was cancelled is for that turn, and for older
+        ones. One from a task that has caught its cancellation, as ``asyncio.timeout`` does, is for all.
+        """
+        caller, meant = asyncio.current_task(), self._forget_cancelled_caller()
+        turns = list(self._turns)
+        if caller is None or meant is None or not caller.cancelling():
+            return turns, []
+        return [turn for turn in turns if turn in meant], [turn for turn in turns if turn not in meant]
+
+    async def _release_turn(self, text: Text) -> None:
+        """End a turn without anything to say: the framework waits for the first audio of any text."""
+        if text:
+            await self._output(_drop, self._first_audio_callback).announce()
 
     def _utterance(
         self, options: SpeechOptions, output: AudioOutput, connect: Connect, timing: ReplyTiming
@@ -437,6 +465,23 @@ async def _fill(queue: asyncio.Queue[bytes | _End], utterance: Utterance, text: 
     if error is None and utterance.interrupted:
         error = ConfigurationError("This LokutorTTS was closed before the end of the stream")
     await queue.put(_End(error))
+
+
+async def _drop(_: bytes) -> None:
+    """Take audio that goes nowhere."""
+
+
+def _silence(tracks: list[Any], spared: list[Any]) -> None:
+    """Interrupt each of ``tracks`` once, but none that a turn still speaks on."""
+    done = [None, *spared]
+    for track in tracks:
+        if any(track is other for other in done):
+            continue
+        done.append(track)
+        try:
+            track.interrupt()
+        except Exception:  # The turn is over all the same, and so must the other tracks be.
+            logger.exception("The audio track's interrupt() raised")
 
 
 def _nothing_to_say(text: Text) -> bool:
