@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from support import ScriptedServer
+from support import Clock, ScriptedServer
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
@@ -26,6 +26,11 @@ def no_key_in_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 async def scripted() -> AsyncIterator[ScriptedServer]:
     async with ScriptedServer() as server:
         yield server
+
+
+@pytest.fixture
+async def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture

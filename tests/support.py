@@ -144,6 +144,28 @@ async def interrupt_late(tts: LokutorTTS, track: CustomAudioStreamTrack, followi
     await asyncio.wait_for(second, PATIENCE)
 
 
+class Clock:
+    """The running loop's clock, which a test can put forward.
+
+    Only for loops written in Python: uvloop's clock is not to be replaced.
+    """
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._real = loop.time
+        self._ahead = 0.0
+        loop.time = self._now  # type: ignore[method-assign]
+
+    async def advance(self, seconds: float) -> None:
+        """Let so much time have passed, and whatever is due by then happen."""
+        self._ahead += seconds
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    def _now(self) -> float:
+        return self._real() + self._ahead
+
+
 class Conversation:
     """The server's side of one connection."""
 
@@ -274,6 +296,11 @@ class ScriptedServer(LoopbackServer):
         self.scripts: deque[Script] = deque()
         self.conversations: list[Conversation] = []
         self.peak = 0  # Most connections that were ever open at once.
+        self.away = False  # Whether every handshake is refused.
+        self.refused = 0
+        self.waiting = 0  # Handshakes that wait for an answer.
+        self.answering = asyncio.Event()  # While it is not set, handshakes wait.
+        self.answering.set()
 
     @property
     def url(self) -> str:
@@ -293,7 +320,13 @@ class ScriptedServer(LoopbackServer):
             for conversation in self.conversations:
                 await conversation.closed.wait()
 
-    async def _serve(self, http: web.Request) -> web.WebSocketResponse:
+    async def _serve(self, http: web.Request) -> web.StreamResponse:
+        self.waiting += 1
+        await self.answering.wait()
+        self.waiting -= 1
+        if self.away:
+            self.refused += 1
+            return web.Response(status=503)
         ws = web.WebSocketResponse(timeout=1.0)
         await ws.prepare(http)
         conversation = Conversation(ws, http)

@@ -123,6 +123,45 @@ async def test_a_failure_without_audio_does_not_hang_the_turn(
     await asyncio.wait_for(speech.synthesize("Fails."), FRAMEWORK_HANG * 0.8)
 
 
+SILENT = ["...", "—", "?!", '"', "。", " ", "🙂"]
+
+
+@pytest.mark.parametrize("text", SILENT)
+async def test_a_reply_that_can_not_be_heard_is_released_at_once(
+    speech: SpeechGeneration, scripted: ScriptedServer, text: str
+) -> None:
+    """The framework would otherwise wait for 10 s for a first audio."""
+
+    async def mute(conversation: Conversation) -> None:
+        while True:
+            await conversation.request()
+            await conversation.end()
+
+    scripted.scripts.append(mute)
+    seen = record(speech, "first_audio_byte", "last_audio_byte")
+    await asyncio.wait_for(speech.synthesize(text), FRAMEWORK_HANG * 0.8)
+    await until(lambda: seen == ["first_audio_byte", "last_audio_byte"])
+
+
+async def test_a_text_that_is_a_string_without_a_sound_releases_its_turn(tts: LokutorTTS) -> None:
+    released: list[None] = []
+
+    async def on_first_audio() -> None:
+        released.append(None)
+
+    tts.on_first_audio_byte(on_first_audio)
+    await tts.synthesize("...")
+    assert len(released) == 1
+
+
+async def test_a_turn_without_any_text_is_no_first_audio(
+    speech: SpeechGeneration, scripted: ScriptedServer
+) -> None:
+    seen = record(speech, "first_audio_byte")
+    await asyncio.wait_for(speech.synthesize(chunks_of([])), FRAMEWORK_HANG * 0.8)  # type: ignore[arg-type]
+    assert not seen
+
+
 async def test_the_pipeline_hears_of_errors(make_tts: Maker) -> None:
     tts = make_tts("ws://127.0.0.1:9", max_retries=0)
     pipeline = Pipeline(tts=tts)

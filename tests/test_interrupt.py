@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from support import (
     PATIENCE,
+    BareTrack,
     Conversation,
     ScriptedServer,
     chunks_of,
@@ -241,3 +242,109 @@ async def test_a_text_iterator_that_refuses_to_end_does_not_hold_the_call(
     release.set()
     await asyncio.wait_for(ended.wait(), PATIENCE)
     await assert_over(turn)
+
+
+async def test_a_caller_who_gave_an_earlier_turn_up_can_interrupt_a_later_one(turn: Turn) -> None:
+    """Its earlier turn was cancelled by a time-out of its own, which is over."""
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await turn.tts.synthesize(turn.text(endless=True))
+    await in_mid_audio(turn)
+    await turn.tts.interrupt()
+    await asyncio.wait_for(turn.task, PATIENCE)
+    await assert_over(turn)
+
+
+async def test_a_caller_who_swallowed_its_cancellation_can_interrupt_its_next_turn(turn: Turn) -> None:
+    begun = asyncio.Event()
+
+    async def caller() -> None:
+        try:
+            await turn.tts.synthesize(turn.text(endless=True))
+        except asyncio.CancelledError:
+            begun.set()
+        await in_mid_audio(turn)
+        await turn.tts.synthesize("")
+        await turn.tts.interrupt()
+
+    call = asyncio.create_task(caller())
+    await until(lambda: turn.text_begun)
+    call.cancel()
+    await asyncio.wait_for(call, PATIENCE)
+    assert begun.is_set()
+    await asyncio.wait_for(turn.task, PATIENCE)
+    await assert_over(turn)
+
+
+async def test_a_late_interrupt_ends_older_turns_and_spares_newer_ones(turn: Turn) -> None:
+    """It comes from the task of a cancelled turn, while another has begun on a track of its own."""
+    older_track, newer_track = CountingTrack(), CountingTrack()
+    next_begun = asyncio.Event()
+
+    async def cancelled_turn() -> None:
+        try:
+            await turn.tts.synthesize(TEXT)
+        finally:
+            await next_begun.wait()
+            await turn.tts.interrupt()
+
+    turn.server.scripts.extend([half, half])
+    turn.tts.audio_track = older_track
+    older = asyncio.create_task(turn.tts.synthesize(TEXT))
+    await until(lambda: older_track.pcm != b"")
+    turn.tts.audio_track = turn.track
+    cancelled = asyncio.create_task(cancelled_turn())
+    await until(lambda: pushed_samples(turn.track) > 0)
+    cancelled.cancel()
+    await until(lambda: len(turn.tts._turns) == 1)
+    turn.tts.audio_track = newer_track
+    newer = asyncio.create_task(turn.tts.synthesize(TEXT))
+    await until(lambda: newer_track.pcm != b"")
+    next_begun.set()
+    await asyncio.wait({cancelled}, timeout=PATIENCE)
+    await asyncio.wait_for(older, PATIENCE)
+    await asyncio.wait_for(newer, PATIENCE)
+    assert newer_track.pcm == heard_for(TEXT)
+    assert (older_track.interrupted, newer_track.interrupted) == (1, 0)
+
+
+class CountingTrack(BareTrack):
+    """Counts its interrupts, and can fail at them."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__()
+        self.interrupted = 0
+        self._error = error
+
+    def interrupt(self) -> None:
+        self.interrupted += 1
+        if self._error is not None:
+            raise self._error
+
+
+@pytest.mark.parametrize("other", [None, CountingTrack])
+@pytest.mark.parametrize("ended", [False, True])
+async def test_interrupt_silences_the_track_that_the_turn_speaks_on(
+    turn: Turn, ended: bool, other: Callable[[], BareTrack] | None
+) -> None:
+    """Also where the plugin was given another track meanwhile, and where only the playback goes on."""
+    if ended:
+        await turn.tts.synthesize(TEXT)
+    else:
+        await in_mid_audio(turn)
+    turn.tts.audio_track = other and other()
+    await turn.tts.interrupt()
+    # The framework's own fade of 0.4 s is all that is left to play.
+    assert len(on_track(turn.track)) <= 24_000 * 2 * 0.4
+    assert turn.tts.audio_track is None or turn.tts.audio_track.interrupted == 1
+
+
+async def test_a_track_whose_interrupt_raises_does_not_keep_the_turn_alive(
+    turn: Turn, caplog: pytest.LogCaptureFixture
+) -> None:
+    await in_mid_audio(turn)
+    turn.tts.audio_track = CountingTrack(RuntimeError("the track is gone"))
+    await turn.tts.interrupt()
+    await asyncio.wait_for(turn.task, PATIENCE)
+    assert len(on_track(turn.track)) <= 24_000 * 2 * 0.4
+    assert "the track is gone" in caplog.text

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from support import (
     PATIENCE,
+    Clock,
     Conversation,
     ScriptedServer,
     chunks_of,
@@ -50,6 +51,23 @@ async def test_prewarm_leaves_one_open_socket_however_often_it_is_called(
     await asyncio.gather(tts.prewarm(), tts.prewarm())
     await tts.prewarm()
     assert scripted.open_connections == len(scripted.conversations) == 1
+
+
+async def test_prewarm_does_not_hold_the_frameworks_start_up(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock, track: CustomAudioStreamTrack
+) -> None:
+    """The service doesn't answer; once it does, the connection is there for the first turn."""
+    scripted.answering.clear()
+    warming = asyncio.create_task(tts.prewarm())
+    await until(lambda: scripted.waiting == 1)
+    await clock.advance(0.5)
+    assert not warming.done()
+    await clock.advance(0.6)
+    await asyncio.wait_for(warming, PATIENCE)
+    scripted.answering.set()
+    seen = measure(tts)
+    await tts.synthesize("One.")
+    assert [metrics.waiting_socket_used for metrics in seen] == [True]
 
 
 async def test_a_turn_takes_the_waiting_socket_and_the_next_is_opened_behind_it(

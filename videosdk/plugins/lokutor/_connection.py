@@ -223,7 +223,7 @@ class Connection:
             message = await self._ws.receive()
             if message.type is aiohttp.WSMsgType.PING:
                 await self._pong(message.data)
-            elif self._on_end is None or message.type not in _CHATTER:
+            elif self._on_end is None or message.type not in _CHATTER or _is_refusal(message):
                 return message
 
     def _ended_early(self, task: asyncio.Task[aiohttp.WSMessage]) -> None:
@@ -297,6 +297,10 @@ def _refuse_redirects(session: aiohttp.ClientSession) -> None:
     """
     if _redirect_guard not in session.trace_configs:
         session.trace_configs.append(_redirect_guard)
+
+
+def _is_refusal(message: aiohttp.WSMessage) -> bool:
+    return message.type is aiohttp.WSMsgType.TEXT and isinstance(decode_text(message.data), ErrorReply)
 
 
 def _shut(raw: socket.socket) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -120,7 +120,7 @@ class LokutorTTS(TTS):
         self._user_session = session
         self._own_session: aiohttp.ClientSession | None = None
         self._turns: dict[Utterance, Any] = {}  # Each with its track, in order of their beginning.
-        self._last_track: Any = None  # Of the last turn: it may still be heard there.
+        self._last_turn: tuple[Utterance, Any] | None = None  # And its track: it may still be heard there.
         self._streams: set[Utterance] = set()
         self._follower: Follower | None = None  # Of the last turn: it may still be heard.
         self._background: set[asyncio.Task[None]] = set()
@@ -202,7 +202,8 @@ class LokutorTTS(TTS):
         sink = self._follow(timing, track)
         output = self._output(sink, self._refilling(self._first_audio_callback))
         utterance = self._utterance(options, output, self._take_or_connect, timing)
-        self._turns[utterance] = self._last_track = track
+        self._turns[utterance] = track
+        self._last_turn = (utterance, track)
         failure: LokutorError | None = None
         try:
             await utterance.run(text)
@@ -274,14 +275,14 @@ class LokutorTTS(TTS):
         After a barge-in the framework calls this a second time, from the task whose ``synthesize()`` it
         has cancelled. A turn that has begun by then is not meant, and not hurt.
         """
-        ended, spared = self._turns_to_end()
-        for utterance in ended:
+        heard = {**dict(filter(None, [self._last_turn])), **self._turns}
+        meant = self._turns_meant(heard)
+        for utterance in meant:
             utterance.interrupt()
-        tracks = [self._turns[utterance] for utterance in ended]
+        spared = [track for utterance, track in heard.items() if utterance not in meant]
         if not spared:
             self._stop_following()
-            tracks += [self._last_track, self.audio_track]
-        _silence(tracks, spared=[self._turns[utterance] for utterance in spared])
+        _silence([*(heard[utterance] for utterance in meant), self.audio_track], spared)
 
     async def prewarm(self) -> None:
         """Open the session and leave one open socket in waiting. Idempotent, and never fatal.
@@ -306,7 +307,7 @@ class LokutorTTS(TTS):
         for utterance in [*self._turns, *self._streams]:
             utterance.interrupt()
         self._stop_following()
-        self._last_track = None
+        self._last_turn = None
         self._room.close()
         while self._background:
             await asyncio.wait(set(self._background))
@@ -365,24 +366,23 @@ class LokutorTTS(TTS):
         caller = asyncio.current_task()
         if caller is not None:
             turns = list(self._turns)
-            self._cancelled_callers[caller] = turns[: turns.index(utterance)]
+            self._cancelled_callers[caller] = turns[: turns.index(utterance) + 1]
 
     def _forget_cancelled_caller(self) -> list[Utterance] | None:
-        """Return the turns that are older than this task's cancelled one, once; None without such a one."""
+        """Return this task's cancelled turn and those older than it, once; None where there was none."""
         caller = asyncio.current_task()
         return None if caller is None else self._cancelled_callers.pop(caller, None)
 
-    def _turns_to_end(self) -> tuple[list[Utterance], list[Utterance]]:
-        """Return the turns that an interrupt is for, and those that have begun since.
+    def _turns_meant(self, heard: Iterable[Utterance]) -> list[Utterance]:
+        """Return which of the turns that are ``heard`` an interrupt is for.
 
-        An interrupt from a task that is ending because its turn was cancelled is for that turn, and for older
-        ones. One from a task that has caught its cancellation, as ``asyncio.timeout`` does, is for all.
+        One from a task that is ending because its turn was cancelled is for that turn, and for older ones.
+        One from a task that has caught its cancellation, as ``asyncio.timeout`` does, is for all.
         """
         caller, meant = asyncio.current_task(), self._forget_cancelled_caller()
-        turns = list(self._turns)
         if caller is None or meant is None or not caller.cancelling():
-            return turns, []
-        return [turn for turn in turns if turn in meant], [turn for turn in turns if turn not in meant]
+            return list(heard)
+        return [turn for turn in heard if turn in meant]
 
     async def _release_turn(self, text: Text) -> None:
         """End a turn without anything to say: the framework waits for the first audio of any text."""
