@@ -18,7 +18,7 @@ from ._audio import AudioOutput, FirstAudio, Sink
 from ._connection import Connection
 from ._follower import Follower
 from ._options import Endpoint, Limits, SpeechOptions, check_sample_rate, parse_base_url
-from ._playback import playback_on
+from ._playback import Playback, rate_of
 from ._protocol import Language, Voice
 from ._text import is_speakable
 from ._timing import ReplyTiming
@@ -329,15 +329,14 @@ class LokutorTTS(TTS):
         return AudioOutput(sink, self._output_rate(), on_first_audio)
 
     def _output_rate(self) -> int:
-        rate: object = getattr(self.audio_track, "sample_rate", None)
-        return rate if isinstance(rate, int) else self.sample_rate
+        return rate_of(self.audio_track, self.sample_rate)
 
     def _follow(self, timing: ReplyTiming, track: Any) -> Sink:
         """Return where a turn's audio goes, after starting to tell its words and visemes where wanted."""
         self._stop_following()
         if not timing.wanted:
             return track.add_new_bytes  # type: ignore[no-any-return]
-        playback = playback_on(track, self._output_rate())
+        playback = Playback(track, self._output_rate())
         # The framework's own events are typed; the visemes are ours.
         on_word = partial(self.emit, "word_spoken")
         on_visemes = partial(self.emit, "visemes")  # type: ignore[arg-type]
