@@ -67,5 +67,6 @@ setup(
         "aiohttp>=3.11",
         "av>=14",
     ],
+    entry_points={"console_scripts": ["lokutor = videosdk.plugins.lokutor.__main__:run"]},
     extras_require={"bench": BENCH, "local": LOCAL, "test": TEST},
 )

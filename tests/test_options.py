@@ -16,6 +16,7 @@ from videosdk.plugins.lokutor._options import (
     Endpoint,
     SpeechOptions,
     check_sample_rate,
+    hide_key,
     is_loopback,
     parse_base_url,
 )
@@ -249,3 +250,44 @@ def test_an_endpoint_sends_the_key_in_a_header_and_never_shows_it() -> None:
     assert endpoint.headers == {"X-API-Key": "s3cret"}
     assert "s3cret" not in f"{endpoint} {endpoint!r}"
     assert "api.lokutor.com" in repr(endpoint)
+
+
+# --- the key -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "key {}.",
+        "the key '{}' is wrong",
+        "X-API-Key: {}",
+        "?api_key={}&x=1",
+        "[{}]",
+        "{}: no",
+        "u:{}@host",
+    ],
+)
+@pytest.mark.parametrize("key", ["api", "k+.9", "a-long-key-5f2c9e"])
+def test_a_key_that_stands_alone_is_hidden(key: str, text: str) -> None:
+    assert hide_key(text.format(key), key) == text.format("***")
+
+
+def test_a_long_key_is_hidden_in_other_words_too() -> None:
+    assert hide_key("Bearer_a-long-key.old/a-long-keys", "a-long-key") == "Bearer_***.old/***s"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "wss://api.lokutor.com/ws/tts", "wss://eu.api/api/v1", "ws://api:8765", "api:443", "me@api.example",
+        "apis", "my_api", "api-2", "rapid",
+    ],
+)  # fmt: skip
+def test_a_short_key_is_no_secret_as_a_part_of_something_else(text: str) -> None:
+    assert hide_key(text, "api") == text
+
+
+def test_an_endpoint_hides_its_key_the_same_way() -> None:
+    endpoint = Endpoint(URL("wss://api.lokutor.com"), "api")
+    assert endpoint.without_key("api.lokutor.com refused 'api'") == "api.lokutor.com refused '***'"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,6 +23,8 @@ SECONDS_RANGE = (0.05, 600.0)
 RETRIES_RANGE = (0, 100)
 SAMPLE_RATE_RANGE = (8_000, 192_000)
 
+_LONG_KEY = 8
+"""Characters. No key of a service is shorter; one for a server of your own may be."""
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 _warned_languages: set[str] = set()
 
@@ -116,7 +119,18 @@ class Endpoint:
 
     def without_key(self, text: str) -> str:
         """Return ``text`` with the key, should it hold it, hidden."""
-        return text.replace(self.api_key, "***")
+        return hide_key(text, self.api_key)
+
+
+def hide_key(text: str, key: str) -> str:
+    """Return ``text`` with ``key`` hidden.
+
+    A long key is hidden wherever it stands. A short one, such as ``api``, may as well be a part of a word,
+    a host name or a path: it is hidden where it stands alone.
+    """
+    if len(key) >= _LONG_KEY:
+        return text.replace(key, "***")
+    return re.sub(rf"(?<![\w./@-]){re.escape(key)}(?![\w/-]|\.\w|:\d)", "***", text)
 
 
 def parse_base_url(base_url: str, *, allow_insecure: bool) -> URL:
