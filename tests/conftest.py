@@ -28,15 +28,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config) -> Mapping[str, LoopFactory]:
-    match config.getoption("--loop"):
+    name = config.getoption("--loop")
+    return {name: _loop_factory(name)}
+
+
+def _loop_factory(name: str) -> LoopFactory:
+    match name:
         case "uvloop":
             import uvloop
 
-            return {"uvloop": uvloop.new_event_loop}
+            return uvloop.new_event_loop
         case "eager":
-            return {"eager": _new_eager_loop}
+            return _new_eager_loop
         case _:
-            return {"asyncio": asyncio.new_event_loop}
+            return asyncio.new_event_loop
 
 
 def _new_eager_loop() -> asyncio.AbstractEventLoop:
@@ -51,6 +56,12 @@ def _new_eager_loop() -> asyncio.AbstractEventLoop:
 def no_key_in_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LOKUTOR_API_KEY", raising=False)
     monkeypatch.delenv("LOKUTOR_BASE_URL", raising=False)
+
+
+@pytest.fixture
+def new_loop(request: pytest.FixtureRequest) -> LoopFactory:
+    """Return what makes the loops of this run, for tests that run loops of their own."""
+    return _loop_factory(request.config.getoption("--loop"))
 
 
 @pytest.fixture

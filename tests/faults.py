@@ -90,6 +90,10 @@ class Link:
             await self.writer.drain()
             await asyncio.sleep(0)
 
+    async def reach(self) -> None:
+        """Connect to the server, without a handshake of HTTP."""
+        self._upstream = await asyncio.open_connection(*self.proxy.server_address)
+
     async def pass_request(self) -> None:
         """Pass on what the client sends next."""
         assert self._upstream is not None
@@ -166,7 +170,7 @@ async def pass_through(link: Link) -> None:
 class FaultProxy:
     """Stands between the plugin and a server; each connection meets the next of ``faults``."""
 
-    def __init__(self, server: ScriptedServer, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, server: ScriptedServer | FaultProxy, tls: ssl.SSLContext | None = None) -> None:
         self.faults: deque[Play] = deque()
         self.links: list[Link] = []
         self.elsewhere = ""  # Where a redirect leads.
@@ -175,6 +179,10 @@ class FaultProxy:
         self._port = 0
         self._listener: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self._port}"
 
     @property
     def server_address(self) -> tuple[str, int]:
@@ -968,14 +976,13 @@ def closed_session(turn: Turn) -> None:
     """Let the application close the session that it gave."""
 
     async def drive(turn: Turn) -> None:
-        session = turn.tts._user_session
-        assert session is not None
-        turn.tts._user_session = aiohttp.ClientSession()
-        await turn.tts._user_session.close()
+        network = turn.tts._network
+        session, network._user_session = network._user_session, aiohttp.ClientSession()
+        await network._user_session.close()
         try:
             await turn.tts.synthesize(turn.text)
         finally:
-            turn.tts._user_session = session
+            network._user_session = session
 
     turn.drive = drive
 
