@@ -23,7 +23,9 @@ from ._protocol import (
     ErrorReply,
     Event,
     SpeechRequest,
+    Visemes,
     decode_binary,
+    decode_rest,
     decode_text,
     encode_request,
 )
@@ -74,6 +76,7 @@ class Connection:
         self._waited = False
         self._heard = False
         self._answered = False
+        self._unread: Visemes | None = None  # A message of which there is more to decode.
         self._early: asyncio.Task[aiohttp.WSMessage] | None = None
         self._on_end: Callable[[], None] | None = None
 
@@ -167,6 +170,9 @@ class Connection:
         Errors are returned: one that was raised here would keep the message in its traceback, and the
         service may have quoted the key in it.
         """
+        if self._unread is not None and not self._dropped:
+            await asyncio.sleep(0)  # A message may hold so much that every other call would have to wait.
+            return self._noted(decode_rest(self._unread))
         message = await self._next_message()
         match message.type:
             case aiohttp.WSMsgType.BINARY:
@@ -183,9 +189,14 @@ class Connection:
 
     def _decode(self, text: str) -> Event | ProtocolError:
         try:
-            return self._discreet(decode_text(text))
+            return self._noted(self._discreet(decode_text(text)))
         except ProtocolError as error:
             return error.with_traceback(None)
+
+    def _noted(self, event: Event) -> Event:
+        """Return ``event``, after taking note of what is left of its message."""
+        self._unread = event if isinstance(event, Visemes) and event.rest else None
+        return event
 
     def _discreet(self, event: Event) -> Event:
         """Return ``event`` without the key, should the service quote it: errors are logged."""

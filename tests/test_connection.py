@@ -1,19 +1,22 @@
-"""The end of a socket, on every event loop: the peer is told at once, even one that answers nothing."""
+"""One connection, on every event loop: what it makes of messages, and how the peer is told of its end."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import Callable
 
 import aiohttp
 import pytest
 from faults import FaultProxy, Link, client_context, plugin_tasks, server_context
-from support import PATIENCE, ScriptedServer, on_track, until
+from support import PATIENCE, Conversation, ScriptedServer, on_track, until
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
 from videosdk.plugins.lokutor._connection import Connection
+from videosdk.plugins.lokutor._protocol import EndOfRequest, Visemes
+from videosdk.plugins.lokutor.errors import NetworkError
 
 Maker = Callable[..., LokutorTTS]
 TEXT = "A reply to a peer that freezes in the middle of it. " * 4
@@ -49,6 +52,56 @@ async def test_a_frozen_peer_behind_tls_sees_the_end_at_once(
         await until(lambda: not plugin_tasks())
 
 
+MANY = 10_000
+LONG = json.dumps([{"v": 0, "c": "a", "t": (MANY - number) / 1_000} for number in range(MANY)])
+
+
+async def send_many(conversation: Conversation) -> None:
+    await conversation.text(LONG)
+    await conversation.end()
+    await conversation.gone()
+
+
+async def test_a_message_of_very_many_visemes_lets_others_run_in_between(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    scripted.scripts.append(send_many)
+    connection = await tts._network.connect_stream(False, PATIENCE)
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    first = await connection.receive()
+    other = asyncio.create_task(take_turns())
+    events = [first]
+    while not isinstance(events[-1], EndOfRequest):
+        events.append(await connection.receive())
+    other.cancel()
+    parts = [event.items for event in events if isinstance(event, Visemes)]
+    starts = [viseme.start for items in parts for viseme in items]
+    assert len(starts) == MANY
+    assert starts == sorted(starts)
+    assert max(map(len, parts)) <= 250
+    assert turns >= len(parts) - 1
+    connection.drop()
+
+
+async def test_a_connection_that_was_dropped_brings_nothing_of_a_long_message(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    scripted.scripts.append(send_many)
+    connection = await tts._network.connect_stream(False, PATIENCE)
+    assert isinstance(await connection.receive(), Visemes)
+    connection.drop()
+    await until(lambda: not plugin_tasks())
+    with pytest.raises(NetworkError):
+        await connection.receive()
+
+
 async def opened(tts: LokutorTTS, scripted: ScriptedServer) -> Connection:
     connection = await tts._network.connect_stream(False, PATIENCE)
     await until(lambda: scripted.open_connections == 1)
@@ -76,7 +129,7 @@ async def test_a_socket_that_has_ended_by_itself_is_dropped_without_a_word(
     scripted.scripts.append(lambda conversation: asyncio.sleep(0))
     connection = await tts._network.connect_stream(False, PATIENCE)
     await scripted.all_closed()
-    with pytest.raises(Exception, match="close code"):
+    with pytest.raises(NetworkError, match="close code"):
         await connection.receive()
     connection.drop()
     connection.drop()
