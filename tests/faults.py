@@ -621,8 +621,8 @@ class Row:
         warm: Whether the connection is opened ahead of the turn.
         arrange: Changes the turn before it begins.
         host: What else is special about the way to the service: ``refused``, ``unresolved``, ``nameless``,
-            ``tls``, ``untrusted``, ``plain`` (TLS is expected but the proxy speaks none) or ``own``
-            (the application's own session).
+            ``tls``, ``untrusted``, ``plain`` (TLS is expected, the proxy speaks none), ``own`` or ``strict``
+            (the application's own session, which may raise for each status).
     """
 
     line: str
@@ -667,7 +667,7 @@ class Stage:
         for part in (self.server, self.proxy, self.elsewhere):
             await self._stack.enter_async_context(part)
         self.proxy.elsewhere = f"http://localhost:{self.elsewhere.port}/ws/tts"
-        if self.row.host in {"tls", "own", "unresolved"}:
+        if self.row.host in {"tls", "own", "strict", "unresolved"}:
             self._session = await self._stack.enter_async_context(self._own_session())
         self.tts = LokutorTTS(
             api_key=self._api_key, base_url=self.url, session=self._session, **self.row.options
@@ -743,7 +743,7 @@ class Stage:
     def _own_session(self) -> aiohttp.ClientSession:
         trust = client_context() if self.row.host == "tls" else True
         connector = aiohttp.TCPConnector(ssl=trust, resolver=self.resolver, use_dns_cache=False)
-        return aiohttp.ClientSession(connector=connector)
+        return aiohttp.ClientSession(connector=connector, raise_for_status=self.row.host == "strict")
 
 
 class _Resolver(AbstractResolver):
@@ -1230,6 +1230,22 @@ def _refusal_rows() -> list[Row]:
                 host=host,
             )
             for status, host in [(301, ""), (302, ""), (302, "own"), (303, ""), (307, "own"), (308, "")]
+        ),
+        *(
+            refused(
+                line,
+                f"{answer[:3]} for a session that raises for each status",
+                link=answering(answer, f"Connection: close\r\n{headers}"),
+                error=error,
+                status=int(answer[:3]),
+                retryable=error is RateLimitError,
+                host="strict",
+            )
+            for line, answer, headers, error in [
+                ("key", "401 Unauthorized", "", AuthenticationError),
+                ("limit", "429 Too Many Requests", "Retry-After: 60\r\n", RateLimitError),
+                ("address", "404 Not Found", "", ConfigurationError),
+            ]
         ),
         wrong("302 to nowhere", link=answering("302 Found"), status=302),
         wrong(

@@ -334,6 +334,17 @@ async def test_a_proxy_that_refuses_is_not_taken_for_the_service(
     assert str(error).startswith(f"The proxy refused to connect (HTTP {answer[:3]})")
 
 
+async def test_a_proxy_that_refuses_an_unencrypted_socket_is_not_taken_for_the_service(
+    make_tts: Maker, scripted: ScriptedServer
+) -> None:
+    async with FaultProxy(scripted) as proxy:
+        proxy.faults.append(answering("407 Proxy Authentication Required"))
+        async with aiohttp.ClientSession(proxy=f"http://127.0.0.1:{proxy.port}") as session:
+            error = await fail(make_tts, scripted.url, session=session, max_retries=0)
+    assert (type(error), error.status) == (ConfigurationError, 407)
+    assert str(error).startswith("The proxy refused to connect (HTTP 407)")
+
+
 async def test_a_proxy_that_is_not_there_is_named(make_tts: Maker, scripted: ScriptedServer) -> None:
     async with through_a_proxy(scripted) as (url, proxy, options):
         await proxy.refuse()

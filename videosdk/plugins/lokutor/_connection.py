@@ -424,7 +424,8 @@ def _handshake_failure(error: Exception, endpoint: Endpoint) -> LokutorError:
             return _unreached(error, endpoint)
         case _:
             return ConfigurationError(
-                f"Connecting to {endpoint.url.host} failed: the session raised {type(error).__name__}"
+                f"Connecting to {endpoint.url.host} is not possible ({type(error).__name__}): "
+                "check base_url, and the session if it is your own"
             )
 
 
