@@ -33,10 +33,11 @@ TEST = [
     "hypothesis>=6.100",
     "lokutor==1.6.0",
     "mypy~=2.4",
-    "pytest>=8.2",
-    "pytest-asyncio>=0.24",
+    "pytest>=8.4",
+    "pytest-asyncio>=1.4",
     "ruff~=0.17.5",
     "setuptools>=77",
+    "uvloop>=0.21; sys_platform != 'win32'",
 ]
 
 setup(

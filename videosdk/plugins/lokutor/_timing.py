@@ -116,13 +116,13 @@ class ReplyTiming:
         for told in visemes:
             index = request.indices.code_point(told.index, told.sound)
             start = min(max(told.start - request.lead, 0.0), request.length)
-            viseme = replace(told, index=index, start=start)
+            viseme = Viseme(index, told.sound, start)
             if request.start + viseme.start < request.heard:
                 continue  # Of a part that an earlier try has brought.
             if self._want_words:
                 request.words.take(viseme)
             if self._want_visemes:
-                insort(self._visemes, request.in_reply(viseme), key=_start)
+                self._insert(request.in_reply(viseme))
         self.on_change()
 
     def end_request(self, at: float) -> None:
@@ -157,6 +157,12 @@ class ReplyTiming:
         reached = self._visemes[:count]
         del self._visemes[:count]
         return reached
+
+    def _insert(self, viseme: Viseme) -> None:
+        if self._visemes and viseme.start < self._visemes[-1].start:
+            insort(self._visemes, viseme, key=_start)
+        else:  # As a rule they come in order.
+            self._visemes.append(viseme)
 
     def _next_word_due(self) -> float | None:
         while self._words and self._words[0].words.exhausted:
