@@ -22,6 +22,9 @@ SECONDS_RANGE = (0.05, 600.0)
 RETRIES_RANGE = (0, 100)
 SAMPLE_RATE_RANGE = (8_000, 192_000)
 
+DEFAULT_MODEL = "default"
+"""Name of the service's default model, which has none of its own in a request."""
+
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 _warned_languages: set[str] = set()
 
@@ -43,6 +46,8 @@ class SpeechOptions:
         _check_number("steps", self.steps, STEPS_RANGE, (int,))
         if self.model is not None:
             _check_name("model", self.model)
+        if self.model == DEFAULT_MODEL:
+            object.__setattr__(self, "model", None)
         object.__setattr__(self, "language", _reduce_language(self.language))
 
     def changed(self, changes: Mapping[str, Any]) -> SpeechOptions:
