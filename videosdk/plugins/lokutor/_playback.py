@@ -70,6 +70,11 @@ class Playback(ABC):
 
     @property
     @abstractmethod
+    def plays(self) -> bool:
+        """Whether the listener's place is known: not where nobody plays the track."""
+
+    @property
+    @abstractmethod
     def moved_on(self) -> bool:
         """Whether the track has begun with another turn since the last push."""
 
@@ -106,6 +111,11 @@ class PlaybackByTrack(Playback):
         self._position = 0
         self._mark = self._find_mark()
         self._frames = _FrameClock()
+
+    @property
+    def plays(self) -> bool:
+        """Whether the listener's place is known: not where nobody plays the track."""
+        return not self.begun or self._count() > 0
 
     @property
     def moved_on(self) -> bool:
@@ -167,6 +177,11 @@ class PlaybackByClock(Playback):
         self._pushed = 0
         self._position = 0
         self._looked_at = self._clock()
+
+    @property
+    def plays(self) -> bool:
+        """Whether the listener's place is known: the clock always tells."""
+        return True
 
     @property
     def moved_on(self) -> bool:
