@@ -100,6 +100,11 @@ class Playback:
         await self._track.add_new_bytes(pcm)
 
     @property
+    def plays(self) -> bool:
+        """Whether the listener's place is known: not where nobody plays the track."""
+        return self._ask(lambda gauge: gauge.plays)
+
+    @property
     def moved_on(self) -> bool:
         """Whether the track has begun with another turn since the last push."""
         return self._ask(lambda gauge: gauge.moved_on)
@@ -156,6 +161,11 @@ class _Gauge(ABC):
 
     @property
     @abstractmethod
+    def plays(self) -> bool:
+        """Whether the listener's place is known: not where nobody plays the track."""
+
+    @property
+    @abstractmethod
     def moved_on(self) -> bool:
         """Whether the track has begun with another turn since the last push."""
 
@@ -191,6 +201,11 @@ class _TrackGauge(_Gauge):
         self._pieces: deque[tuple[int, int]] = deque()  # The reply's sample, and the count when it begins.
         self._last: _Reading | None = None  # Of the last push or look, with the mark of the push.
         self._frames = _FrameClock()
+
+    @property
+    def plays(self) -> bool:
+        """Whether the listener's place is known: not where nobody plays the track."""
+        return not self.pushed or self._read().count > 0
 
     @property
     def moved_on(self) -> bool:
@@ -302,6 +317,11 @@ class _ClockGauge(_Gauge):
         if before is not None:
             self.pushed, self.position = before.pushed, before.position
             self.looked_at = before.looked_at
+
+    @property
+    def plays(self) -> bool:
+        """Whether the listener's place is known: the clock always tells."""
+        return True
 
     @property
     def moved_on(self) -> bool:
