@@ -74,9 +74,10 @@ async def started(*arguments: str, before: tuple[str, ...] = ()) -> AsyncIterato
             await process.communicate()
 
 
-async def ended(process: asyncio.subprocess.Process, stdin: str = "") -> Result:
+async def ended(process: asyncio.subprocess.Process, stdin: str | None = "") -> Result:
+    """Return what came of it, after the last of its input; None where that has been given before."""
     async with asyncio.timeout(3 * PATIENCE):
-        out, err = await process.communicate(stdin.encode())
+        out, err = await process.communicate(None if stdin is None else stdin.encode())
     return Result(process.returncode, out.decode(), err.decode())
 
 
@@ -368,7 +369,7 @@ async def test_ctrl_c_while_the_local_voice_speaks_leaves_nothing_behind(here: P
         process.stdin.write_eof()
         await until(lambda: any(path.stat().st_size > 20_000 for path in here.iterdir()))
         press_ctrl_c(process)
-        assert_error(await ended(process), 130, "interrupted")
+        assert_error(await ended(process, None), 130, "interrupted")
     assert files(here) == []
 
 
