@@ -112,10 +112,11 @@ def all_closed(elsewhere: LoopThread, server: ScriptedServer) -> None:
     elsewhere.run(server.all_closed())
 
 
+@pytest.mark.parametrize("options", [{}, {"word_timestamps": True, "visemes": True}], ids=["", "followed"])
 def test_a_plugin_speaks_in_a_second_loop(
-    server: ScriptedServer, elsewhere: LoopThread, run: Callable[..., Any]
+    server: ScriptedServer, elsewhere: LoopThread, run: Callable[..., Any], options: dict[str, Any]
 ) -> None:
-    tts = make_plugin(server)
+    tts = make_plugin(server, **options)
     errors, metrics = listen(tts), emitted_by(tts, "metrics")
     assert run(spoken(tts, tts.prewarm)) == heard_for(TEXT)
     all_closed(elsewhere, server)  # Also the socket that was left in waiting.
