@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .certificates import HOST, make_certificates
-from .plan import Manner, Plan
+from .plan import Plan, ServiceBehaviour
 from .processes import Child
 from .report import make_document, missing_contenders, table
 
@@ -73,17 +73,17 @@ def _measure(plan: Plan, round_trip: float) -> dict[str, Any]:
             ports = server.answer()
             with Child("benchmarks.relay", str(ports["service"]), str(round_trip)) as relay:
                 port = relay.answer()["port"]
-                client.tell(port=port, desk=f"http://{HOST}:{ports['desk']}", plan=asdict(plan))
+                client.tell(port=port, control=f"http://{HOST}:{ports['control']}", plan=asdict(plan))
                 return client.answer()
 
 
 def _parameters(plan: Plan, round_trip_ms: float) -> dict[str, Any]:
-    manner = Manner()
+    behaviour = ServiceBehaviour()
     return {
         "round_trip_ms": round_trip_ms,
-        "server_first_audio_ms": manner.first_audio * 1000,
-        "server_message_seconds": manner.piece,
-        "server_pace": manner.pace,
+        "server_first_audio_ms": behaviour.first_audio * 1000,
+        "server_message_seconds": behaviour.piece,
+        "server_pace": behaviour.pace,
         **asdict(plan),
     }
 

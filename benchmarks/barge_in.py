@@ -10,7 +10,7 @@ from . import texts
 from .bench import AFTERMATH, MILLI, Bench, Sample
 from .call import Call, RawSocket
 from .first_audio import raw_first_audio
-from .plan import Manner
+from .plan import ServiceBehaviour
 
 _LISTENED = 0.25
 """Seconds from a turn's first audio to the barge-in: a quarter of the text is with the listener then."""
@@ -28,7 +28,7 @@ async def say(bench: Bench) -> None:
 
 async def stubborn(bench: Bench) -> None:
     """Interrupt a turn whose server streams on, reads nothing and answers no close frame."""
-    await bench.behave(Manner(stubborn=True))
+    await bench.behave(ServiceBehaviour(stubborn=True))
 
     async def sample(name: str) -> Sample:
         async with bench.call(name) as call:
@@ -48,7 +48,7 @@ async def stubborn(bench: Bench) -> None:
 
 
 async def _barge_in(bench: Bench, path: str) -> None:
-    await bench.behave(Manner())
+    await bench.behave(ServiceBehaviour())
     moments: dict[str, list[tuple[float, float]]] = {}
     async with AsyncExitStack() as stack:
         calls = await bench.warm_calls(stack)

@@ -17,12 +17,12 @@ from typing import Any
 
 import aiohttp
 
-from videosdk.plugins.lokutor._protocol import SAMPLE_RATE as LOKUTOR_RATE
+from videosdk.plugins.lokutor._audio.pcm import SAMPLE_RATE as LOKUTOR_RATE
 
 from . import clocks, texts
 from .call import Call
 from .contenders import FLOOR, Contender
-from .plan import Manner, Plan
+from .plan import Plan, ServiceBehaviour
 
 logger = logging.getLogger("benchmarks")
 
@@ -64,14 +64,14 @@ class Bench:
     Attributes:
         contenders: Whom to measure, by name.
         port: Where the service is, behind the relay.
-        desk: URL of the service's control desk.
+        control: URL of the service's control URL.
         plan: How much to measure.
         results: Where it goes.
     """
 
     contenders: dict[str, Contender]
     port: int
-    desk: str
+    control: str
     plan: Plan
     results: Results = field(default_factory=Results)
 
@@ -126,9 +126,9 @@ class Bench:
             return False
         return time.monotonic() - begun < _SLOW
 
-    async def behave(self, manner: Manner) -> None:
+    async def behave(self, behaviour: ServiceBehaviour) -> None:
         """Set how the service behaves."""
-        await self._ask("POST", "/manner", asdict(manner))
+        await self._ask("POST", "/behaviour", asdict(behaviour))
 
     async def sent(self) -> list[tuple[float, str, str, float]]:
         """Return what the service sent since the last time: moment, dialect, text, seconds of audio."""
@@ -144,7 +144,7 @@ class Bench:
     async def _ask(self, method: str, path: str, body: object = None) -> Any:
         async with (
             aiohttp.ClientSession() as session,
-            session.request(method, self.desk + path, json=body) as answer,
+            session.request(method, self.control + path, json=body) as answer,
         ):
             answer.raise_for_status()
             return await answer.json() if answer.content_type == "application/json" else None

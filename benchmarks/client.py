@@ -33,9 +33,9 @@ _GROUPS: tuple[tuple[str, Callable[[Bench], Awaitable[None]]], ...] = (
 )
 
 
-async def measure(port: int, desk: str, plan: Plan) -> Results:
+async def measure(port: int, control: str, plan: Plan) -> Results:
     """Measure every group; one that fails doesn't keep the others from being measured."""
-    bench = Bench({each.name: each for each in contenders.installed()}, port, desk, plan)
+    bench = Bench({each.name: each for each in contenders.installed()}, port, control, plan)
     current = asyncio.current_task()
     assert current is not None
     end_with_parent(current.cancel)
@@ -58,7 +58,7 @@ def main() -> None:
     logger.setLevel(logging.INFO)
     task = hear()
     with asyncio.Runner(loop_factory=clocks.new_loop) as runner:
-        results = runner.run(measure(task["port"], task["desk"], Plan(**task["plan"])))
+        results = runner.run(measure(task["port"], task["control"], Plan(**task["plan"])))
     say(**asdict(results))
 
 

@@ -9,12 +9,12 @@ from contextlib import AsyncExitStack
 from . import clocks, texts
 from .bench import MILLI, Bench, Sample
 from .call import ClockedTrack, RawSocket, play
-from .plan import Manner
+from .plan import ServiceBehaviour
 from .processes import Child
 
-_STREAM = Manner(piece=0.02, pace=10.0)
+_STREAM = ServiceBehaviour(piece=0.02, pace=10.0)
 """Ten times real time, in messages of 20 ms: one wake-up for each message, as in real time."""
-_ONE_MESSAGE = Manner(piece=60.0)
+_ONE_MESSAGE = ServiceBehaviour(piece=60.0)
 _LONG = 20.0
 _PLAYED = 1.0
 
@@ -96,7 +96,7 @@ def _stall_rows() -> Sample:
 
 async def memory(bench: Bench) -> None:
     """Measure the memory of an idle plugin and of a running call, in a process per contender."""
-    await bench.behave(Manner(pace=1.0))
+    await bench.behave(ServiceBehaviour(pace=1.0))
     weighed = await asyncio.gather(
         *(asyncio.to_thread(_weigh, name, bench.port, bench.plan.calls) for name in bench.contenders),
         return_exceptions=True,

@@ -18,12 +18,12 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from videosdk.plugins.lokutor._protocol import SAMPLE_RATE as LOKUTOR_RATE
-from videosdk.plugins.lokutor._protocol import SAMPLE_WIDTH
-from videosdk.plugins.lokutor._resample import Resampler
+from videosdk.plugins.lokutor._audio.pcm import SAMPLE_RATE as LOKUTOR_RATE
+from videosdk.plugins.lokutor._audio.pcm import SAMPLE_WIDTH
+from videosdk.plugins.lokutor._audio.resample import Resampler
 from videosdk.plugins.lokutor.local.signal_engine import signal as local_signal
 
-from .plan import Manner
+from .plan import ServiceBehaviour
 
 _HANG = 60.0
 """Seconds that a stubborn server keeps a connection it doesn't read."""
@@ -43,22 +43,22 @@ def signal(text: str, rate: int) -> bytes:
 
 
 class Voice:
-    """Speaks in the current manner, and notes what it sent."""
+    """Speaks in the current behaviour, and notes what it sent."""
 
     def __init__(self) -> None:
-        self.manner = Manner()
+        self.behaviour = ServiceBehaviour()
         self.sent: list[tuple[float, str, str, float]] = []
         """Moment (monotonic clock), dialect, text and seconds of each piece."""
 
     async def speak(self, dialect: str, text: str, rate: int, send: Send) -> None:
         """Send the audio of ``text``; each piece leaves when it is due, however late the one before."""
         asked = time.monotonic()
-        manner = self.manner
+        behaviour = self.behaviour
         pcm = signal(text, rate)
-        size = min(int(manner.piece * rate) * SAMPLE_WIDTH, len(pcm))
+        size = min(int(behaviour.piece * rate) * SAMPLE_WIDTH, len(pcm))
         for start in range(0, len(pcm), size):
             played = start / SAMPLE_WIDTH / rate
-            await _sleep_until(asked + manner.first_audio + played / manner.pace)
+            await _sleep_until(asked + behaviour.first_audio + played / behaviour.pace)
             piece = pcm[start : start + size]
             await send(piece)
             self.sent.append((time.monotonic(), dialect, text, len(piece) / SAMPLE_WIDTH / rate))
@@ -140,7 +140,7 @@ class Lmnt(_Dialect):
         """Settings, a text, or the end; ``flush`` changes nothing, for every text is spoken at once."""
         if "sample_rate" in message:
             self._rate = message["sample_rate"]
-        if message.get("eof") and not self._voice.manner.stubborn:
+        if message.get("eof") and not self._voice.behaviour.stubborn:
             self._turn.then(self._close)
         text = message.get("text")
         if text:
@@ -206,7 +206,7 @@ async def _converse(http: web.Request, dialect: type[_Dialect], voice: Voice) ->
         async for message in ws:
             if message.type is not WSMsgType.TEXT:
                 break
-            if client.take(json.loads(message.data)) and voice.manner.stubborn:
+            if client.take(json.loads(message.data)) and voice.behaviour.stubborn:
                 await _stop_reading(http)
     finally:
         client.cancel()
@@ -223,11 +223,11 @@ async def _sleep_until(moment: float) -> None:
     await asyncio.sleep(max(0.0, moment - time.monotonic()))
 
 
-def make_desk(voice: Voice) -> web.Application:
-    """Return the control desk: the manner is set and the notes are fetched over plain HTTP."""
+def make_control(voice: Voice) -> web.Application:
+    """Return the control URL: the behaviour is set and the notes are fetched over plain HTTP."""
 
     async def set_manner(http: web.Request) -> web.Response:
-        voice.manner = Manner(**await http.json())
+        voice.behaviour = ServiceBehaviour(**await http.json())
         return web.Response()
 
     async def prepare(http: web.Request) -> web.Response:
@@ -239,7 +239,7 @@ def make_desk(voice: Voice) -> web.Application:
         return web.json_response(notes)
 
     app = web.Application()
-    app.router.add_post("/manner", set_manner)
+    app.router.add_post("/behaviour", set_manner)
     app.router.add_post("/signal", prepare)
     app.router.add_get("/sent", take_notes)
     return app

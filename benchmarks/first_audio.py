@@ -14,7 +14,7 @@ from videosdk.agents.tokenize import BasicSentenceChunker
 from . import texts
 from .bench import MILLI, Bench, Sample
 from .call import RawSocket
-from .plan import Manner
+from .plan import ServiceBehaviour
 
 _THINKING = 0.3
 """Seconds from the start of ``synthesize()`` to the language model's first token."""
@@ -23,7 +23,7 @@ _TOKEN_INTERVAL = 0.02
 
 async def cold(bench: Bench) -> None:
     """Measure the first turn of a new plugin that was not prewarmed."""
-    await bench.behave(Manner())
+    await bench.behave(ServiceBehaviour())
 
     async def sample(name: str) -> Sample:
         async with bench.call(name) as call:
@@ -39,7 +39,7 @@ async def cold(bench: Bench) -> None:
 
 async def warm(bench: Bench) -> None:
     """Measure a turn after ``prewarm()`` and another turn."""
-    await bench.behave(Manner())
+    await bench.behave(ServiceBehaviour())
     async with AsyncExitStack() as stack:
         calls = await bench.warm_calls(stack)
         raw = await stack.enter_async_context(RawSocket(bench.port))
@@ -58,7 +58,7 @@ async def warm(bench: Bench) -> None:
 
 async def tokens(bench: Bench) -> None:
     """Measure from a language model's first token, through the framework's own sentence chunker."""
-    await bench.behave(Manner())
+    await bench.behave(ServiceBehaviour())
     async with AsyncExitStack() as stack:
         calls = await bench.warm_calls(stack)
         raw = await stack.enter_async_context(RawSocket(bench.port))

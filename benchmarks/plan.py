@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class ServiceBehaviour:
     """How the service behaves.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""The process of the service: three dialects under TLS, and a control desk without."""
+"""The process of the service: three dialects under TLS, and a control URL without."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from aiohttp import web
 
 from .certificates import HOST, Certificates
-from .dialects import Voice, make_app, make_desk
+from .dialects import Voice, make_app, make_control
 from .processes import parent_gone, run_precisely, say
 
 
@@ -19,14 +19,14 @@ async def _main(folder: Path) -> None:
     certificates = Certificates.of(folder)
     voice = Voice()
     service = web.AppRunner(make_app(voice), access_log=None, shutdown_timeout=0.1)
-    desk = web.AppRunner(make_desk(voice), access_log=None, shutdown_timeout=0.1)
-    for runner in (service, desk):
+    control = web.AppRunner(make_control(voice), access_log=None, shutdown_timeout=0.1)
+    for runner in (service, control):
         await runner.setup()
     await web.TCPSite(service, HOST, 0, ssl_context=certificates.server_context()).start()
-    await web.TCPSite(desk, HOST, 0).start()
-    say(service=service.addresses[0][1], desk=desk.addresses[0][1])
+    await web.TCPSite(control, HOST, 0).start()
+    say(service=service.addresses[0][1], control=control.addresses[0][1])
     await parent_gone()
-    for runner in (service, desk):
+    for runner in (service, control):
         await runner.cleanup()
 
 

@@ -39,7 +39,8 @@ from videosdk.agents.job import (
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from videosdk.agents.speech_generation import SpeechGeneration
 
-from videosdk.plugins.lokutor import LokutorTTS, _transcript
+from videosdk.plugins.lokutor import LokutorTTS
+from videosdk.plugins.lokutor._framework import transcript as _transcript
 
 FRAMEWORK_SENDS_FINALS = hasattr(SpeechGeneration, "_on_final_agent_transcript")
 """Up to videosdk-agents 1.0.28 the framework sends final transcripts itself, those of an LLM even twice."""

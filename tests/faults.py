@@ -693,7 +693,7 @@ class Stage:
     @property
     def is_quiet_between_turns(self) -> bool:
         """Whether nothing is meant to be open between two turns."""
-        return not self.tts._room._active and self._session is None
+        return not self.tts._standby._active and self._session is None
 
     def new_track(self) -> CustomAudioStreamTrack:
         """Return an empty track, and let the plugin speak on it."""
@@ -990,14 +990,13 @@ def raising_listener(turn: Turn) -> None:
 def closed_session(turn: Turn) -> None:
     """Let the application close the session that it gave."""
 
+    session = aiohttp.ClientSession()
+    turn.tts = LokutorTTS(api_key="test-key", base_url=turn.stage.url, session=session)
+    turn.tts.audio_track = turn.stage.tts.audio_track
+
     async def drive(turn: Turn) -> None:
-        network = turn.tts._network
-        session, network._user_session = network._user_session, aiohttp.ClientSession()
-        await network._user_session.close()
-        try:
-            await turn.tts.synthesize(turn.text)
-        finally:
-            network._user_session = session
+        await session.close()
+        await turn.tts.synthesize(turn.text)
 
     turn.drive = drive
 
@@ -1208,7 +1207,7 @@ def while_warming(turn: Turn) -> None:
 
     async def drive(turn: Turn) -> None:
         warming = asyncio.create_task(turn.tts.prewarm())
-        await until(lambda: turn.tts._room._opening is not None)
+        await until(lambda: turn.tts._standby._opening is not None)
         try:
             await turn.tts.synthesize(turn.text)
         finally:

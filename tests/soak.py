@@ -52,7 +52,7 @@ from videosdk.agents import FlushMarker
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
-from videosdk.plugins.lokutor._protocol import SAMPLE_RATE
+from videosdk.plugins.lokutor._audio.pcm import SAMPLE_RATE
 from videosdk.plugins.lokutor.errors import LokutorError
 from videosdk.plugins.lokutor.metrics import SynthesisMetrics
 
@@ -379,7 +379,7 @@ class Report:
 
     def add(self, metrics: SynthesisMetrics) -> None:
         self.retries += metrics.retries
-        self.waiting_sockets += metrics.waiting_socket_used
+        self.waiting_sockets += metrics.standby_used
         self.audio += metrics.audio_pushed
 
 

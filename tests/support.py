@@ -16,7 +16,7 @@ from videosdk.agents import FlushMarker
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
-from videosdk.plugins.lokutor._resample import Resampler
+from videosdk.plugins.lokutor._audio.resample import Resampler
 from videosdk.plugins.lokutor.errors import LokutorError
 
 PATIENCE = 20.0

@@ -160,7 +160,7 @@ async def test_the_relay_brings_every_byte_and_both_ends() -> None:
 
 
 async def test_a_contender_that_fails_is_reported_and_leaves_the_others_alone() -> None:
-    bench = Bench({"good": CONTENDERS[0], "bad": CONTENDERS[1]}, port=0, desk="", plan=Plan(samples=3))
+    bench = Bench({"good": CONTENDERS[0], "bad": CONTENDERS[1]}, port=0, control="", plan=Plan(samples=3))
 
     async def sample(name: str) -> dict[str, float]:
         if name == "bad":

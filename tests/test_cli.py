@@ -23,7 +23,7 @@ from aiohttp import web
 from support import PATIENCE, Conversation, ScriptedServer, heard_for, until
 
 from videosdk.plugins.lokutor import __version__
-from videosdk.plugins.lokutor._cli import main
+from videosdk.plugins.lokutor._cli.commands import main
 
 COMMAND = (sys.executable, "-W", "always::ResourceWarning", "-m", "videosdk.plugins.lokutor")
 

@@ -14,8 +14,8 @@ from support import PATIENCE, Conversation, ScriptedServer, on_track, until
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
-from videosdk.plugins.lokutor._connection import Connection
-from videosdk.plugins.lokutor._protocol import EndOfRequest, Visemes
+from videosdk.plugins.lokutor._wire.connection import Connection
+from videosdk.plugins.lokutor._wire.protocol import EndOfRequest, Visemes
 from videosdk.plugins.lokutor.errors import NetworkError
 
 Maker = Callable[..., LokutorTTS]
@@ -66,7 +66,7 @@ async def test_a_message_of_very_many_visemes_lets_others_run_in_between(
     tts: LokutorTTS, scripted: ScriptedServer
 ) -> None:
     scripted.scripts.append(send_many)
-    connection = await tts._network.connect_stream(False, PATIENCE)
+    connection = await tts._connector.connect_stream(False, PATIENCE)
     turns = 0
 
     async def take_turns() -> None:
@@ -94,7 +94,7 @@ async def test_a_connection_that_was_dropped_brings_nothing_of_a_long_message(
     tts: LokutorTTS, scripted: ScriptedServer
 ) -> None:
     scripted.scripts.append(send_many)
-    connection = await tts._network.connect_stream(False, PATIENCE)
+    connection = await tts._connector.connect_stream(False, PATIENCE)
     assert isinstance(await connection.receive(), Visemes)
     connection.drop()
     await until(lambda: not plugin_tasks())
@@ -103,7 +103,7 @@ async def test_a_connection_that_was_dropped_brings_nothing_of_a_long_message(
 
 
 async def opened(tts: LokutorTTS, scripted: ScriptedServer) -> Connection:
-    connection = await tts._network.connect_stream(False, PATIENCE)
+    connection = await tts._connector.connect_stream(False, PATIENCE)
     await until(lambda: scripted.open_connections == 1)
     return connection
 
@@ -127,7 +127,7 @@ async def test_a_socket_that_has_ended_by_itself_is_dropped_without_a_word(
     tts: LokutorTTS, scripted: ScriptedServer
 ) -> None:
     scripted.scripts.append(lambda conversation: asyncio.sleep(0))
-    connection = await tts._network.connect_stream(False, PATIENCE)
+    connection = await tts._connector.connect_stream(False, PATIENCE)
     await scripted.all_closed()
     with pytest.raises(NetworkError, match="close code"):
         await connection.receive()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support import refusing
 
-from videosdk.plugins.lokutor._discovery import discover
+from videosdk.plugins.lokutor._wire.discovery import discover
 from videosdk.plugins.lokutor.errors import NetworkError
 
 

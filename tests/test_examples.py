@@ -25,7 +25,8 @@ from support import at_track_rate
 from videosdk.agents import EOU, LLM, STT, VAD, AgentSession, RoomOptions, _plugins
 from videosdk.agents.event_emitter import EventEmitter
 
-from videosdk.plugins.lokutor._protocol import SAMPLE_RATE, SAMPLE_WIDTH, SpeechRequest
+from videosdk.plugins.lokutor._audio.pcm import SAMPLE_RATE, SAMPLE_WIDTH
+from videosdk.plugins.lokutor._wire.protocol import SpeechRequest
 from videosdk.plugins.lokutor.local.espeak import EspeakEngine
 from videosdk.plugins.lokutor.visemes import MOUTH_SHAPES, Viseme
 

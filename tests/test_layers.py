@@ -18,15 +18,22 @@ ROOT = Path(lokutor.__file__).parent
 PURE = {
     "errors": set[str](),
     "version": set[str](),
-    "_protocol": set[str](),
-    "_options": {"yarl"},
-    "_text": {"videosdk.agents.tokenize"},
-    "_words": set[str](),
-    "_timing": set[str](),
-    "visemes": set[str](),
-    "_resample": {"av", "av.error", "av.filter", "av.filter.context", "contextlib", "os"},
-    "_recovery": {"random"},
     "metrics": set[str](),
+    "visemes": set[str](),
+    "_options": set[str](),
+    "_audio.__init__": set[str](),
+    "_audio.pcm": set[str](),
+    "_audio.resample": {"av", "av.error", "av.filter", "av.filter.context", "contextlib", "os"},
+    "_text.__init__": set[str](),
+    "_text.characters": set[str](),
+    "_text.planner": {"videosdk.agents.tokenize"},
+    "_timing.__init__": set[str](),
+    "_timing.words": set[str](),
+    "_timing.timeline": set[str](),
+    "_wire.__init__": set[str](),
+    "_wire.endpoint": {"yarl"},
+    "_wire.protocol": set[str](),
+    "_wire.retry": {"random"},
 }
 """Modules that do no I/O and read no clock, and what each may import that Python doesn't bring along."""
 
@@ -36,11 +43,28 @@ HARMLESS = {
 }  # fmt: skip
 """What a pure module may import of Python's own. Neither asyncio, socket, ssl, time, os nor random."""
 
-KNOW_THE_FRAMEWORK = {"tts", "_streams", "_callers", "_transcript", "_utterance", "_text"}
+KNOW_THE_FRAMEWORK = {
+    "tts", "_utterance", "_framework.callers", "_framework.streams", "_framework.transcript", "_text.planner",
+}  # fmt: skip
 """The only modules that import ``videosdk.agents``: what changes there is looked up in few places."""
 
-DOWNWARDS = ["__init__", "tts", "_utterance", "_connection", "_protocol", "errors"]
+DOWNWARDS = ["__init__", "tts", "_utterance", "_wire.connection", "_wire.protocol", "errors"]
 """The order in which the plugin is read: no module imports one before it."""
+
+
+LAYERS = [
+    {"__main__"},
+    {"_cli"},
+    {"local", "__init__"},
+    {"tts"},
+    {"_framework"},
+    {"_utterance"},
+    {"_timing"},
+    {"_options"},
+    {"_audio", "_text", "_wire"},
+    {"errors", "metrics", "version", "visemes"},
+]
+"""Modules and packages from the top down. Each imports only from those beneath it, and from itself."""
 
 
 def module_names() -> list[str]:
@@ -110,6 +134,18 @@ def test_imports_point_one_way() -> None:
     for place, module in enumerate(DOWNWARDS):
         assert not ours(module) & set(DOWNWARDS[:place])
         assert reachable(module) >= set(DOWNWARDS[place:])
+
+
+def layer_of(module: str) -> int:
+    [place] = [place for place, names in enumerate(LAYERS) if module.split(".", maxsplit=1)[0] in names]
+    return place
+
+
+@pytest.mark.parametrize("module", module_names())
+def test_a_module_imports_only_from_the_layers_beneath(module: str) -> None:
+    package = module.split(".", maxsplit=1)[0]
+    for name in ours(module):
+        assert name.split(".")[0] == package or layer_of(name) > layer_of(module), name
 
 
 @pytest.mark.parametrize("module", module_names())

@@ -128,7 +128,7 @@ def test_a_plugin_speaks_in_a_second_loop(
     run(tts.aclose())
     all_closed(elsewhere, server)
     assert errors == []
-    assert [one.waiting_socket_used for one in metrics] == [True, False, True]
+    assert [one.standby_used for one in metrics] == [True, False, True]
     gc.collect()
 
 
@@ -146,7 +146,7 @@ def test_the_second_loop_keeps_a_socket_in_waiting_where_the_first_did(
         await tts.aclose()
 
     run(two_turns())
-    assert [one.waiting_socket_used for one in metrics] == [False, True]
+    assert [one.standby_used for one in metrics] == [False, True]
 
 
 async def endless(conversation: Conversation) -> None:
@@ -204,7 +204,7 @@ def test_two_loops_that_run_side_by_side_have_each_their_own(
         all_closed(elsewhere, server)
     finally:
         other.close()
-    assert [one.waiting_socket_used for one in metrics] == [False, True]
+    assert [one.standby_used for one in metrics] == [False, True]
     gc.collect()
 
 

@@ -14,15 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from videosdk.plugins.lokutor._options import (
-    Endpoint,
-    SpeechOptions,
-    check_sample_rate,
-    hide_key,
-    is_loopback,
-    parse_base_url,
-)
-from videosdk.plugins.lokutor._protocol import LANGUAGES, SpeechRequest
+from videosdk.plugins.lokutor._options import SpeechOptions, check_sample_rate
+from videosdk.plugins.lokutor._wire.endpoint import Endpoint, is_loopback, parse_base_url, redact_key
+from videosdk.plugins.lokutor._wire.protocol import LANGUAGES, SpeechRequest
 
 NAN, INFINITY = float("nan"), float("inf")
 
@@ -303,11 +297,11 @@ def test_an_endpoint_sends_the_key_in_a_header_and_never_shows_it() -> None:
 )
 @pytest.mark.parametrize("key", ["api", "k+.9", "a-long-key-5f2c9e"])
 def test_a_key_that_stands_alone_is_hidden(key: str, text: str) -> None:
-    assert hide_key(text.format(key), key) == text.format("***")
+    assert redact_key(text.format(key), key) == text.format("***")
 
 
 def test_a_long_key_is_hidden_in_other_words_too() -> None:
-    assert hide_key("Bearer_a-long-key.old/a-long-keys", "a-long-key") == "Bearer_***.old/***s"
+    assert redact_key("Bearer_a-long-key.old/a-long-keys", "a-long-key") == "Bearer_***.old/***s"
 
 
 @pytest.mark.parametrize(
@@ -318,12 +312,12 @@ def test_a_long_key_is_hidden_in_other_words_too() -> None:
     ],
 )  # fmt: skip
 def test_a_short_key_is_no_secret_as_a_part_of_something_else(text: str) -> None:
-    assert hide_key(text, "api") == text
+    assert redact_key(text, "api") == text
 
 
 def test_an_endpoint_hides_its_key_the_same_way() -> None:
     endpoint = Endpoint(URL("wss://api.lokutor.com"), "api")
-    assert endpoint.without_key("api.lokutor.com refused 'api'") == "api.lokutor.com refused '***'"
+    assert endpoint.redact("api.lokutor.com refused 'api'") == "api.lokutor.com refused '***'"
 
 
 def test_a_query_is_sent_but_not_shown() -> None:
@@ -355,4 +349,4 @@ def test_a_key_in_the_address_is_refused() -> None:
     ],
 )
 def test_a_key_is_hidden_and_a_short_one_only_where_it_stands_alone(key: str, text: str, hidden: str) -> None:
-    assert Endpoint(URL("wss://api.lokutor.com/ws/tts"), key).without_key(text) == hidden
+    assert Endpoint(URL("wss://api.lokutor.com/ws/tts"), key).redact(text) == hidden

@@ -16,9 +16,9 @@ from videosdk.agents.room.output_stream import (
     TeeMixingCustomAudioStreamTrack,
 )
 
-from videosdk.plugins.lokutor._follower import Follower
-from videosdk.plugins.lokutor._playback import Playback, _FrameClock, rate_of
-from videosdk.plugins.lokutor._timing import ReplyTiming, WordSpoken
+from videosdk.plugins.lokutor._audio.playback import Playback, _FrameClock, rate_of
+from videosdk.plugins.lokutor._timing.synchronizer import SpeechSynchronizer
+from videosdk.plugins.lokutor._timing.timeline import Timeline, WordSpoken
 from videosdk.plugins.lokutor.visemes import Viseme
 
 RATE = 24_000
@@ -118,9 +118,9 @@ async def test_it_notices_that_the_track_counts_for_another_turn(
 ) -> None:
     await playback.push(FRAME * 5)
     await listener.hear(2)
-    assert (at(playback), playback.moved_on) == (0.04, False)
+    assert (at(playback), playback.turn_changed) == (0.04, False)
     track.mark_synthesis_start()
-    assert (at(playback), playback.moved_on) == (0.04, True)
+    assert (at(playback), playback.turn_changed) == (0.04, True)
 
 
 async def test_others_audio_on_the_track_does_not_count(
@@ -191,7 +191,7 @@ async def test_a_count_is_enough(shown: dict[str, Any], caplog: pytest.LogCaptur
     await playback.push(FRAME * 5)
     assert at(playback) == 0.0
     track.played = 960
-    assert (at(playback), playback.drained, playback.moved_on) == (0.04, False, False)
+    assert (at(playback), playback.drained, playback.turn_changed) == (0.04, False, False)
     assert not caplog.records
 
 
@@ -202,9 +202,9 @@ async def test_a_count_that_begins_anew_is_another_turns() -> None:
     playback = Playback(track, RATE)
     await playback.push(FRAME * 5)
     track.played = 960
-    assert (at(playback), playback.moved_on) == (0.02, False)
+    assert (at(playback), playback.turn_changed) == (0.02, False)
     track.played = 0
-    assert (at(playback), playback.moved_on) == (0.02, True)
+    assert (at(playback), playback.turn_changed) == (0.02, True)
 
 
 # Tracks that tell nonsense
@@ -266,7 +266,7 @@ async def test_words_go_by_the_clock_where_the_count_is_nonsense(
     timing, story = follow(playback, text)
     await playback.push(FRAME * len(text))
     finish(timing, text)
-    await until(lambda: story.words == ["ab", "cd"] and not story.follower.following)
+    await until(lambda: story.words == ["ab", "cd"] and not story.synchronizer.following)
     assert on_track(track) == FRAME * len(text)
     assert by_the_clock(caplog)
 
@@ -285,7 +285,7 @@ async def test_the_clock_goes_on_from_the_last_good_count(
     track.answer = NONSENSE[nonsense]
     assert at(playback) == 0.06
     now += 0.05
-    assert (at(playback), playback.drained, playback.moved_on) == (0.11, False, False)
+    assert (at(playback), playback.drained, playback.turn_changed) == (0.11, False, False)
     await playback.push(FRAME * 10)
     now += 10
     assert (at(playback), playback.drained) == (0.4, True)
@@ -302,7 +302,7 @@ async def test_a_track_whose_attributes_raise(
     timing, story = follow(playback, text)
     await playback.push(FRAME * len(text))
     finish(timing, text)
-    await until(lambda: story.words == ["ab", "cd"] and not story.follower.following)
+    await until(lambda: story.words == ["ab", "cd"] and not story.synchronizer.following)
     assert track.pcm == FRAME * len(text)
     assert by_the_clock(caplog)
 
@@ -446,19 +446,19 @@ def test_frames_that_were_held_up_and_catch_up_are_found_again(held_up: float, p
         assert late < 0.012
 
 
-# The follower
+# The synchronizer
 
 
 class Story:
-    """What a follower has told."""
+    """What a synchronizer has told."""
 
-    def __init__(self, playback: Playback, timing: ReplyTiming) -> None:
+    def __init__(self, playback: Playback, timing: Timeline) -> None:
         self.words: list[str] = []
         self.visemes: list[Viseme] = []
         self.positions: list[float] = []
         self.on_word: Callable[[str], None] = lambda _word: None
         self._playback = playback
-        self.follower = Follower(timing, playback, self._on_word, self.visemes.extend)
+        self.synchronizer = SpeechSynchronizer(timing, playback, self._on_word, self.visemes.extend)
 
     def _on_word(self, event: WordSpoken) -> None:
         self.words.append(event["word"])
@@ -466,16 +466,16 @@ class Story:
         self.on_word(event["word"])
 
 
-def follow(playback: Playback, text: str) -> tuple[ReplyTiming, Story]:
+def follow(playback: Playback, text: str) -> tuple[Timeline, Story]:
     """Follow a reply with a character each 20 ms."""
-    timing = ReplyTiming(words=True, visemes=True)
+    timing = Timeline(words=True, visemes=True)
     story = Story(playback, timing)
     timing.begin_request(text, 0.0)
     timing.take(Viseme(index, char, index / 50) for index, char in enumerate(text))
     return timing, story
 
 
-def finish(timing: ReplyTiming, text: str) -> None:
+def finish(timing: Timeline, text: str) -> None:
     timing.end_request(len(text) / 50)
     timing.end(len(text) / 50)
 
@@ -509,7 +509,7 @@ async def test_it_tells_nothing_before_its_time(playback: Playback, listener: Li
 
 
 async def test_what_is_told_late_is_heard_at_once(playback: Playback, listener: Listener) -> None:
-    timing = ReplyTiming(words=True)
+    timing = Timeline(words=True)
     story = Story(playback, timing)
     timing.begin_request("ab cd", 0.0)
     await playback.push(FRAME * 5)
@@ -523,7 +523,7 @@ async def test_it_ends_with_the_last_word(playback: Playback, listener: Listener
     await playback.push(FRAME * 5)
     finish(timing, "ab cd")
     await listener.hear(5)
-    await until(lambda: story.words == ["ab", "cd"] and not story.follower.following)
+    await until(lambda: story.words == ["ab", "cd"] and not story.synchronizer.following)
 
 
 async def test_it_ends_where_nothing_is_left_to_play(
@@ -537,7 +537,7 @@ async def test_it_ends_where_nothing_is_left_to_play(
     await until(lambda: story.words == ["ab"])
     track.interrupt_fade_duration = 0.0
     track.interrupt()
-    await until(lambda: not story.follower.following)
+    await until(lambda: not story.synchronizer.following)
     assert story.words == ["ab"]
 
 
@@ -554,7 +554,7 @@ async def test_it_ends_with_the_next_turn(
     track.mark_synthesis_start()
     await track.add_new_bytes(FRAME * 100)
     await listener.hear(50)
-    await until(lambda: not story.follower.following)
+    await until(lambda: not story.synchronizer.following)
     assert len(story.words) == heard
 
 
@@ -584,17 +584,17 @@ async def test_stopped_it_tells_nothing_more(playback: Playback, listener: Liste
     await listener.hear(1)
     await until(lambda: story.words == ["ab"])
     await listener.hear(7)
-    story.follower.stop()
-    story.follower.stop()
+    story.synchronizer.stop()
+    story.synchronizer.stop()
     finish(timing, "ab cd ef")
     await settled()
-    assert (story.words, story.follower.following) == (["ab"], False)
+    assert (story.words, story.synchronizer.following) == (["ab"], False)
 
 
 async def test_whoever_hears_a_word_may_stop_it(playback: Playback, listener: Listener) -> None:
     """Several words may be due at one look, where the loop was held up."""
     timing, story = follow(playback, "ab cd ef")
-    story.on_word = lambda word: story.follower.stop() if word == "cd" else None
+    story.on_word = lambda word: story.synchronizer.stop() if word == "cd" else None
     async with asyncio.timeout(PATIENCE):
         await playback.push(FRAME * 8)
         await listener.hear(8)

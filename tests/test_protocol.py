@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from videosdk.plugins.lokutor._protocol import (
+from videosdk.plugins.lokutor._wire.protocol import (
     Audio,
     EndOfRequest,
     ErrorReply,

@@ -26,7 +26,7 @@ from videosdk.agents import FlushMarker
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
-from videosdk.plugins.lokutor._recovery import Recovery
+from videosdk.plugins.lokutor._wire.retry import RetryPolicy
 from videosdk.plugins.lokutor.errors import (
     AuthenticationError,
     LokutorError,
@@ -257,7 +257,7 @@ async def test_an_unavailable_service_is_tried_again(make_tts: Maker) -> None:
 
 
 def test_the_policy_spreads_its_delays_and_resets_with_progress() -> None:
-    recovery = Recovery(3, random.Random(1))
+    recovery = RetryPolicy(3, random.Random(1))
     error = NetworkError("lost")
     first = [recovery.delay(error, 60.0) for _ in range(4)]
     assert first[3] is None
@@ -281,4 +281,4 @@ def test_the_policy_spreads_its_delays_and_resets_with_progress() -> None:
 def test_the_policy_knows_what_is_final_and_honours_retry_after(
     error: LokutorError, time_left: float, expected: float | None
 ) -> None:
-    assert Recovery(3).delay(error, time_left) == expected
+    assert RetryPolicy(3).delay(error, time_left) == expected

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videosdk.plugins.lokutor._resample import Resampler
+from videosdk.plugins.lokutor._audio.resample import Resampler
 
 SOURCE = 44_100
 RATES = [8_000, 16_000, 24_000, 44_100, 48_000]

@@ -25,7 +25,7 @@ from support import (
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
-from videosdk.plugins.lokutor._resample import Resampler
+from videosdk.plugins.lokutor._audio.resample import Resampler
 
 Maker = Callable[..., LokutorTTS]
 TEXT = "Cut off."

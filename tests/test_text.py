@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from videosdk.agents import BasicSentenceChunker, FlushMarker
 
-from videosdk.plugins.lokutor._text import MAX_REQUEST_CHARS, TextPlanner, is_speakable
+from videosdk.plugins.lokutor._text.characters import is_speakable
+from videosdk.plugins.lokutor._text.planner import MAX_REQUEST_CHARS, TextPlanner
 
 Chunk = str | FlushMarker
 

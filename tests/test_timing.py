@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from videosdk.plugins.lokutor._timing import ReplyTiming
+from videosdk.plugins.lokutor._timing.timeline import Timeline
 from videosdk.plugins.lokutor.visemes import MOUTH_SHAPES, SILENCE, Viseme, mouth_shape
 
 
@@ -16,11 +16,11 @@ def sounds_of(text: str, pace: float = 0.1) -> list[Viseme]:
     return [Viseme(index, char, index * pace) for index, char in enumerate(text)]
 
 
-def spoken(timing: ReplyTiming, position: float = 1e9) -> list[tuple[str, float]]:
+def spoken(timing: Timeline, position: float = 1e9) -> list[tuple[str, float]]:
     return [(event["word"], round(event["start"], 6)) for event in timing.pop_words(position)]
 
 
-def speak(timing: ReplyTiming, text: str, at: float, pace: float = 0.1) -> float:
+def speak(timing: Timeline, text: str, at: float, pace: float = 0.1) -> float:
     """Tell ``timing`` of a whole request; return where its audio ends."""
     timing.begin_request(text, at)
     timing.take(sounds_of(text, pace))
@@ -29,7 +29,7 @@ def speak(timing: ReplyTiming, text: str, at: float, pace: float = 0.1) -> float
 
 
 def test_the_reply_is_one_text_and_one_time() -> None:
-    timing = ReplyTiming(words=True, visemes=True)
+    timing = Timeline(words=True, visemes=True)
     speak(timing, "Bye.", speak(timing, "Hello, you.", 0.0))
     assert timing.pop_words(10.0) == [
         {"word": "Hello,", "cumulative_text": "Hello,", "start": 0.0, "end": pytest.approx(0.5)},
@@ -52,14 +52,14 @@ def test_the_reply_is_one_text_and_one_time() -> None:
 
 
 def test_scripts_without_spaces_are_joined_without() -> None:
-    timing = ReplyTiming(words=True, visemes=True)
+    timing = Timeline(words=True, visemes=True)
     speak(timing, "好。", speak(timing, "你好。", 0.0))
     assert [event["cumulative_text"] for event in timing.pop_words(10.0)] == ["你", "你好。", "你好。好。"]
     assert [viseme.index for viseme in timing.pop_visemes(10.0)] == [0, 1, 2, 3, 4]
 
 
 def test_what_is_due_comes_once_and_not_before() -> None:
-    timing = ReplyTiming(words=True, visemes=True)
+    timing = Timeline(words=True, visemes=True)
     timing.begin_request("ab cd", 0.0)
     assert timing.next_due is None
     timing.take(sounds_of("ab cd"))
@@ -74,7 +74,7 @@ def test_what_is_due_comes_once_and_not_before() -> None:
 
 
 def test_only_what_was_asked_for_is_gathered() -> None:
-    off, words, visemes = ReplyTiming(), ReplyTiming(words=True), ReplyTiming(visemes=True)
+    off, words, visemes = Timeline(), Timeline(words=True), Timeline(visemes=True)
     for timing in (off, words, visemes):
         speak(timing, "Hello.", 0.0)
     assert (off.wanted, words.wanted, visemes.wanted) == (False, True, True)
@@ -85,7 +85,7 @@ def test_only_what_was_asked_for_is_gathered() -> None:
 
 
 def test_visemes_that_come_late_or_in_disorder_are_sorted() -> None:
-    timing = ReplyTiming(visemes=True)
+    timing = Timeline(visemes=True)
     timing.begin_request("abc", 0.0)
     timing.take([Viseme(2, "c", 0.2), Viseme(0, "a", 0.0)])
     timing.take([Viseme(1, "b", 0.1)])
@@ -93,7 +93,7 @@ def test_visemes_that_come_late_or_in_disorder_are_sorted() -> None:
 
 
 def test_visemes_outside_a_request_are_nobodys() -> None:
-    timing = ReplyTiming(words=True, visemes=True)
+    timing = Timeline(words=True, visemes=True)
     timing.take(sounds_of("early"))
     speak(timing, "Hi.", 0.0)
     timing.take(sounds_of("late"))
@@ -102,7 +102,7 @@ def test_visemes_outside_a_request_are_nobodys() -> None:
 
 
 def test_an_index_outside_the_text_is_moved_to_its_edge() -> None:
-    timing = ReplyTiming(visemes=True)
+    timing = Timeline(visemes=True)
     timing.begin_request("ab", 0.0)
     timing.take([Viseme(-3, "x", 0.0), Viseme(7, "y", 0.1)])
     assert [viseme.index for viseme in timing.pop_visemes(9.0)] == [0, 1]
@@ -110,7 +110,7 @@ def test_an_index_outside_the_text_is_moved_to_its_edge() -> None:
 
 @pytest.mark.parametrize("late", [0.41, 7.0, 1e308])
 def test_a_time_behind_the_audio_is_its_end(late: float) -> None:
-    timing = ReplyTiming(words=True, visemes=True)
+    timing = Timeline(words=True, visemes=True)
     timing.begin_request("ab.", 0.0)
     timing.take([Viseme(0, "a", 0.0), Viseme(2, "sil", late)])
     timing.end_request(0.4)
@@ -120,7 +120,7 @@ def test_a_time_behind_the_audio_is_its_end(late: float) -> None:
 
 @pytest.mark.parametrize("early", [-0.005, -3.0])
 def test_a_time_before_the_audio_is_its_beginning(early: float) -> None:
-    timing = ReplyTiming(words=True, visemes=True)
+    timing = Timeline(words=True, visemes=True)
     at = speak(timing, "ab cd", 0.0)
     timing.begin_request("ef", at)
     timing.take([Viseme(0, "e", early)])
@@ -133,7 +133,7 @@ def test_a_time_before_the_audio_is_its_beginning(early: float) -> None:
 
 
 def test_a_healed_request_goes_on_where_it_was_heard() -> None:
-    timing = ReplyTiming(words=True, visemes=True)
+    timing = Timeline(words=True, visemes=True)
     start = speak(timing, "Yes.", 0.0)
     timing.pop_words(start)
     timing.pop_visemes(start)
@@ -154,7 +154,7 @@ def test_a_healed_request_goes_on_where_it_was_heard() -> None:
 
 
 def test_a_request_that_was_not_heard_at_all_is_told_anew() -> None:
-    timing = ReplyTiming(words=True)
+    timing = Timeline(words=True)
     timing.begin_request("one two", 1.0)
     timing.take(sounds_of("one two"))
     timing.begin_request("one two", 1.0)
@@ -168,7 +168,7 @@ def test_a_request_that_was_not_heard_at_all_is_told_anew() -> None:
 
 
 def test_what_was_cut_off_is_dropped() -> None:
-    timing = ReplyTiming(words=True, visemes=True)
+    timing = Timeline(words=True, visemes=True)
     timing.begin_request("one two six", 0.0)
     timing.take(sounds_of("one two six"))
     timing.end(0.5)
@@ -179,7 +179,7 @@ def test_what_was_cut_off_is_dropped() -> None:
 
 
 def test_without_visemes_a_request_cut_off_has_no_words_and_the_ones_before_keep_theirs() -> None:
-    timing = ReplyTiming(words=True)
+    timing = Timeline(words=True)
     timing.begin_request("one two", 0.0)
     timing.end_request(0.7)
     timing.begin_request("three", 0.7)
@@ -189,7 +189,7 @@ def test_without_visemes_a_request_cut_off_has_no_words_and_the_ones_before_keep
 
 
 def test_a_mute_request_has_its_words_where_it_would_have_been() -> None:
-    timing = ReplyTiming(words=True)
+    timing = Timeline(words=True)
     end = speak(timing, "Well", 0.0)
     timing.begin_request("🙂", end)
     timing.end_request(end)
@@ -199,7 +199,7 @@ def test_a_mute_request_has_its_words_where_it_would_have_been() -> None:
 
 
 def test_whoever_follows_hears_of_changes() -> None:
-    timing, changes = ReplyTiming(words=True), list[str]()
+    timing, changes = Timeline(words=True), list[str]()
     timing.on_change = lambda: changes.append("")
     timing.begin_request("one", 0.0)
     timing.take(sounds_of("one"))
@@ -214,7 +214,7 @@ def test_whoever_follows_hears_of_changes() -> None:
 @pytest.mark.parametrize("healed", [None, 1, 2])
 def test_times_from_the_start_of_the_connections_audio_are_understood(healed: int | None) -> None:
     """The second or the third request is cut off after 0.25 s, and said again on another connection."""
-    timing = ReplyTiming(words=True, visemes=True)
+    timing = Timeline(words=True, visemes=True)
     texts, at, stream = ["one two", "six", "ten of it", "end."], 0.0, 0.0
     for number, text in enumerate(texts):
         timing.begin_request(text, at)
@@ -255,12 +255,12 @@ SERVICES = [in_letters, in_phonemes, from_the_stream]
 TEXTS = ["one two of us", "ten to twelve men", "and a last one"]
 
 
-def told_by(service: Service, late: int, size: int) -> ReplyTiming:
+def told_by(service: Service, late: int, size: int) -> Timeline:
     """Return the timing of ``TEXTS``, the last ``late`` visemes of each come when the next is under way.
 
     A message holds so many of them.
     """
-    timing, at, left = ReplyTiming(words=True, visemes=True), 0.0, list[Viseme]()
+    timing, at, left = Timeline(words=True, visemes=True), 0.0, list[Viseme]()
     for text in TEXTS:
         timing.begin_request(text, at)
         tell(timing, left, size)
@@ -274,7 +274,7 @@ def told_by(service: Service, late: int, size: int) -> ReplyTiming:
     return timing
 
 
-def tell(timing: ReplyTiming, visemes: list[Viseme], size: int) -> None:
+def tell(timing: Timeline, visemes: list[Viseme], size: int) -> None:
     for first in range(0, len(visemes), size):
         timing.take(visemes[first : first + size])
 
@@ -308,7 +308,7 @@ def test_a_request_whose_visemes_are_all_late_has_them(service: Service, size: i
 
 
 def test_visemes_between_two_requests_are_late_ones() -> None:
-    timing = ReplyTiming(words=True, visemes=True)
+    timing = Timeline(words=True, visemes=True)
     timing.begin_request("one two", 0.0)
     timing.take(in_letters("one two", 0.0)[:3])
     timing.end_request(0.7)
@@ -318,7 +318,7 @@ def test_visemes_between_two_requests_are_late_ones() -> None:
 
 
 def test_a_late_word_that_was_already_given_out_changes_nothing() -> None:
-    timing = ReplyTiming(words=True, visemes=True)
+    timing = Timeline(words=True, visemes=True)
     timing.begin_request("one two six", 0.0)
     timing.take(in_letters("one two six", 0.0)[:4])
     timing.end_request(1.1)
@@ -333,7 +333,7 @@ def test_a_late_word_that_was_already_given_out_changes_nothing() -> None:
 
 
 def test_a_late_time_behind_the_audio_is_its_end() -> None:
-    timing = ReplyTiming(visemes=True)
+    timing = Timeline(visemes=True)
     timing.begin_request("ab cd", 0.0)
     timing.take([Viseme(0, "a", 0.0)])
     timing.end_request(0.5)
@@ -358,7 +358,7 @@ def test_a_late_time_behind_the_audio_is_its_end() -> None:
 def test_in_doubt_a_viseme_is_of_the_request_under_way(
     before: str, told: int, text: str, first: list[tuple[int, str, float]]
 ) -> None:
-    timing = ReplyTiming(visemes=True)
+    timing = Timeline(visemes=True)
     timing.begin_request(before, 0.0)
     timing.take(in_letters(before, 0.0)[:told])
     timing.end_request(0.5)
@@ -369,7 +369,7 @@ def test_in_doubt_a_viseme_is_of_the_request_under_way(
 
 
 def test_what_comes_after_the_first_of_a_request_is_its_own() -> None:
-    timing = ReplyTiming(visemes=True)
+    timing = Timeline(visemes=True)
     timing.begin_request("one two six", 0.0)
     timing.take(in_letters("one two six", 0.0)[:3])
     timing.end_request(1.1)
@@ -380,7 +380,7 @@ def test_what_comes_after_the_first_of_a_request_is_its_own() -> None:
 
 
 def test_another_connection_brings_no_late_visemes() -> None:
-    timing = ReplyTiming(visemes=True)
+    timing = Timeline(visemes=True)
     timing.begin_request("one two six", 0.0)
     timing.take(in_letters("one two six", 0.0)[:3])
     timing.end_request(1.1)
@@ -403,7 +403,7 @@ def utf16_sounds(text: str) -> list[Viseme]:
 
 @pytest.mark.parametrize("count", [sounds_of, utf16_sounds])
 def test_either_way_of_counting_is_understood(count: Callable[[str], list[Viseme]]) -> None:
-    timing = ReplyTiming(words=True, visemes=True)
+    timing = Timeline(words=True, visemes=True)
     timing.begin_request(EMOJI, 0.0)
     timing.take(count(EMOJI))
     timing.end_request(len(EMOJI) / 10)
@@ -423,7 +423,7 @@ def test_either_way_of_counting_is_understood(count: Callable[[str], list[Viseme
 def test_a_late_first_viseme_is_not_taken_for_another_way_of_counting(
     told: list[tuple[int, str, float]],
 ) -> None:
-    timing = ReplyTiming(words=True)
+    timing = Timeline(words=True)
     at = speak(timing, "Hi...", 0.0)
     timing.begin_request("Well I think so.", at)
     timing.take(Viseme(*item) for item in told)
@@ -434,7 +434,7 @@ def test_a_late_first_viseme_is_not_taken_for_another_way_of_counting(
 
 
 def test_an_index_that_no_code_point_has_tells_the_way_of_counting() -> None:
-    timing = ReplyTiming(words=True)
+    timing = Timeline(words=True)
     timing.begin_request("🙂 a", 0.0)
     timing.take([Viseme(3, "eɪ", 0.3)])
     timing.end_request(0.5)
@@ -442,7 +442,7 @@ def test_an_index_that_no_code_point_has_tells_the_way_of_counting() -> None:
 
 
 def test_a_silence_behind_the_text_tells_nothing() -> None:
-    timing = ReplyTiming(words=True)
+    timing = Timeline(words=True)
     timing.begin_request("🙂🙂 ab cd", 0.0)
     timing.take([Viseme(8, "sil", 0.8), Viseme(3, "f", 0.3), Viseme(6, "f", 0.6)])
     timing.end_request(0.9)
@@ -450,7 +450,7 @@ def test_a_silence_behind_the_text_tells_nothing() -> None:
 
 
 def test_sounds_that_are_no_characters_are_counted_in_code_points() -> None:
-    timing = ReplyTiming(words=True)
+    timing = Timeline(words=True)
     timing.begin_request("🙂 a b", 0.0)
     timing.take([Viseme(2, "eɪ", 0.3), Viseme(4, "bi", 0.5)])
     timing.end_request(0.7)

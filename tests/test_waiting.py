@@ -30,8 +30,8 @@ from support import (
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
-from videosdk.plugins.lokutor._connection import Connection
-from videosdk.plugins.lokutor._waiting import WaitingRoom
+from videosdk.plugins.lokutor._wire.connection import Connection
+from videosdk.plugins.lokutor._wire.standby import Standby
 from videosdk.plugins.lokutor.errors import NetworkError
 from videosdk.plugins.lokutor.metrics import SynthesisMetrics
 
@@ -71,7 +71,7 @@ async def test_prewarm_does_not_hold_the_frameworks_start_up(
     scripted.answering.set()
     seen = measure(tts)
     await tts.synthesize("One.")
-    assert [metrics.waiting_socket_used for metrics in seen] == [True]
+    assert [metrics.standby_used for metrics in seen] == [True]
 
 
 async def test_a_turn_takes_the_waiting_socket_and_the_next_is_opened_behind_it(
@@ -87,7 +87,7 @@ async def test_a_turn_takes_the_waiting_socket_and_the_next_is_opened_behind_it(
         ["Two."],
     ]
     assert on_track(track) == heard_for("One.") + heard_for("Two.")
-    assert [metrics.waiting_socket_used for metrics in seen] == [True, True]
+    assert [metrics.standby_used for metrics in seen] == [True, True]
 
 
 async def test_the_next_socket_is_not_opened_before_the_first_audio(
@@ -124,7 +124,7 @@ async def test_without_prewarm_or_when_switched_off_each_call_opens_its_own(
     await tts.synthesize("Two.")
     await scripted.all_closed()
     assert len(scripted.conversations) == 2
-    assert [metrics.waiting_socket_used for metrics in seen] == [False, False]
+    assert [metrics.standby_used for metrics in seen] == [False, False]
 
 
 async def test_a_failing_prewarm_harms_nothing_and_tells_nothing(
@@ -136,7 +136,7 @@ async def test_a_failing_prewarm_harms_nothing_and_tells_nothing(
     await tts.prewarm()
     assert errors == []
     assert [record.getMessage() for record in caplog.records if record.name.endswith("lokutor")] == [
-        "No socket in waiting: NetworkError"
+        "No standby connection: NetworkError"
     ]
 
 
@@ -153,7 +153,7 @@ async def test_the_turn_after_a_barge_in_starts_on_an_open_socket(
     track.frame_buffer.clear()
     await tts.synthesize("The next turn.")
     assert on_track(track) == heard_for("The next turn.")
-    assert [(metrics.interrupted, metrics.waiting_socket_used) for metrics in seen] == [
+    assert [(metrics.interrupted, metrics.standby_used) for metrics in seen] == [
         (True, True),
         (False, True),
     ]
@@ -237,7 +237,7 @@ async def test_a_server_that_hangs_up_on_idle_sockets_is_not_stormed(
         await conversation.ws.close()
 
     scripted.scripts.extend([hang_up] * 50)
-    room = WaitingRoom(tts._network._open_waiting, tts._network.spawn, replace_interval=3600.0)
+    room = Standby(tts._connector._open_standby, tts._connector.spawn, replace_interval=3600.0)
     await room.fill()
     await until(lambda: len(scripted.conversations) == 2)
     await until(lambda: room._replacing is not None)
@@ -248,7 +248,7 @@ async def test_a_server_that_hangs_up_on_idle_sockets_is_not_stormed(
 async def test_the_socket_is_let_go_after_a_time_without_a_turn(
     tts: LokutorTTS, scripted: ScriptedServer
 ) -> None:
-    room = WaitingRoom(tts._network._open_waiting, tts._network.spawn, idle_limit=0.05)
+    room = Standby(tts._connector._open_standby, tts._connector.spawn, idle_limit=0.05)
     await room.fill()
     await scripted.all_closed()
     assert await room.take() is None
@@ -263,9 +263,9 @@ async def test_the_time_without_a_turn_also_ends_an_opening_that_is_under_way(
 
     async def open_slowly() -> Connection:
         await go_on.wait()
-        return await tts._network._open_waiting()
+        return await tts._connector._open_standby()
 
-    room = WaitingRoom(open_slowly, tts._network.spawn, idle_limit=0.05)
+    room = Standby(open_slowly, tts._connector.spawn, idle_limit=0.05)
     filling = asyncio.create_task(room.fill())
     await until(lambda: room._leaving is not None)
     await until(lambda: room._leaving is None)
@@ -287,7 +287,7 @@ async def test_an_opening_that_fails_before_it_ever_waits_is_not_remembered() ->
     def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)  # type: ignore[call-arg]
 
-    room = WaitingRoom(fail_at_once, spawn)
+    room = Standby(fail_at_once, spawn)
     for _ in range(3):
         await room.fill()
         assert await room.take() is None

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videosdk.plugins.lokutor._text import is_speakable
-from videosdk.plugins.lokutor._words import RequestWords, Word, spans_of
+from videosdk.plugins.lokutor._text.characters import is_speakable
+from videosdk.plugins.lokutor._timing.words import RequestWords, Word, spans_of
 from videosdk.plugins.lokutor.visemes import Viseme
 
 

@@ -23,7 +23,7 @@ from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from videosdk.agents.speech_generation import SpeechGeneration
 
 from videosdk.plugins.lokutor import LokutorTTS
-from videosdk.plugins.lokutor._protocol import SpeechRequest
+from videosdk.plugins.lokutor._wire.protocol import SpeechRequest
 from videosdk.plugins.lokutor.local.engine import Engine, Speech
 from videosdk.plugins.lokutor.local.espeak import EspeakEngine
 from videosdk.plugins.lokutor.local.server import LocalServer

@@ -55,7 +55,7 @@ async def fork_in_the_middle(url: str) -> dict[str, object]:
     """Fork while the parent has a socket in waiting, and use that after the child has ended."""
     used: list[tuple[bool, int]] = []
     tts = LokutorTTS(api_key="test-key", base_url=url)
-    tts.on("metrics", lambda metrics: used.append((metrics.waiting_socket_used, metrics.retries)))  # type: ignore[arg-type]
+    tts.on("metrics", lambda metrics: used.append((metrics.standby_used, metrics.retries)))  # type: ignore[arg-type]
     tts.audio_track = Sink()
     await tts.prewarm()
     child = in_child("fork", speak_with, tts)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from videosdk.plugins.lokutor._protocol import SpeechRequest
+    from videosdk.plugins.lokutor._wire.protocol import SpeechRequest
 
 
 class Events(NamedTuple):

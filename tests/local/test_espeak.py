@@ -22,7 +22,7 @@ import espeakng_loader
 import pytest
 from support import PATIENCE
 
-from videosdk.plugins.lokutor._protocol import LANGUAGES, SpeechRequest
+from videosdk.plugins.lokutor._wire.protocol import LANGUAGES, SpeechRequest
 from videosdk.plugins.lokutor.local.engine import SynthesisError
 from videosdk.plugins.lokutor.local.espeak import INSTALL_HINT, EspeakEngine
 from videosdk.plugins.lokutor.local.server import LocalServer

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from videosdk.plugins.lokutor._protocol import SpeechRequest
+from videosdk.plugins.lokutor._wire.protocol import SpeechRequest
 from videosdk.plugins.lokutor.local.espeak import EspeakEngine
 from videosdk.plugins.lokutor.visemes import Viseme
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from support import PATIENCE
 from websockets.asyncio.client import connect as websockets_connect
 
-from videosdk.plugins.lokutor._protocol import LANGUAGES, SpeechRequest
+from videosdk.plugins.lokutor._wire.protocol import LANGUAGES, SpeechRequest
 from videosdk.plugins.lokutor.local import _wire
 from videosdk.plugins.lokutor.local.engine import Speech, SynthesisError
 from videosdk.plugins.lokutor.local.server import LocalServer

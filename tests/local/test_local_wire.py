@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videosdk.plugins.lokutor._protocol import ErrorReply, SpeechRequest, Visemes, decode_text
-from videosdk.plugins.lokutor._protocol import encode_request as encode_by_plugin
+from videosdk.plugins.lokutor._wire.protocol import ErrorReply, SpeechRequest, Visemes, decode_text
+from videosdk.plugins.lokutor._wire.protocol import encode_request as encode_by_plugin
 from videosdk.plugins.lokutor.local import _wire
 from videosdk.plugins.lokutor.local._wire import RequestRefusedError, decode_request
 from videosdk.plugins.lokutor.visemes import Viseme

@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import pytest
 
-from videosdk.plugins.lokutor._protocol import SpeechRequest
+from videosdk.plugins.lokutor._wire.protocol import SpeechRequest
 from videosdk.plugins.lokutor.local.engine import Speech
 from videosdk.plugins.lokutor.local.signal_engine import SignalEngine, character_samples, signal
 from videosdk.plugins.lokutor.visemes import Viseme

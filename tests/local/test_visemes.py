@@ -19,7 +19,8 @@ import pytest
 from espeak_events import Events, events_of
 from support import PATIENCE
 
-from videosdk.plugins.lokutor._protocol import SAMPLE_RATE, SpeechRequest, encode_request
+from videosdk.plugins.lokutor._audio.pcm import SAMPLE_RATE
+from videosdk.plugins.lokutor._wire.protocol import SpeechRequest, encode_request
 from videosdk.plugins.lokutor.local.espeak import EspeakEngine
 from videosdk.plugins.lokutor.local.server import LocalServer
 from videosdk.plugins.lokutor.visemes import SILENCE, Viseme

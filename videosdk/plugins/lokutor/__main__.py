@@ -5,7 +5,7 @@ import signal
 import sys
 from types import FrameType
 
-from ._cli import INTERRUPTED, main
+from ._cli.commands import INTERRUPTED, main
 
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 

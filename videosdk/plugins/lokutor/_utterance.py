@@ -20,14 +20,16 @@ from typing import Any
 
 from videosdk.agents import FlushMarker
 
-from ._audio import AudioOutput
-from ._connection import Connection
+from ._audio.output import AudioOutput
+from ._audio.pcm import SAMPLE_RATE, SAMPLE_WIDTH
 from ._options import Limits, SpeechOptions
-from ._protocol import SAMPLE_RATE, SAMPLE_WIDTH, Audio, EndOfRequest, ErrorReply, Event, Visemes
-from ._recovery import Recovery
-from ._text import TextPlanner, is_pronounceable
-from ._timer import Timer
-from ._timing import ReplyTiming
+from ._text.characters import is_pronounceable
+from ._text.planner import TextPlanner
+from ._timing.timeline import Timeline
+from ._timing.timer import Timer
+from ._wire.connection import Connection
+from ._wire.protocol import Audio, EndOfRequest, ErrorReply, Event, Visemes
+from ._wire.retry import RetryPolicy
 from .errors import LokutorError, NetworkError, ReplyTimeoutError, ServiceError, TrackError, error_from_reply
 from .metrics import SynthesisMetrics
 
@@ -41,7 +43,7 @@ _LONGEST_PAUSE = 30
 """Seconds of audio that a request may have on top of one for each character, before it counts as endless."""
 _AUDIBLE = SAMPLE_RATE * SAMPLE_WIDTH // 10
 """0.1 s: less audio than that, or silence, doesn't count as something that the listener has heard."""
-_PROOF_TIMEOUT = 1.0
+_LIVENESS_TIMEOUT = 1.0
 """Seconds for a socket that has waited to give a sign of life. It was pinged when it was taken."""
 _CLEANUP_TIMEOUT = 0.5
 """Seconds for the user's text iterator to honour its cancellation, before it is left behind."""
@@ -91,15 +93,15 @@ class Utterance:
         connect: Connect,
         output: AudioOutput,
         limits: Limits,
-        timing: ReplyTiming,
+        timing: Timeline,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._options = options
         self._connect = connect
         self._output = output
         self._limits = limits
-        self._timing = timing
-        self._recovery = Recovery(limits.max_retries)
+        self._timeline = timing
+        self._retry = RetryPolicy(limits.max_retries)
         self._planner = TextPlanner(options.language)
         self._state = State.CONNECTING
         self._outcome: asyncio.Future[None] = self._loop.create_future()
@@ -108,7 +110,7 @@ class Utterance:
         self._reply_timer = Timer(self._loop, self._give_up_reply)
         self._silence_timer = Timer(self._loop, self._give_up)
         self._quiet_timer = Timer(self._loop, self._release_text)
-        self._proof_timer = Timer(self._loop, self._doubt_connection)
+        self._liveness_timer = Timer(self._loop, self._check_liveness)
         self._request: _Request | None = None  # The request under way, or due again.
         self._needed = asyncio.Event()  # Text is there for which a lost connection must be replaced.
         self._failure: LokutorError | None = None  # Why the connection was given up by ourselves.
@@ -155,7 +157,7 @@ class Utterance:
             try:
                 await self._clear_away(source)
             finally:
-                self._timing.end(self._output.seconds_written)
+                self._timeline.end(self._output.seconds_written)
 
     def interrupt(self) -> None:
         """Stop, from any state, without waiting for anything. Idempotent."""
@@ -170,7 +172,7 @@ class Utterance:
         return SynthesisMetrics(
             time_to_first_byte=tally.first_byte_at - tally.first_request_at if tally.first_byte_at else None,
             connect_time=tally.connect_time,
-            waiting_socket_used=tally.waiting_socket_used,
+            standby_used=tally.standby_used,
             characters=tally.characters,
             requests=tally.requests,
             audio_received=self._output.seconds_received,
@@ -182,9 +184,9 @@ class Utterance:
         )
 
     async def _speak(self, text: Text) -> None:
-        self._silence_timer.start(self._limits.silence)
+        self._silence_timer.start(self._limits.max_silence)
         connection = await self._open(fresh=False)
-        self._tally.waiting_socket_used = connection.waited
+        self._tally.standby_used = connection.waited
         self._text_pulled = True
         self._start(self._feed(text))
         # Runs after the feeder's first step, so text that is ready has been taken by then.
@@ -213,7 +215,7 @@ class Utterance:
             await self._wait_for_need(error)
         else:
             self._move(State.CONNECTING)
-            await self._pause(error, self._limits.silence)
+            await self._pause(error, self._limits.max_silence)
         return await self._reopen()
 
     async def _reopen(self) -> Connection:
@@ -238,7 +240,7 @@ class Utterance:
         await self._needed.wait()
         if not error.retryable:
             raise error
-        self._recovery.begin()
+        self._retry.begin()
 
     async def _open(self, *, fresh: bool) -> Connection:
         """Connect, several times if need be; the request under way, if any, is due again afterwards."""
@@ -253,8 +255,8 @@ class Utterance:
         self._connection = connection
         self._ends.begin_connection()
         self._move(State.WAITING)
-        if not connection.proven:
-            self._proof_timer.start(_PROOF_TIMEOUT)
+        if not connection.alive:
+            self._liveness_timer.start(_LIVENESS_TIMEOUT)
         return connection
 
     async def _try_to_connect(self, fresh: bool, deadline: float) -> Connection:
@@ -266,7 +268,7 @@ class Utterance:
 
     async def _pause(self, error: LokutorError, time_left: float) -> None:
         """Wait before the next try, or raise ``error`` where there is none."""
-        delay = self._recovery.delay(error, time_left)
+        delay = self._retry.delay(error, time_left)
         if delay is None:
             raise error
         self._tally.retries += 1
@@ -302,18 +304,18 @@ class Utterance:
     async def _handle(self, event: Event) -> None:
         match event:
             case Audio(pcm) if self._request is not None and self._state is State.SPEAKING:
-                await self._hear(self._request, pcm)
+                await self._on_audio(self._request, pcm)
             case EndOfRequest(spelling):
                 await self._take_end(spelling)
             case Visemes(items) if self._state in {State.SPEAKING, State.WAITING}:  # Late ones, too.
-                self._timing.take(items)
+                self._timeline.take(items)
             case ErrorReply(message, code, request_id):
                 raise error_from_reply(message, code, request_id)
             case _:
                 logger.debug("Ignored %s while %s", type(event).__name__, self._state.name)
 
-    async def _hear(self, request: _Request, pcm: bytes) -> None:
-        fresh = request.unheard(pcm)
+    async def _on_audio(self, request: _Request, pcm: bytes) -> None:
+        fresh = request.skip_played(pcm)
         if fresh:
             self._tally.first_byte_at = self._tally.first_byte_at or self._loop.time()
             # A slow listener is not a slow service.
@@ -325,9 +327,9 @@ class Utterance:
         if request.came.add(pcm):
             self._reply_timer.start(self._limits.idle_timeout)
         if request.played.add(fresh):
-            self._recovery.progress()
+            self._retry.progress()
             # From here on the listener waits again, also while the connection is lost and replaced.
-            self._silence_timer.start(max(self._limits.silence, self._limits.idle_timeout))
+            self._silence_timer.start(max(self._limits.max_silence, self._limits.idle_timeout))
 
     async def _take_end(self, spelling: str) -> None:
         if self._request is None or self._state is not State.SPEAKING:
@@ -348,8 +350,8 @@ class Utterance:
             raise ServiceError("Lokutor sent no audio for a text", retryable=request.mutes == 1)
         if request.mutes and request.position:
             self._ends.note_second()  # What seemed to be its end was not.
-        self._recovery.progress()
-        self._timing.end_request(self._output.seconds_received)
+        self._retry.progress()
+        self._timeline.end_request(self._output.seconds_received)
         self._request = None
         self._move(State.WAITING)
 
@@ -360,7 +362,7 @@ class Utterance:
         self._request = self._request or self._next_request()
         if self._request is not None:
             if not self._silence_timer.running:
-                self._silence_timer.start(self._limits.silence)
+                self._silence_timer.start(self._limits.max_silence)
             await self._send_or_ask(self._request)
         elif self._planner.exhausted:
             self._move(State.FINISHING)
@@ -393,11 +395,11 @@ class Utterance:
         request.begin()
         self._tally.count(request.text, self._loop.time())
         try:
-            await connection.send(self._options.request(request.text, visemes=self._timing.wanted))
+            await connection.send(self._options.request(request.text, visemes=self._timeline.wanted))
         except NetworkError as error:
             logger.debug("%s", error)  # The speaker, who is receiving, decides what it means.
         # What takes time comes while the service is at work.
-        self._timing.begin_request(request.text, self._output.seconds_received)
+        self._timeline.begin_request(request.text, self._output.seconds_received)
         self._output.prepare()
 
     def _wait_for_quiet(self) -> None:
@@ -411,8 +413,8 @@ class Utterance:
         self._planner.release()
         self._start(self._send_next())
 
-    def _doubt_connection(self) -> None:
-        if self._connection is not None and not self._connection.proven:
+    def _check_liveness(self) -> None:
+        if self._connection is not None and not self._connection.alive:
             self._connection.drop()  # The speaker sees the end, and connects again.
 
     def _give_up_reply(self) -> None:
@@ -423,7 +425,9 @@ class Utterance:
             self._connection.drop()  # The speaker sees the end, and recovers from this failure.
 
     def _give_up(self) -> None:
-        silence = ReplyTimeoutError(f"Lokutor sent no audio for {self._limits.silence:g} s, tries included")
+        silence = ReplyTimeoutError(
+            f"Lokutor sent no audio for {self._limits.max_silence:g} s, tries included"
+        )
         self._settle(State.FAILED, self._tally.last_error or silence)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -443,7 +447,7 @@ class Utterance:
         if self.over:
             return
         self._move(end)
-        for timer in (self._reply_timer, self._silence_timer, self._quiet_timer, self._proof_timer):
+        for timer in (self._reply_timer, self._silence_timer, self._quiet_timer, self._liveness_timer):
             timer.close()
         if isinstance(error, LokutorError):
             self._tally.error_code = error.code or type(error).__name__
@@ -540,7 +544,7 @@ class _Request:
         self.position = 0
         self.came = _Audible()
 
-    def unheard(self, pcm: bytes) -> bytes:
+    def skip_played(self, pcm: bytes) -> bytes:
         """Take this try's next audio and return what of it an earlier try had not brought.
 
         Raises:
@@ -594,7 +598,7 @@ class _Tally:
     first_request_at: float = 0.0
     first_byte_at: float = 0.0
     connect_time: float | None = None
-    waiting_socket_used: bool = False
+    standby_used: bool = False
     characters: int = 0
     requests: int = 0
     retries: int = 0

@@ -12,9 +12,9 @@ class SynthesisMetrics:
     Attributes:
         time_to_first_byte: Seconds from the first request leaving to its first audio arriving, or None
             where no audio came.
-        connect_time: Seconds that the call spent connecting: 0 with a waiting socket. It usually passes
+        connect_time: Seconds that the call spent connecting: 0 with a standby connection. It usually passes
             while the language model is still thinking.
-        waiting_socket_used: Whether the call found an open socket ready.
+        standby_used: Whether the call started on the standby connection.
         characters: Characters of text sent.
         requests: Requests sent, repeated ones included.
         audio_received: Seconds of audio received from the service.
@@ -27,7 +27,7 @@ class SynthesisMetrics:
 
     time_to_first_byte: float | None
     connect_time: float | None
-    waiting_socket_used: bool
+    standby_used: bool
     characters: int
     requests: int
     audio_received: float

@@ -15,19 +15,20 @@ import aiohttp
 from videosdk.agents import TTS
 from videosdk.agents.speech_generation import SpeechGeneration
 
-from ._audio import AudioOutput, FirstAudio, Sink
-from ._callers import find_caller
-from ._follower import Follower
-from ._network import Network, Networks
-from ._options import DEFAULT_MODEL, Endpoint, Limits, SpeechOptions, check_sample_rate, parse_base_url
-from ._playback import Playback, rate_of
-from ._protocol import Language, Voice
-from ._streams import StreamOwner, Streams
-from ._text import is_speakable
-from ._timing import ReplyTiming
-from ._transcript import Transcript, unsubscribe_others
+from ._audio.output import AudioOutput, FirstAudio, Sink
+from ._audio.playback import Playback, rate_of
+from ._framework.callers import find_caller
+from ._framework.streams import StreamOwner, Streams
+from ._framework.transcript import Transcript, unsubscribe_others
+from ._options import DEFAULT_MODEL, Limits, SpeechOptions, check_sample_rate
+from ._text.characters import is_speakable
+from ._timing.synchronizer import SpeechSynchronizer
+from ._timing.timeline import Timeline
 from ._utterance import Connect, Text, Utterance
-from ._waiting import WaitingRoom
+from ._wire.connector import Connector, Connectors, ConnectorSettings
+from ._wire.endpoint import Endpoint, parse_base_url
+from ._wire.protocol import Language, Voice
+from ._wire.standby import Standby
 from .errors import ConfigurationError, LokutorError, StreamInterruptedError
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
@@ -68,8 +69,8 @@ class LokutorTTS(TTS):
             start. The framework then keeps in the agent's memory what the listener heard of a reply that
             was cut short, where it otherwise estimates, and the room gets the same as ``final`` transcript.
         visemes: Ask for visemes, and emit ``"visemes"`` as the track plays them, for lip-sync.
-        keep_warm: Once :meth:`prewarm` was called (the framework does at its start), keep one open
-            socket in waiting, so that a turn starts without a handshake, also after a barge-in.
+        keep_warm: Once :meth:`prewarm` was called (the framework does at its start), keep one standby
+            connection open, so that each turn starts without a handshake, also after a barge-in.
         connect_timeout: Seconds for one time of connecting, all its tries together.
         first_audio_timeout: Seconds from a request to its first audio, each try.
         idle_timeout: Seconds without audio inside a request, counted from the last audio.
@@ -121,12 +122,13 @@ class LokutorTTS(TTS):
             max_retries=max_retries,
             heartbeat=heartbeat,
         )
-        self._networks = Networks(self._endpoint, self._limits, session)
+        settings = ConnectorSettings(self._endpoint, connect_timeout, heartbeat, session)
+        self._connectors = Connectors(settings)
         self._turns: dict[Utterance, Any] = {}  # Each with its track, in order of their beginning.
         self._last_turn: tuple[Utterance, Any] | None = None  # And its track: it may still be heard there.
         self._streams = Streams(self._tells_final_of)
-        self._follower: Follower | None = None  # Of the last turn: it may still be heard.
-        self._replaced: set[Follower] = set()  # Of turns before it that still may.
+        self._synchronizer: SpeechSynchronizer | None = None  # Of the last turn: it may still be heard.
+        self._replaced: set[SpeechSynchronizer] = set()  # Of turns before it that still may.
         self._keep_warm = keep_warm
         self._cancelled_callers: WeakKeyDictionary[asyncio.Task[Any], list[Utterance]] = WeakKeyDictionary()
         self._closed = False
@@ -210,10 +212,10 @@ class LokutorTTS(TTS):
         track = self.audio_track  # Kept for the call: a cache fill must not get live audio, nor lose it.
         if not callable(getattr(track, "add_new_bytes", None)):
             raise self._reported(ConfigurationError("No audio track: set tts.audio_track, or use a Pipeline"))
-        timing = ReplyTiming(words=self.supports_word_timestamps, visemes=self._visemes)
+        timing = Timeline(words=self.supports_word_timestamps, visemes=self._visemes)
         sink = self._follow(timing, track)
         output = self._output(sink, self._refilling(self._first_audio_callback))
-        utterance = self._utterance(options, output, self._network.take_or_connect, timing)
+        utterance = self._utterance(options, output, self._connector.take_or_connect, timing)
         self._turns[utterance] = track
         self._last_turn = (utterance, track)
         failure: LokutorError | None = None
@@ -231,7 +233,7 @@ class LokutorTTS(TTS):
             raise
         finally:
             del self._turns[utterance]
-            self._room.refill()
+            self._standby.refill()
             self._report_cost(utterance, streamed=False)
         if failure is not None:
             self._reported(failure)
@@ -274,9 +276,9 @@ class LokutorTTS(TTS):
         if _nothing_to_say(text) or owner.silenced:
             return
         queue: asyncio.Queue[bytes | _End] = asyncio.Queue(_STREAM_PIECES)
-        # Not the waiting socket: that is for the turn.
+        # Not the standby connection: that is for the turn.
         utterance = self._utterance(
-            options, self._output(queue.put), self._network.connect_stream, ReplyTiming()
+            options, self._output(queue.put), self._connector.connect_stream, Timeline()
         )
         self._streams.add(utterance, owner)
         synthesis = asyncio.create_task(_fill(queue, utterance, text))
@@ -315,11 +317,11 @@ class LokutorTTS(TTS):
         spared = [track for utterance, track in heard.items() if utterance not in meant]
         if not spared:
             self._streams.interrupt()
-            self._stop_following(interrupted=True)
+            self._stop_synchronizing(interrupted=True)
         _silence([*(heard[utterance] for utterance in meant), self.audio_track], spared)
 
     async def prewarm(self) -> None:
-        """Open the session and leave one open socket in waiting. Idempotent, and never fatal.
+        """Open the standby connection. Idempotent, and never fatal.
 
         The framework awaits this at its start, so it returns after one second at most. Where the service
         takes longer to answer, connecting goes on in the background.
@@ -327,9 +329,9 @@ class LokutorTTS(TTS):
         if self._closed:
             return
         if self._keep_warm:
-            await self._room.fill(within=_PREWARM_TIME)
+            await self._standby.fill(within=_PREWARM_TIME)
         else:
-            self._network.session()
+            self._connector.session()
 
     def reset_first_audio_tracking(self) -> None:
         """Do nothing: whether the first audio came is known by each call itself."""
@@ -341,19 +343,19 @@ class LokutorTTS(TTS):
         for utterance in list(self._turns):
             utterance.interrupt()
         self._streams.close()
-        self._stop_following()
+        self._stop_synchronizing()
         self._last_turn = None
-        await self._networks.close()
+        await self._connectors.close()
         # Not the base class's aclose(): it runs a garbage collection that stalls every call in the process.
 
     @property
-    def _network(self) -> Network:
+    def _connector(self) -> Connector:
         """The running loop's: what a call opens belongs to its loop."""
-        return self._networks.here()
+        return self._connectors.here()
 
     @property
-    def _room(self) -> WaitingRoom:
-        return self._network.room
+    def _standby(self) -> Standby:
+        return self._connector.standby
 
     def _call_options(self, voice_id: str | None, changes: dict[str, Any]) -> SpeechOptions:
         if voice_id is not None:
@@ -370,14 +372,14 @@ class LokutorTTS(TTS):
     def _output_rate(self) -> int:
         return rate_of(self.audio_track, self.sample_rate)
 
-    def _follow(self, timing: ReplyTiming, track: Any) -> Sink:
+    def _follow(self, timing: Timeline, track: Any) -> Sink:
         """Return where a turn's audio goes, after starting to tell its words and visemes where wanted."""
-        self._replace_follower()
+        self._replace_synchronizer()
         if not timing.wanted:
             return track.add_new_bytes  # type: ignore[no-any-return]
         playback = Playback(track, self._output_rate())
         on_word, on_visemes = partial(self._tell, "word_spoken"), partial(self._tell, "visemes")
-        self._follower = Follower(timing, playback, on_word, on_visemes, *self._transcripts())
+        self._synchronizer = SpeechSynchronizer(timing, playback, on_word, on_visemes, *self._transcripts())
         return playback.push
 
     def _transcripts(self) -> list[Callable[[str | None, bool], None]]:
@@ -392,18 +394,18 @@ class LokutorTTS(TTS):
         # A FallbackTTS passes no words on, so there the framework doesn't count on us.
         return self.supports_word_timestamps and speech.tts is self
 
-    def _replace_follower(self) -> None:
-        if self._follower is not None:
-            self._follower.replace()
-            self._replaced.add(self._follower)
-        self._replaced = {follower for follower in self._replaced if follower.following}
+    def _replace_synchronizer(self) -> None:
+        if self._synchronizer is not None:
+            self._synchronizer.replace()
+            self._replaced.add(self._synchronizer)
+        self._replaced = {synchronizer for synchronizer in self._replaced if synchronizer.following}
 
-    def _stop_following(self, *, interrupted: bool = False) -> None:
+    def _stop_synchronizing(self, *, interrupted: bool = False) -> None:
         while self._replaced:
             self._replaced.pop().stop()
-        follower, self._follower = self._follower, None
-        if follower is not None:
-            follower.stop(interrupted=interrupted)
+        synchronizer, self._synchronizer = self._synchronizer, None
+        if synchronizer is not None:
+            synchronizer.stop(interrupted=interrupted)
 
     def _refilling(self, callback: FirstAudio | None) -> FirstAudio:
         """Return a first-audio callback that opens the next turn's socket first.
@@ -412,7 +414,7 @@ class LokutorTTS(TTS):
         """
 
         async def on_first_audio() -> None:
-            self._room.refill()
+            self._standby.refill()
             if callback is not None:
                 await callback()
 
@@ -446,7 +448,7 @@ class LokutorTTS(TTS):
             await self._output(_drop, self._first_audio_callback).announce()
 
     def _utterance(
-        self, options: SpeechOptions, output: AudioOutput, connect: Connect, timing: ReplyTiming
+        self, options: SpeechOptions, output: AudioOutput, connect: Connect, timing: Timeline
     ) -> Utterance:
         if self._closed:
             raise self._reported(ConfigurationError("This LokutorTTS is closed: make a new one"))

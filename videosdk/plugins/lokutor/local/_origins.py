@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from yarl import URL
 
-from .._options import is_loopback
+from .._wire.endpoint import is_loopback
 
 
 class OriginPolicy:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .._protocol import LANGUAGES, SPEED_RANGE, STEPS_RANGE, SpeechRequest
+from .._wire.protocol import LANGUAGES, SPEED_RANGE, STEPS_RANGE, SpeechRequest
 from ..visemes import Viseme
 
 MAX_TEXT_LENGTH = 5000

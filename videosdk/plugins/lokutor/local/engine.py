@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
-from .._protocol import SpeechRequest
+from .._wire.protocol import SpeechRequest
 from ..visemes import Viseme
 
 

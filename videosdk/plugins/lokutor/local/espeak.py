@@ -12,8 +12,9 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from pathlib import Path
 
-from .._protocol import SAMPLE_RATE, SpeechRequest
-from .._resample import Resampler
+from .._audio.pcm import SAMPLE_RATE
+from .._audio.resample import Resampler
+from .._wire.protocol import SpeechRequest
 from ..visemes import Viseme
 from ._wire import base_voice
 from .engine import Speech, SynthesisError

@@ -14,16 +14,9 @@ from typing import Any, Self
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from .._options import is_loopback
-from .._protocol import (
-    API_KEY_HEADER,
-    SAMPLE_RATE,
-    SAMPLE_WIDTH,
-    SPEED_RANGE,
-    STEPS_RANGE,
-    TTS_PATH,
-    SpeechRequest,
-)
+from .._audio.pcm import SAMPLE_RATE, SAMPLE_WIDTH
+from .._wire.endpoint import is_loopback
+from .._wire.protocol import API_KEY_HEADER, SPEED_RANGE, STEPS_RANGE, TTS_PATH, SpeechRequest
 from ..version import __version__
 from . import _wire
 from ._origins import OriginPolicy

@@ -8,7 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from .._protocol import SAMPLE_RATE, SpeechRequest
+from .._audio.pcm import SAMPLE_RATE
+from .._wire.protocol import SpeechRequest
 from ..visemes import Viseme
 from .engine import Speech
 

@@ -17,8 +17,17 @@ from typing import Any
 
 import aiohttp
 
-from ._options import Endpoint
-from ._protocol import (
+from ..errors import (
+    AuthenticationError,
+    ConfigurationError,
+    LokutorError,
+    NetworkError,
+    ProtocolError,
+    RateLimitError,
+    ServiceError,
+)
+from .endpoint import Endpoint
+from .protocol import (
     API_KEY_HEADER,
     ErrorReply,
     Event,
@@ -28,15 +37,6 @@ from ._protocol import (
     decode_rest,
     decode_text,
     encode_request,
-)
-from .errors import (
-    AuthenticationError,
-    ConfigurationError,
-    LokutorError,
-    NetworkError,
-    ProtocolError,
-    RateLimitError,
-    ServiceError,
 )
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
@@ -62,7 +62,7 @@ Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 class Connection:
     """An open WebSocket, for one utterance.
 
-    It may spend a while in a waiting room first (:meth:`enter_room`, :meth:`leave_room`).
+    It may be parked on standby first (:meth:`park`, :meth:`unpark`).
     :meth:`drop` is final and works from every state; :meth:`send` and :meth:`receive` then raise
     :class:`~videosdk.plugins.lokutor.errors.NetworkError`.
     """
@@ -86,8 +86,8 @@ class Connection:
         return self._waited
 
     @property
-    def proven(self) -> bool:
-        """Whether it is known to be alive: freshly opened, or heard from since it left the room."""
+    def alive(self) -> bool:
+        """Whether it is known to be alive: freshly opened, or heard from since it was unparked."""
         return self._heard or not self._waited
 
     @property
@@ -189,7 +189,7 @@ class Connection:
 
     def _decode(self, text: str) -> Event | ProtocolError:
         try:
-            return self._noted(self._discreet(decode_text(text)))
+            return self._noted(self._redacted(decode_text(text)))
         except ProtocolError as error:
             return error.with_traceback(None)
 
@@ -198,11 +198,11 @@ class Connection:
         self._unread = event if isinstance(event, Visemes) and event.rest else None
         return event
 
-    def _discreet(self, event: Event) -> Event:
+    def _redacted(self, event: Event) -> Event:
         """Return ``event`` without the key, should the service quote it: errors are logged."""
         if not isinstance(event, ErrorReply):
             return event
-        hide = self._endpoint.without_key
+        hide = self._endpoint.redact
         return replace(
             event,
             message=hide(event.message),
@@ -210,18 +210,18 @@ class Connection:
             request_id=event.request_id and hide(event.request_id),
         )
 
-    def enter_room(self, on_end: Callable[[], None]) -> None:
+    def park(self, on_end: Callable[[], None]) -> None:
         """Watch the connection while nobody receives from it.
 
         Args:
-            on_end: Called once if it ends before it leaves the room.
+            on_end: Called once if it ends before it is unparked.
         """
         self._waited = True
         self._on_end = on_end
         self._early = asyncio.get_running_loop().create_task(self._await_end())
         self._early.add_done_callback(self._ended_early)
 
-    def leave_room(self) -> bool:
+    def unpark(self) -> bool:
         """Hand the connection to a call; return whether it looked alive. Sends a ping to find out."""
         self._on_end = None
         if self._early is None or self._early.done():
@@ -296,7 +296,7 @@ class Connection:
         if task.cancelled() or on_end is None:
             return
         if task.exception() is not None:
-            logger.debug("The waiting socket failed: %s", type(task.exception()).__name__)
+            logger.debug("The standby connection failed: %s", type(task.exception()).__name__)
         on_end()
 
     async def _next_message(self) -> aiohttp.WSMessage:
@@ -311,7 +311,7 @@ class Connection:
         try:
             await self._ws.ping()
         except (aiohttp.ClientError, OSError) as error:
-            logger.debug("The waiting socket is dead: %s", type(error).__name__)
+            logger.debug("The standby connection is dead: %s", type(error).__name__)
 
     async def _pong(self, data: bytes) -> None:
         try:
@@ -323,7 +323,7 @@ class Connection:
         if isinstance(message.data, aiohttp.WebSocketError):
             too_big = self._ws.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
             return ProtocolError(
-                f"Lokutor sent a message that can't be read: {self._endpoint.without_key(str(message.data))}",
+                f"Lokutor sent a message that can't be read: {self._endpoint.redact(str(message.data))}",
                 status=self._ws.close_code,
                 retryable=not too_big,
             )

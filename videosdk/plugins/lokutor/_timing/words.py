@@ -12,8 +12,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ._text import is_spaceless, is_speakable
-from .visemes import SILENCE, Viseme
+from .._text.characters import is_spaceless, is_speakable
+from ..visemes import SILENCE, Viseme
 
 _UNSPACED_SCRIPTS = ("THAI ", "LAO ", "KHMER ", "MYANMAR ")
 """Scripts without spaces between words whose characters are not wide."""

@@ -15,8 +15,8 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from ._options import parse_base_url
-from .errors import ConfigurationError, LokutorError, NetworkError, ProtocolError
+from ..errors import ConfigurationError, LokutorError, NetworkError, ProtocolError
+from .endpoint import parse_base_url
 
 TIMEOUT = 10.0
 """Seconds for one route, connecting included."""

@@ -19,13 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .errors import ProtocolError
-from .visemes import Viseme
+from ..errors import ProtocolError
+from ..visemes import Viseme
 
-SAMPLE_RATE = 44_100
-"""Rate of the service's audio in Hz: signed 16-bit little-endian, mono."""
-SAMPLE_WIDTH = 2
-"""Bytes of one sample."""
 TTS_PATH = "/ws/tts"
 """Path of the WebSocket endpoint; older clients use ``/ws``."""
 API_KEY_HEADER = "X-API-Key"

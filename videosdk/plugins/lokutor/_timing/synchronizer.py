@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from ._playback import Playback
-from ._timer import Timer
-from ._timing import ReplyTiming, WordSpoken
-from .visemes import Viseme
+from .._audio.playback import Playback
+from ..visemes import Viseme
+from .timeline import Timeline, WordSpoken
+from .timer import Timer
 
 _TOLERANCE = 0.0001
 """Seconds by which something may come early: times are rounded, and the last of them is the audio's end."""
@@ -20,7 +20,7 @@ _LONGEST_WAIT = 1.0
 """Seconds between two looks at most."""
 
 
-class Follower:
+class SpeechSynchronizer:
     """Tells each word and viseme of a reply when the listener gets there.
 
     It ends with the last of them, or by :meth:`stop`. When another turn has begun it tells no more, but goes
@@ -37,13 +37,13 @@ class Follower:
 
     def __init__(
         self,
-        timing: ReplyTiming,
+        timing: Timeline,
         playback: Playback,
         on_word: Callable[[WordSpoken], None],
         on_visemes: Callable[[list[Viseme]], None],
         on_end: Callable[[str | None, bool], None] = lambda heard, interrupted: None,
     ) -> None:
-        self._timing = timing
+        self._timeline = timing
         self._playback = playback
         self._on_word = on_word
         self._on_visemes = on_visemes
@@ -66,7 +66,7 @@ class Follower:
         self._stopped = True
         self._timer.close()
         # An interruption is meant for the turn that is under way.
-        interrupted = interrupted and not self._replaced and not self._playback.moved_on
+        interrupted = interrupted and not self._replaced and not self._playback.turn_changed
         self._on_end(self._heard if self._playback.plays else None, interrupted)
 
     def replace(self) -> None:
@@ -81,7 +81,7 @@ class Follower:
 
     def _look(self) -> None:
         position = self._playback.seconds()
-        if self._playback.moved_on and self._timing.ended:
+        if self._playback.turn_changed and self._timeline.ended:
             self.replace()
         if position > 0:
             self._tell(position + _TOLERANCE)
@@ -89,11 +89,11 @@ class Follower:
             self._wait(position)
 
     def _tell(self, position: float) -> None:
-        for word in self._timing.pop_words(position):
+        for word in self._timeline.pop_words(position):
             if not self._stopped:  # By whoever heard the word before.
                 self._heard = word["cumulative_text"]
                 self._tell_word(word)
-        visemes = self._timing.pop_visemes(position)
+        visemes = self._timeline.pop_visemes(position)
         if visemes and not self._stopped and not self._replaced:
             self._on_visemes(visemes)
 
@@ -102,7 +102,7 @@ class Follower:
             self._on_word(word)
 
     def _wait(self, position: float) -> None:
-        due, ended = self._timing.next_due, self._timing.ended
+        due, ended = self._timeline.next_due, self._timeline.ended
         if ended and (due is None or self._playback.drained):
             self.stop()
         elif due is not None:

@@ -18,16 +18,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from ._discovery import Offer, discover
-from ._options import SpeechOptions, hide_key, is_loopback
-from ._text import is_speakable
-from ._wav import WavError, WavFile, WavStream
-from .errors import LokutorError
-from .tts import DEFAULT_BASE_URL, LokutorTTS
-from .version import __version__
+from .._options import SpeechOptions
+from .._text.characters import is_speakable
+from .._wire.discovery import Offer, discover
+from .._wire.endpoint import is_loopback, redact_key
+from ..errors import LokutorError
+from ..tts import DEFAULT_BASE_URL, LokutorTTS
+from ..version import __version__
+from .wav import WavError, WavFile, WavStream
 
 if TYPE_CHECKING:
-    from .local.server import LocalServer
+    from ..local.server import LocalServer
 
 FAILED = 1
 MISUSED = 2
@@ -144,7 +145,7 @@ def _without_keys(text: str) -> str:
     """Return ``text`` without the user's keys: a service may quote one in its refusal."""
     for name in (_KEY, _SERVER_KEY):
         if key := os.environ.get(name, "").strip():
-            text = hide_key(text, key)
+            text = redact_key(text, key)
     return text
 
 
@@ -420,9 +421,9 @@ async def _local_server(
     host: str, port: int, api_key: str | None, origins: Sequence[str] = ()
 ) -> AsyncIterator[LocalServer]:
     """Run the local server for as long as this lasts."""
-    from .local.engine import SynthesisError
-    from .local.espeak import EspeakEngine, LocalVoiceMissingError
-    from .local.server import LocalServer
+    from ..local.engine import SynthesisError
+    from ..local.espeak import EspeakEngine, LocalVoiceMissingError
+    from ..local.server import LocalServer
 
     async with AsyncExitStack() as stack:
         try:

@@ -1,6 +1,6 @@
 """What is said when in one reply: its words and visemes, gathered request by request.
 
-Rule of this file: pure. The utterance tells what it asks for and what comes back, the follower takes what
+Rule of this file: pure. The utterance tells what it asks for and what comes back, the synchronizer takes what
 is due; who hears it, and when, is not known here. Times are seconds from the reply's first audio, indices
 code points of the reply's text: the texts of its requests, joined as they were when they came.
 """
@@ -14,9 +14,9 @@ from dataclasses import replace
 from math import inf
 from typing import NotRequired, TypedDict
 
-from ._text import joined
-from ._words import RequestWords, Word, is_sound
-from .visemes import Viseme
+from .._text.characters import joined
+from ..visemes import Viseme
+from .words import RequestWords, Word, is_sound
 
 _ROUNDING = 0.01
 """Seconds by which the service may round a time down."""
@@ -42,7 +42,7 @@ class WordSpoken(TypedDict):
     estimated: NotRequired[bool]
 
 
-class ReplyTiming:
+class Timeline:
     """The words and visemes of one reply, each to be taken when the listener has got there.
 
     Args:
@@ -108,14 +108,14 @@ class ReplyTiming:
         request = self._owner(visemes) if visemes else None
         if request is None:
             return
-        if request.lead is None:
-            request.lead = self._lead(request, min(visemes, key=_start))
+        if request.stream_offset is None:
+            request.stream_offset = self._stream_offset(request, min(visemes, key=_start))
             if self._from_stream is None and request.start > 0:
-                self._from_stream = request.lead > 0
-        request.note(visemes, request.lead)
+                self._from_stream = request.stream_offset > 0
+        request.note(visemes, request.stream_offset)
         for told in visemes:
             index = request.indices.code_point(told.index, told.sound)
-            start = min(max(told.start - request.lead, 0.0), request.length)
+            start = min(max(told.start - request.stream_offset, 0.0), request.length)
             viseme = Viseme(index, told.sound, start)
             if request.start + viseme.start < request.heard:
                 continue  # Of a part that an earlier try has brought.
@@ -181,18 +181,20 @@ class ReplyTiming:
         request under way is of the request before only where it fits no text but its; in doubt it is not.
         """
         before, request = self._before, self._request
-        if before is None or (request is not None and request.lead is not None):
+        if before is None or (request is not None and request.stream_offset is not None):
             return request
         first = min(visemes, key=_start)
-        lead = self._lead(before, first) if before.lead is None else before.lead
-        if not before.goes_on_with(visemes, lead):
+        stream_offset = (
+            self._stream_offset(before, first) if before.stream_offset is None else before.stream_offset
+        )
+        if not before.goes_on_with(visemes, stream_offset):
             return request
         if request is None:
             return before
-        begins = request.begins_with(first, self._lead(request, first))
+        begins = request.begins_with(first, self._stream_offset(request, first))
         return before if before.fits_better(visemes, request, begins=begins) else request
 
-    def _lead(self, request: _Request, first: Viseme) -> float:
+    def _stream_offset(self, request: _Request, first: Viseme) -> float:
         """Return how much audio the service counts ahead of a request, by its first viseme.
 
         None, by its official clients: it counts from the request's first audio. Its lip-sync guide says "from
@@ -200,10 +202,16 @@ class ReplyTiming:
         first request that can tell settles it for the reply.
         """
         leads = (request.start - at for at in self._starts)
-        lead = max(lead for lead in leads if lead <= max(first.start, 0.0) + _ROUNDING)
+        stream_offset = max(
+            stream_offset for stream_offset in leads if stream_offset <= max(first.start, 0.0) + _ROUNDING
+        )
         undecided = self._from_stream is None
-        from_stream = lead > 0 and request.begins_with(first, lead) if undecided else self._from_stream
-        return lead if from_stream else 0.0
+        from_stream = (
+            stream_offset > 0 and request.begins_with(first, stream_offset)
+            if undecided
+            else self._from_stream
+        )
+        return stream_offset if from_stream else 0.0
 
     def _forget(self, request: _Request, at: float) -> None:
         request.heard = at
@@ -221,7 +229,7 @@ class _Request:
         before: The reply's text before it.
         length: Seconds of its audio; without end while it is under way.
         heard: When what its tries so far have brought ends.
-        lead: Seconds that the service counts ahead of its audio; None before its first viseme.
+        stream_offset: Seconds that the service counts ahead of its audio; None before its first viseme.
     """
 
     def __init__(self, text: str, index: int, start: float, before: str) -> None:
@@ -236,22 +244,22 @@ class _Request:
 
     def restart(self) -> None:
         """Forget how far it was told: another try begins again."""
-        self.lead: float | None = None
+        self.stream_offset: float | None = None
         self._furthest = 0  # As the service counts.
         self._latest = 0.0
 
-    def note(self, visemes: list[Viseme], lead: float) -> None:
+    def note(self, visemes: list[Viseme], stream_offset: float) -> None:
         """Note how far its visemes have come."""
         self._furthest = max(self._furthest, *(told.index for told in visemes))
-        self._latest = max(self._latest, *(told.start - lead for told in visemes))
+        self._latest = max(self._latest, *(told.start - stream_offset for told in visemes))
 
-    def begins_with(self, first: Viseme, lead: float) -> bool:
+    def begins_with(self, first: Viseme, stream_offset: float) -> bool:
         """Return whether its visemes may begin with ``first``."""
-        return first.start <= lead + _LONGEST_START and self.words.begins_with(first.index)
+        return first.start <= stream_offset + _LONGEST_START and self.words.begins_with(first.index)
 
-    def goes_on_with(self, visemes: list[Viseme], lead: float) -> bool:
+    def goes_on_with(self, visemes: list[Viseme], stream_offset: float) -> bool:
         """Return whether its visemes may go on with these."""
-        earliest, latest = self._latest + lead - _ROUNDING, self.length + lead + _ROUNDING
+        earliest, latest = self._latest + stream_offset - _ROUNDING, self.length + stream_offset + _ROUNDING
         sounds = _sounds(visemes)  # A silence may be anywhere.
         if not sounds and self.words.ends_with(self._furthest):
             return False

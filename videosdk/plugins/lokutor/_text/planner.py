@@ -23,6 +23,8 @@ from itertools import accumulate
 
 from videosdk.agents.tokenize import STRONG_TERMINATORS, WEAK_TERMINATORS, BasicSentenceChunker
 
+from .characters import are_one, extends, has_space, is_spaceless, is_speakable, joined
+
 MAX_REQUEST_CHARS = 1000
 """Longest request in code points. Far below the service's own limit, so that a lost request is cheap."""
 
@@ -37,19 +39,6 @@ _CUT_NUMBER = re.compile(r"(?:\d:|,\d{3}\.)$")
 _LIST_MARKER = re.compile(r"(?:[-*•]|\d+[.)])\s")
 # The chunker uses private-use characters as placeholders, and garbles a path around an address.
 _CHUNKER_TRAPS = re.compile(r"[/\\\ue000-\uf8ff]")
-_ZERO_WIDTH_JOINER = "\u200d"
-_SKIN_TONES = range(0x1F3FB, 0x1F400)
-_LOW_SURROGATES = range(0xDC00, 0xE000)
-
-
-def is_speakable(text: str) -> bool:
-    """Return whether ``text`` holds anything to say: a letter, a digit or a symbol (emoji included)."""
-    return any(unicodedata.category(char)[0] in "LNS" for char in text)
-
-
-def is_pronounceable(text: str) -> bool:
-    """Return whether ``text`` surely has a sound: a letter or a digit. An emoji may have none."""
-    return any(char.isalnum() for char in text)
 
 
 class _Stream(Enum):
@@ -92,7 +81,7 @@ class TextPlanner:
         rest = self._text[self._ready :].rstrip()
         if not is_speakable(rest) or not _ends_sentence(rest):
             return None
-        if self._last_whole and _has_space(rest) and not _CUT_NUMBER.search(rest):
+        if self._last_whole and has_space(rest) and not _CUT_NUMBER.search(rest):
             return 0.0
         return _NUMBER_QUIET if _ends_in_number(rest) else _TOKEN_QUIET
 
@@ -172,7 +161,7 @@ class TextPlanner:
 
     def _is_whole(self, text: str) -> bool:
         """Return whether the chunker would let this text go as it stands, or clearly did."""
-        if self._stream is _Stream.SENTENCES and (_has_space(text) or _ends_sentence(text)):
+        if self._stream is _Stream.SENTENCES and (has_space(text) or _ends_sentence(text)):
             return True
         end = text[-MAX_REQUEST_CHARS:]
         return self._boundaries(f"{end} x")[-1:] == [len(end)]
@@ -181,7 +170,7 @@ class TextPlanner:
         """Return whether a complete-looking text could be the first part of a word or a number."""
         if self._stream is _Stream.SENTENCES:
             return _CUT_NUMBER.search(text) is not None
-        return _ends_in_number(text) or (text[0].islower() and not _has_space(text))
+        return _ends_in_number(text) or (text[0].islower() and not has_space(text))
 
     def _confirm(self) -> None:
         """Let go of every sentence or clause that is followed by something."""
@@ -226,18 +215,7 @@ def _last_space(text: str) -> int:
 def _last_character(text: str) -> int:
     """Return the last place that doesn't part a character from its accents, or an emoji's parts."""
     places = range(MAX_REQUEST_CHARS, MAX_REQUEST_CHARS // 2, -1)
-    return next((i for i in places if not _are_one(text[i - 1], text[i])), MAX_REQUEST_CHARS)
-
-
-def _are_one(before: str, after: str) -> bool:
-    """Return whether two characters are parts of one that a reader sees."""
-    return before == _ZERO_WIDTH_JOINER or _extends(after)
-
-
-def _extends(char: str) -> bool:
-    """Return whether ``char`` changes the one before it: an accent, a skin tone, a second half."""
-    marks = char == _ZERO_WIDTH_JOINER or unicodedata.category(char)[0] == "M"
-    return marks or ord(char) in _SKIN_TONES or ord(char) in _LOW_SURROGATES
+    return next((i for i in places if not are_one(text[i - 1], text[i])), MAX_REQUEST_CHARS)
 
 
 def _begins_line(last: str, chunk: str) -> bool:
@@ -246,7 +224,7 @@ def _begins_line(last: str, chunk: str) -> bool:
     Sentences lack their full stop in headings and lists, and where the LLM paused. Everything else
     that touches without white space is a word in parts.
     """
-    several_words = _has_space(last)
+    several_words = has_space(last)
     if several_words and len(chunk.split(maxsplit=1)[0]) >= _IDLE_WORD:
         return True
     begins = chunk[0].isupper() or chunk[0] in "¿¡" or _LIST_MARKER.match(chunk) is not None
@@ -266,7 +244,7 @@ def _ends_clause(text: str) -> bool:
 def _closes(chunk: str) -> bool:
     """Return whether ``chunk`` begins with marks that belong to what came before, or with an accent."""
     rest = chunk.lstrip(_TRAILING)
-    return _extends(chunk[0]) or (rest != chunk and (not rest or rest[0].isspace()))
+    return extends(chunk[0]) or (rest != chunk and (not rest or rest[0].isspace()))
 
 
 def _splits_number(last: str, chunk: str, *, undecided: bool) -> bool:
@@ -288,28 +266,8 @@ def _has_edge_space(text: str) -> bool:
     return text[0].isspace() or text[-1].isspace()
 
 
-def _has_space(text: str) -> bool:
-    return any(char.isspace() for char in text)
-
-
 def _parts_words(before: str, after: str) -> bool:
     return before.isspace() or after.isspace() or is_spaceless(before)
-
-
-def joined(before: str, after: str) -> str:
-    """Return two texts as one: with a space between them, unless their script is written without."""
-    if not before or not after or (is_spaceless(before[-1]) and is_spaceless(after[0])):
-        return before + after
-    return f"{before} {after}"
-
-
-def is_spaceless(char: str) -> bool:
-    """Return whether ``char`` is of a script without spaces between words: Chinese, Japanese."""
-    return (
-        unicodedata.east_asian_width(char) in {"W", "F"}
-        and unicodedata.category(char)[0] in "LP"
-        and not unicodedata.name(char, "").startswith("HANGUL")
-    )
 
 
 def _clean(text: str) -> str:

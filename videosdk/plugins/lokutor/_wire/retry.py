@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import random
 
-from .errors import LokutorError, RateLimitError
+from ..errors import LokutorError, RateLimitError
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 2.0
 
 
-class Recovery:
+class RetryPolicy:
     """Counts one call's failures in a row.
 
     Args:

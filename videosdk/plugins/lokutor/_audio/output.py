@@ -14,10 +14,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from ._playback import FRAME_SECONDS
-from ._protocol import SAMPLE_RATE, SAMPLE_WIDTH
-from ._resample import Resampler
-from .errors import TrackError
+from ..errors import TrackError
+from .pcm import FRAME_SECONDS, SAMPLE_RATE, SAMPLE_WIDTH
+from .resample import Resampler
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
@@ -30,7 +29,7 @@ _SLICE_BYTES = _SECOND // 4
 """0.25 s: about 1 ms of work, so that a huge message never stalls the loop."""
 _GATHERED_BYTES = _SECOND // 10
 """0.1 s: converting that much at once costs half of what it costs in 20 ms messages."""
-_COMFORT = 0.3
+_HEADROOM = 0.3
 """Seconds of audio ahead of the listener from which on small pieces may wait for each other."""
 
 
@@ -74,7 +73,7 @@ class AudioOutput:
         """Take a piece of the service's audio, of any size, and write what should be played by now."""
         self._received += len(pcm)
         self._gathered += pcm
-        if len(self._gathered) >= _GATHERED_BYTES or not self._comfortable():
+        if len(self._gathered) >= _GATHERED_BYTES or not self._has_headroom():
             await self.release()
 
     async def release(self) -> None:
@@ -123,9 +122,9 @@ class AudioOutput:
             self._converter = Resampler(SAMPLE_RATE, self._rate)
         return self._converter
 
-    def _comfortable(self) -> bool:
+    def _has_headroom(self) -> bool:
         """Return whether the listener surely has enough to hear for now: none plays faster than the clock."""
-        return self._written > 0 and self.seconds_written - (self._clock() - self._begun) > _COMFORT
+        return self._written > 0 and self.seconds_written - (self._clock() - self._begun) > _HEADROOM
 
     async def _emit(self, pcm: bytes) -> None:
         if not pcm or self._closed:

@@ -15,15 +15,12 @@ from numbers import Real
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakSet
 
-from ._options import SAMPLE_RATE_RANGE
-from ._protocol import SAMPLE_WIDTH
+from .pcm import FRAME_SECONDS, SAMPLE_RATE_RANGE, SAMPLE_WIDTH
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
 _Answer = TypeVar("_Answer")
 
-FRAME_SECONDS = 0.02
-"""The track hands out frames of this length, and counts them as played; a shorter rest never plays."""
 _POLL = 0.004
 """Seconds between two looks at the track while a frame may be handed out at any moment."""
 _CLOSE_POLL = 0.001
@@ -104,9 +101,9 @@ class Playback:
         return self._ask(lambda gauge: gauge.plays)
 
     @property
-    def moved_on(self) -> bool:
+    def turn_changed(self) -> bool:
         """Whether the track has begun with another turn since the last push."""
-        return self._ask(lambda gauge: gauge.moved_on)
+        return self._ask(lambda gauge: gauge.turn_changed)
 
     @property
     def drained(self) -> bool:
@@ -165,7 +162,7 @@ class _Gauge(ABC):
 
     @property
     @abstractmethod
-    def moved_on(self) -> bool:
+    def turn_changed(self) -> bool:
         """Whether the track has begun with another turn since the last push."""
 
     @property
@@ -207,7 +204,7 @@ class _TrackGauge(_Gauge):
         return not self.pushed or self._read(_count_of).played > 0
 
     @property
-    def moved_on(self) -> bool:
+    def turn_changed(self) -> bool:
         """Whether the track has begun with another turn since the last push."""
         now, last = self._read(_count_of), self._last
         # A track that shows no mark counts from nothing again.
@@ -308,7 +305,7 @@ class _ClockGauge(_Gauge):
         return True
 
     @property
-    def moved_on(self) -> bool:
+    def turn_changed(self) -> bool:
         """Whether the track has begun with another turn since the last push: it doesn't tell."""
         return False
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ._protocol import SAMPLE_WIDTH
+from .._audio.pcm import SAMPLE_WIDTH
 
 _UNKNOWN_SIZE = 0xFFFF_FFFF
 """What players take for "until the end", where a header can't be corrected afterwards."""

@@ -1,7 +1,7 @@
-"""A socket in waiting: open, never used, for the next turn.
+"""The standby connection: open, never used, for the next turn.
 
-Rule of this file: a connection leaves this room once and never comes back, so stale audio is impossible
-by construction. The room never makes a call wait longer than connecting by itself would take.
+Rule of this file: a connection is taken once and never comes back, so stale audio is impossible by
+construction. A call never waits longer for it than connecting by itself would take.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from ._connection import Connection
-from .errors import LokutorError
+from ..errors import LokutorError
+from .connection import Connection
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
@@ -22,7 +22,7 @@ REPLACE_INTERVAL = 10.0
 """Seconds between two replacements, against a server that hangs up on idle sockets."""
 
 
-class WaitingRoom:
+class Standby:
     """Holds at most one open connection, and opens the next behind the one that was taken.
 
     Nothing happens before the first :meth:`fill`.
@@ -86,7 +86,7 @@ class WaitingRoom:
         if self._connection is None:
             await self._arrival()
         connection, self._connection = self._connection, None
-        if connection is not None and not connection.leave_room():
+        if connection is not None and not connection.unpark():
             connection.drop()
             return None
         return connection
@@ -97,7 +97,7 @@ class WaitingRoom:
         self._empty()
 
     def abandon(self) -> None:
-        """Let the connection go, where the loop of this room is closed."""
+        """Let the connection go, where its event loop is closed."""
         self._active = False
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -120,11 +120,11 @@ class WaitingRoom:
             connection = await self._open_connection()
         except LokutorError as error:
             # The next call connects by itself, and reports what it meets.
-            logger.debug("No socket in waiting: %s", type(error).__name__)
+            logger.debug("No standby connection: %s", type(error).__name__)
             return
         if self._active:
             self._connection = connection
-            connection.enter_room(self._on_end)
+            connection.park(self._on_end)
         else:
             connection.drop()
 

@@ -11,9 +11,9 @@ from weakref import WeakKeyDictionary
 
 from videosdk.agents.speech_generation import SpeechGeneration
 
-from ._callers import Caller, find_caller
-from ._transcript import HookedTurns
-from ._utterance import Utterance
+from .._utterance import Utterance
+from .callers import Caller, find_caller
+from .transcript import HookedTurns
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""The plugin's connections, and what they need: one :class:`Network` for each event loop.
+"""The plugin's connections, and what they need: one :class:`Connector` for each event loop.
 
 Rule of this file: sessions, sockets and tasks belong to the loop and the process that they were made in.
 They are never used from another one, and never closed from a forked process: its sockets are its parent's.
@@ -9,40 +9,52 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
-from ._connection import Connection, new_session
-from ._options import Endpoint, Limits
-from ._waiting import WaitingRoom
+from .connection import Connection, new_session
+from .endpoint import Endpoint
+from .standby import Standby
 
-_inherited: list[Network] = []
+_inherited: list[Connector] = []
 """Those of the parent, in a forked process: kept, for if they were collected, aiohttp would complain."""
 
 
-class Network:
+@dataclass(frozen=True, slots=True)
+class ConnectorSettings:
+    """How connections are opened.
+
+    Attributes:
+        endpoint: URL and key.
+        connect_timeout: Seconds to open the standby connection.
+        heartbeat: Seconds between the pings on an open connection; None sends none.
+        session: The user's own session, or None for one that is made when it is needed.
+    """
+
+    endpoint: Endpoint
+    connect_timeout: float
+    heartbeat: float | None
+    session: aiohttp.ClientSession | None
+
+
+class Connector:
     """Opens connections in the running loop.
 
     Args:
-        endpoint: URL and key.
-        limits: How long to try.
-        session: The user's own session, or None for one that is made when it is needed.
-        active: Whether the room is filled without :meth:`WaitingRoom.fill`.
+        settings: How.
+        active: Whether a standby connection is opened without :meth:`Standby.fill`.
     """
 
-    def __init__(
-        self, endpoint: Endpoint, limits: Limits, session: aiohttp.ClientSession | None, *, active: bool
-    ) -> None:
+    def __init__(self, settings: ConnectorSettings, *, active: bool) -> None:
         self._loop = asyncio.get_running_loop()
         self._process = os.getpid()
-        self._endpoint = endpoint
-        self._limits = limits
-        self._user_session = session
+        self._settings = settings
         self._own_session: aiohttp.ClientSession | None = None
         self._background: set[asyncio.Task[None]] = set()
-        self.room = WaitingRoom(self._open_waiting, self.spawn, active=active)
-        """The socket in waiting."""
+        self.standby = Standby(self._open_standby, self.spawn, active=active)
+        """The standby connection."""
 
     @property
     def inherited(self) -> bool:
@@ -55,11 +67,13 @@ class Network:
         return not self.inherited and not self._loop.is_closed()
 
     async def take_or_connect(self, fresh: bool, within: float) -> Connection:
-        """Return the connection in waiting or a new one; with ``fresh`` always a new one."""
+        """Return the standby connection or a new one; with ``fresh`` always a new one."""
         deadline = self._loop.time() + within
-        waiting = None if fresh else await self.room.take()
+        waiting = None if fresh else await self.standby.take()
         # What the waiting for a socket on its way took is not there any more for connecting.
-        return waiting or await self._connect(max(deadline - self._loop.time(), 0.0), self._limits.heartbeat)
+        return waiting or await self._connect(
+            max(deadline - self._loop.time(), 0.0), self._settings.heartbeat
+        )
 
     async def connect_stream(self, _fresh: bool, within: float) -> Connection:
         """Return a new connection for a consumer that may be slow."""
@@ -68,8 +82,8 @@ class Network:
 
     def session(self) -> aiohttp.ClientSession:
         """Return the session to connect with."""
-        if self._user_session is not None:
-            return self._user_session
+        if self._settings.session is not None:
+            return self._settings.session
         if self._own_session is None:
             self._own_session = new_session()
         return self._own_session
@@ -83,25 +97,25 @@ class Network:
 
     async def close(self) -> None:
         """Close all that is open, and wait until it is."""
-        self.room.close()
+        self.standby.close()
         while self._background:
             await asyncio.wait(set(self._background))
         await self._close_session()
 
     def close_from_elsewhere(self) -> None:
-        """Let this network's own loop close all that is open when it next runs."""
+        """Let this connector's own loop close all that is open when it next runs."""
         self._loop.call_soon_threadsafe(self._close_soon)
 
     async def abandon(self) -> None:
-        """Close what can be closed where this network's loop is not to be used any more."""
+        """Close what can be closed where this connector's loop is not to be used any more."""
         if self.inherited:
             _inherited.append(self)
             return
-        self.room.abandon()
+        self.standby.abandon()
         await self._close_session()
 
     def _close_soon(self) -> None:
-        self.room.close()
+        self.standby.close()
         self.spawn(self._close_session())
 
     async def _close_session(self) -> None:
@@ -109,60 +123,60 @@ class Network:
         if session is not None:
             await session.close()
 
-    async def _open_waiting(self) -> Connection:
-        return await self._connect(self._limits.connect_timeout, self._limits.heartbeat)
+    async def _open_standby(self) -> Connection:
+        return await self._connect(self._settings.connect_timeout, self._settings.heartbeat)
 
     async def _connect(self, within: float, heartbeat: float | None) -> Connection:
         return await Connection.open(
-            self.session(), self._endpoint, connect_timeout=within, heartbeat=heartbeat, spawn=self.spawn
+            self.session(),
+            self._settings.endpoint,
+            connect_timeout=within,
+            heartbeat=heartbeat,
+            spawn=self.spawn,
         )
 
 
-class Networks:
-    """The network of each loop that the plugin is used in.
+class Connectors:
+    """The connector of each loop that the plugin is used in.
 
     Args:
-        endpoint: URL and key.
-        limits: How long to try.
-        session: The user's own session, or None.
+        settings: How connections are opened.
     """
 
-    def __init__(self, endpoint: Endpoint, limits: Limits, session: aiohttp.ClientSession | None) -> None:
-        self._endpoint = endpoint
-        self._limits = limits
-        self._session = session
-        self._networks: dict[asyncio.AbstractEventLoop, Network] = {}
+    def __init__(self, settings: ConnectorSettings) -> None:
+        self._settings = settings
+        self._by_loop: dict[asyncio.AbstractEventLoop, Connector] = {}
 
-    def here(self) -> Network:
-        """Return the running loop's network.
+    def here(self) -> Connector:
+        """Return the running loop's connector.
 
-        A new one keeps a socket in waiting if one that it takes over from did.
+        A new one keeps a standby connection if one that it takes over from did.
         """
         loop = asyncio.get_running_loop()
-        network = self._networks.get(loop)
-        if network is not None and network.usable:
-            return network
+        connector = self._by_loop.get(loop)
+        if connector is not None and connector.usable:
+            return connector
         left = self._leave()
-        active = any(other.room.active for other in left)
-        network = Network(self._endpoint, self._limits, self._session, active=active)
-        self._networks[loop] = network
+        active = any(other.standby.active for other in left)
+        connector = Connector(self._settings, active=active)
+        self._by_loop[loop] = connector
         for other in left:
-            network.spawn(other.abandon())
-        return network
+            connector.spawn(other.abandon())
+        return connector
 
     async def close(self) -> None:
         """Close all of them, and wait for the running loop's."""
         for other in self._leave():
             await other.abandon()
-        own = self._networks.pop(asyncio.get_running_loop(), None)
-        for network in self._networks.values():
-            network.close_from_elsewhere()
-        self._networks.clear()
+        own = self._by_loop.pop(asyncio.get_running_loop(), None)
+        for connector in self._by_loop.values():
+            connector.close_from_elsewhere()
+        self._by_loop.clear()
         if own is not None:
             await own.close()
 
-    def _leave(self) -> list[Network]:
+    def _leave(self) -> list[Connector]:
         """Forget those that can't be used any more, and return them."""
-        left = [network for network in self._networks.values() if not network.usable]
-        self._networks = {loop: network for loop, network in self._networks.items() if network.usable}
+        left = [connector for connector in self._by_loop.values() if not connector.usable]
+        self._by_loop = {loop: connector for loop, connector in self._by_loop.items() if connector.usable}
         return left

@@ -21,7 +21,8 @@ from av.error import EOFError as EndOfStream
 from av.filter import Graph
 from av.filter.context import FilterContext
 
-_SAMPLE_WIDTH = 2
+from .pcm import SAMPLE_WIDTH
+
 _FILTER_SIZE = 64  # Taps at the lower rate: 1.4 ms of lag at 24 kHz.
 _CUTOFF = 0.955  # Of the lower Nyquist frequency: flat to 10 kHz and clean from 12.5 kHz at 24 kHz.
 
@@ -52,9 +53,9 @@ class Resampler:
             Whole samples at the target rate, all but the filter's lag; possibly empty.
         """
         data = self._odd + pcm if self._odd else pcm
-        whole = len(data) - len(data) % _SAMPLE_WIDTH
+        whole = len(data) - len(data) % SAMPLE_WIDTH
         self._odd = data[whole:]
-        self._consumed += whole // _SAMPLE_WIDTH
+        self._consumed += whole // SAMPLE_WIDTH
         return self._convert(data[:whole] if self._odd else data)
 
     def flush(self) -> bytes:
@@ -73,16 +74,16 @@ class Resampler:
             return b""
         # Silence pushes the filter's lag out. Its own flush mirrors the last samples instead, and
         # comes out short for an input that is shorter than the filter.
-        silence = bytes(_lag_samples(self._source_rate, self._target_rate) * _SAMPLE_WIDTH)
-        rest = self._graph.convert(silence)[: due * _SAMPLE_WIDTH]
-        self._produced += len(rest) // _SAMPLE_WIDTH
+        silence = bytes(_lag_samples(self._source_rate, self._target_rate) * SAMPLE_WIDTH)
+        rest = self._graph.convert(silence)[: due * SAMPLE_WIDTH]
+        self._produced += len(rest) // SAMPLE_WIDTH
         return rest
 
     def _convert(self, pcm: bytes) -> bytes:
         if not pcm or self._graph is None:
             return pcm
         converted = self._graph.convert(pcm)
-        self._produced += len(converted) // _SAMPLE_WIDTH
+        self._produced += len(converted) // SAMPLE_WIDTH
         return converted
 
     def _samples_due(self) -> int:
@@ -118,7 +119,7 @@ class _Graph:
         return source, sink
 
     def convert(self, pcm: bytes) -> bytes:
-        frame = av.AudioFrame(format="s16", layout="mono", samples=len(pcm) // _SAMPLE_WIDTH)
+        frame = av.AudioFrame(format="s16", layout="mono", samples=len(pcm) // SAMPLE_WIDTH)
         frame.planes[0].update(pcm)
         frame.sample_rate = self._rate
         frame.time_base = self._time_base
@@ -139,7 +140,7 @@ class _Graph:
             return b""
         assert isinstance(frame, av.AudioFrame)
         # The plane is padded to an alignment; the frame's samples are not.
-        return bytes(frame.planes[0])[: frame.samples * _SAMPLE_WIDTH]
+        return bytes(frame.planes[0])[: frame.samples * SAMPLE_WIDTH]
 
 
 @contextmanager

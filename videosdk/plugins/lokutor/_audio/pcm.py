@@ -1,0 +1,13 @@
+"""The formats of audio, on the wire and on the track.
+
+Rule of this file: constants, each with its source.
+"""
+
+SAMPLE_RATE = 44_100
+"""Rate of the service's audio in Hz: signed 16-bit little-endian, mono."""
+SAMPLE_WIDTH = 2
+"""Bytes of one sample."""
+FRAME_SECONDS = 0.02
+"""The track hands out frames of this length, and counts them as played; a shorter rest never plays."""
+SAMPLE_RATE_RANGE = (8_000, 192_000)
+"""Lowest and highest rate of a track, in Hz."""

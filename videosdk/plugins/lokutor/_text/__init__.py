@@ -1,0 +1,1 @@
+"""From what a language model writes to the texts of requests. Pure."""

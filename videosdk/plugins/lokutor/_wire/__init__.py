@@ -1,0 +1,1 @@
+"""The way to the service: messages, connections, and when to try again."""
