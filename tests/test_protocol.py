@@ -66,8 +66,8 @@ O_SOUND = Viseme(index=12, sound="o", start=0.418)
 REPLIES: list[tuple[str, Event]] = [
     ("EOS", EndOfRequest()),
     (" EOS\r\n", EndOfRequest()),
-    ('{"type":"eos"}', EndOfRequest()),
-    ('\n{"type": "eos", "request_id": "r"} ', EndOfRequest()),
+    ('{"type":"eos"}', EndOfRequest("eos")),
+    ('\n{"type": "eos", "request_id": "r"} ', EndOfRequest("eos")),
     ("ERR: no such voice", ErrorReply("no such voice")),
     ("ERR:no such voice", ErrorReply("no such voice")),
     ("ERR:", ErrorReply("")),
