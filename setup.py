@@ -26,6 +26,8 @@ BENCH = [
     "videosdk-plugins-cartesia>=1.0.30",
     "videosdk-plugins-lmnt>=1.0.30",
 ]
+# What builds the documents.
+DOCS = ["furo>=2025.7", "myst-parser>=4", "sphinx>=8.1", "sphinxcontrib-mermaid>=1"]
 TEST = [
     *LOCAL,
     "build>=1.2",
@@ -67,5 +69,5 @@ setup(
         "aiohttp>=3.11",
         "av>=14",
     ],
-    extras_require={"bench": BENCH, "local": LOCAL, "test": TEST},
+    extras_require={"bench": BENCH, "docs": DOCS, "local": LOCAL, "test": TEST},
 )
