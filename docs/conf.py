@@ -22,6 +22,8 @@ html_theme_options = {
 }
 html_extra_path = ["llms.txt"]
 
+mermaid_height = "auto"
+
 myst_heading_anchors = 3
 myst_fence_as_directive = ["mermaid"]
 

@@ -59,7 +59,7 @@ def state_diagram() -> str:
     """Return the moves of an utterance; those that every unfinished state has are one sentence."""
     unfinished = {state: moves for state, moves in _MOVES.items() if moves}
     shared = frozenset.intersection(*unfinished.values())
-    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {State.CONNECTING.name}"]
+    lines = ["```mermaid", "stateDiagram-v2", "    direction LR", f"    [*] --> {State.CONNECTING.name}"]
     for state, moves in unfinished.items():
         lines += [f"    {state.name} --> {move.name}" for move in State if move in moves - shared]
     ends = " or ".join(f"`{state.name}`" for state in State if state in shared)
