@@ -35,10 +35,11 @@ TEST = [
     "hypothesis>=6.100",
     "lokutor==1.6.0",
     "mypy~=2.4",
-    "pytest>=8.2",
-    "pytest-asyncio>=0.24",
+    "pytest>=8.4",
+    "pytest-asyncio>=1.4",
     "ruff~=0.17.5",
     "setuptools>=77",
+    "uvloop>=0.21; sys_platform != 'win32'",
 ]
 
 setup(
@@ -69,5 +70,6 @@ setup(
         "aiohttp>=3.11",
         "av>=14",
     ],
+    entry_points={"console_scripts": ["lokutor = videosdk.plugins.lokutor.__main__:run"]},
     extras_require={"bench": BENCH, "docs": DOCS, "local": LOCAL, "test": TEST},
 )

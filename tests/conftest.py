@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import pytest
@@ -14,12 +15,53 @@ from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from videosdk.plugins.lokutor import LokutorTTS
 
 Maker = Callable[..., LokutorTTS]
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--loop",
+        choices=("asyncio", "uvloop", "eager"),
+        default="asyncio",
+        help="the event loop of every test: asyncio's, uvloop's, or asyncio's with eager tasks (Python 3.12)",
+    )
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config) -> Mapping[str, LoopFactory]:
+    name = config.getoption("--loop")
+    return {name: _loop_factory(name)}
+
+
+def _loop_factory(name: str) -> LoopFactory:
+    match name:
+        case "uvloop":
+            import uvloop
+
+            return uvloop.new_event_loop
+        case "eager":
+            return _new_eager_loop
+        case _:
+            return asyncio.new_event_loop
+
+
+def _new_eager_loop() -> asyncio.AbstractEventLoop:
+    if sys.version_info < (3, 12):
+        raise pytest.UsageError("--loop eager needs Python 3.12")
+    loop = asyncio.new_event_loop()
+    loop.set_task_factory(asyncio.eager_task_factory)
+    return loop
 
 
 @pytest.fixture(autouse=True)
 def no_key_in_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LOKUTOR_API_KEY", raising=False)
     monkeypatch.delenv("LOKUTOR_BASE_URL", raising=False)
+
+
+@pytest.fixture
+def new_loop(request: pytest.FixtureRequest) -> LoopFactory:
+    """Return what makes the loops of this run, for tests that run loops of their own."""
+    return _loop_factory(request.config.getoption("--loop"))
 
 
 @pytest.fixture

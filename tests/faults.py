@@ -90,6 +90,10 @@ class Link:
             await self.writer.drain()
             await asyncio.sleep(0)
 
+    async def reach(self) -> None:
+        """Connect to the server, without a handshake of HTTP."""
+        self._upstream = await asyncio.open_connection(*self.proxy.server_address)
+
     async def pass_request(self) -> None:
         """Pass on what the client sends next."""
         assert self._upstream is not None
@@ -166,7 +170,7 @@ async def pass_through(link: Link) -> None:
 class FaultProxy:
     """Stands between the plugin and a server; each connection meets the next of ``faults``."""
 
-    def __init__(self, server: ScriptedServer, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, server: ScriptedServer | FaultProxy, tls: ssl.SSLContext | None = None) -> None:
         self.faults: deque[Play] = deque()
         self.links: list[Link] = []
         self.elsewhere = ""  # Where a redirect leads.
@@ -175,6 +179,10 @@ class FaultProxy:
         self._port = 0
         self._listener: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self._port}"
 
     @property
     def server_address(self) -> tuple[str, int]:
@@ -613,8 +621,8 @@ class Row:
         warm: Whether the connection is opened ahead of the turn.
         arrange: Changes the turn before it begins.
         host: What else is special about the way to the service: ``refused``, ``unresolved``, ``nameless``,
-            ``tls``, ``untrusted``, ``plain`` (TLS is expected but the proxy speaks none) or ``own``
-            (the application's own session).
+            ``tls``, ``untrusted``, ``plain`` (TLS is expected, the proxy speaks none), ``own`` or ``strict``
+            (the application's own session, which may raise for each status).
     """
 
     line: str
@@ -659,7 +667,7 @@ class Stage:
         for part in (self.server, self.proxy, self.elsewhere):
             await self._stack.enter_async_context(part)
         self.proxy.elsewhere = f"http://localhost:{self.elsewhere.port}/ws/tts"
-        if self.row.host in {"tls", "own", "unresolved"}:
+        if self.row.host in {"tls", "own", "strict", "unresolved"}:
             self._session = await self._stack.enter_async_context(self._own_session())
         self.tts = LokutorTTS(
             api_key=self._api_key, base_url=self.url, session=self._session, **self.row.options
@@ -735,7 +743,7 @@ class Stage:
     def _own_session(self) -> aiohttp.ClientSession:
         trust = client_context() if self.row.host == "tls" else True
         connector = aiohttp.TCPConnector(ssl=trust, resolver=self.resolver, use_dns_cache=False)
-        return aiohttp.ClientSession(connector=connector)
+        return aiohttp.ClientSession(connector=connector, raise_for_status=self.row.host == "strict")
 
 
 class _Resolver(AbstractResolver):
@@ -968,14 +976,13 @@ def closed_session(turn: Turn) -> None:
     """Let the application close the session that it gave."""
 
     async def drive(turn: Turn) -> None:
-        session = turn.tts._user_session
-        assert session is not None
-        turn.tts._user_session = aiohttp.ClientSession()
-        await turn.tts._user_session.close()
+        network = turn.tts._network
+        session, network._user_session = network._user_session, aiohttp.ClientSession()
+        await network._user_session.close()
         try:
             await turn.tts.synthesize(turn.text)
         finally:
-            turn.tts._user_session = session
+            network._user_session = session
 
     turn.drive = drive
 
@@ -1223,6 +1230,22 @@ def _refusal_rows() -> list[Row]:
                 host=host,
             )
             for status, host in [(301, ""), (302, ""), (302, "own"), (303, ""), (307, "own"), (308, "")]
+        ),
+        *(
+            refused(
+                line,
+                f"{answer[:3]} for a session that raises for each status",
+                link=answering(answer, f"Connection: close\r\n{headers}"),
+                error=error,
+                status=int(answer[:3]),
+                retryable=error is RateLimitError,
+                host="strict",
+            )
+            for line, answer, headers, error in [
+                ("key", "401 Unauthorized", "", AuthenticationError),
+                ("limit", "429 Too Many Requests", "Retry-After: 60\r\n", RateLimitError),
+                ("address", "404 Not Found", "", ConfigurationError),
+            ]
         ),
         wrong("302 to nowhere", link=answering("302 Found"), status=302),
         wrong(

@@ -253,6 +253,20 @@ async def cut_on_request(conversation: Conversation) -> None:
     conversation.abort()
 
 
+async def refusing(status: int, headers: dict[str, str] | None = None) -> tuple[web.AppRunner, str]:
+    """Start a server that answers every handshake with ``status``."""
+
+    async def refuse(http: web.Request) -> web.Response:
+        return web.Response(status=status, headers=headers)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", refuse)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return runner, f"ws://127.0.0.1:{runner.addresses[0][1]}"
+
+
 class LoopbackServer(ABC):
     """A real HTTP server on loopback, at a free port.
 

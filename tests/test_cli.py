@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pty
 import re
 import signal
 import socket
@@ -21,11 +22,23 @@ import websockets
 from aiohttp import web
 from support import PATIENCE, Conversation, ScriptedServer, heard_for, until
 
+from videosdk.plugins.lokutor import __version__
 from videosdk.plugins.lokutor._cli import main
 
 COMMAND = (sys.executable, "-W", "always::ResourceWarning", "-m", "videosdk.plugins.lokutor")
-UNREAD = ("/bin/sh", "-c", '"$@" | true', "sh")
-LIMITED = ("/bin/sh", "-c", 'ulimit -f 8; exec "$@"', "sh")
+
+
+def in_shell(script: str) -> tuple[str, ...]:
+    """Return what to put before a command that a shell script runs as ``"$@"``."""
+    return ("/bin/sh", "-c", script, "sh")
+
+
+UNREAD = in_shell('"$@" | true')
+LIMITED = in_shell('ulimit -f 8; exec "$@"')
+CLOSED_INPUT, CLOSED_OUTPUT, CLOSED_ERRORS = (in_shell(f'exec "$@" {way}') for way in ("<&-", ">&-", "2>&-"))
+ALL_CLOSED = in_shell('exec "$@" <&- >&- 2>&-')
+FULL_OUTPUT, FULL_ERRORS = (in_shell(f'exec "$@" {way}/dev/full') for way in (">", "2>"))
+NOHUP = in_shell('trap "" HUP; exec "$@"')
 KEY = "key-5f2c9e"
 TEXT = "Hello from the command line."
 
@@ -87,6 +100,12 @@ def press_ctrl_c(process: asyncio.subprocess.Process) -> None:
 
 def terminate(process: asyncio.subprocess.Process) -> None:
     process.terminate()
+
+
+def close_terminal(process: asyncio.subprocess.Process) -> None:
+    """Do what a terminal does, and what the system may add as it ends the session."""
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGHUP):
+        os.killpg(process.pid, number)
 
 
 Stop = Callable[[asyncio.subprocess.Process], None]
@@ -343,9 +362,16 @@ async def test_a_service_without_audio_is_an_error(service: ScriptedServer, here
     assert files(here) == []
 
 
-@pytest.mark.parametrize("stop", [press_ctrl_c, terminate])
+ENDINGS = [
+    (press_ctrl_c, [130]),
+    (terminate, [128 + signal.SIGTERM]),
+    (close_terminal, [128 + signal.SIGHUP, 128 + signal.SIGTERM]),
+]
+
+
+@pytest.mark.parametrize(("stop", "statuses"), ENDINGS)
 async def test_an_interrupted_say_leaves_nothing_behind(
-    stop: Stop, service: ScriptedServer, here: Path
+    stop: Stop, statuses: list[int], service: ScriptedServer, here: Path
 ) -> None:
     async def dawdle(conversation: Conversation) -> None:
         await conversation.request()
@@ -356,20 +382,224 @@ async def test_an_interrupted_say_leaves_nothing_behind(
     async with started("say", TEXT) as process:
         await until(lambda: any(path.stat().st_size > 20_000 for path in here.iterdir()))
         stop(process)
-        assert_error(await ended(process), 130, "interrupted")
+        result = await ended(process)
+    assert result.status in statuses
+    assert_error(result, result.status, "interrupted")
     assert files(here) == []
     await service.all_closed()
 
 
-async def test_ctrl_c_while_the_local_voice_speaks_leaves_nothing_behind(here: Path) -> None:
+@pytest.mark.parametrize(("stop", "statuses"), ENDINGS)
+async def test_the_end_of_a_say_with_the_local_voice_leaves_nothing_behind(
+    stop: Stop, statuses: list[int], here: Path
+) -> None:
     async with started("say", "-") as process:
         assert process.stdin is not None
         process.stdin.write(f"{TEXT} ".encode() * 5_000)
         process.stdin.write_eof()
         await until(lambda: any(path.stat().st_size > 20_000 for path in here.iterdir()))
-        press_ctrl_c(process)
-        assert_error(await ended(process), 130, "interrupted")
+        stop(process)
+        result = await ended(process)
+    assert result.status in statuses
+    assert_error(result, result.status, "interrupted")
     assert files(here) == []
+
+
+@pytest.mark.parametrize("before", [CLOSED_OUTPUT, FULL_OUTPUT])
+@pytest.mark.parametrize("account", [True, False])
+async def test_a_report_that_can_not_be_printed_leaves_the_file(
+    account: bool,
+    before: tuple[str, ...],
+    service: ScriptedServer,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not account:
+        monkeypatch.delenv("LOKUTOR_API_KEY")
+        monkeypatch.delenv("LOKUTOR_BASE_URL")
+    assert_error(await run("say", TEXT, before=before), 1, "can't write to standard output")
+    assert files(here) == ["speech.wav"]
+    assert loudness(read_wav(here / "speech.wav")) > 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "before", "unbuffered"),
+    [
+        (["voices"], FULL_OUTPUT, ""),
+        (["voices"], FULL_OUTPUT, "1"),
+        (["serve", "--port", "0"], CLOSED_OUTPUT, ""),
+        (["serve", "--port", "0"], FULL_OUTPUT, ""),
+        (["--help"], FULL_OUTPUT, ""),
+        (["--version"], CLOSED_OUTPUT, ""),
+    ],
+)
+async def test_an_output_that_takes_nothing_is_one_line(
+    arguments: list[str], before: tuple[str, ...], unbuffered: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    assert_error(await run(*arguments, before=before), 1, "can't write to standard output")
+
+
+async def test_a_closed_input_is_one_line(here: Path) -> None:
+    assert_error(await run("say", "-", before=CLOSED_INPUT), 2, "standard input")
+    assert files(here) == []
+
+
+@pytest.mark.parametrize("before", [CLOSED_ERRORS, FULL_ERRORS])
+async def test_errors_that_nobody_can_read_are_not_printed_elsewhere(
+    before: tuple[str, ...], here: Path
+) -> None:
+    assert await run("say", TEXT, "--speed", "9", before=before) == (2, "", "")
+    result = await run("say", TEXT, before=before)
+    assert (result.status, result.err) == (0, "")
+    assert loudness(read_wav(here / "speech.wav")) > 300
+
+
+async def test_say_speaks_though_all_its_streams_are_closed(here: Path) -> None:
+    assert await run("say", TEXT, before=ALL_CLOSED) == (1, "", "")
+    assert loudness(read_wav(here / "speech.wav")) > 300
+
+
+UNPRINTABLE = [("\udcff.wav", "\\udcff.wav"), ("\u00e9.wav", "\\xe9.wav"), ("a\nb.wav", "a\\nb.wav")]
+
+
+@pytest.mark.parametrize(("name", "shown"), UNPRINTABLE)
+async def test_a_name_that_can_not_be_printed_is_escaped(
+    name: str, shown: str, service: ScriptedServer, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    result = await run("say", TEXT, "--out", name)
+    assert (result.status, result.err) == (0, "")
+    assert result.out.startswith(f"{shown}: ")
+    assert read_wav(here / name) == heard_for(TEXT)
+    assert_error(await run("say", TEXT, "--out", f"missing/{name}"), 1, "missing/", "No such file")
+
+
+async def test_a_text_in_a_locale_that_does_not_know_it(
+    service: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}.items():
+        monkeypatch.setenv(name, value)
+    for arguments, stdin in (("Ça va?", ""), ("-", "Ça va?")):
+        assert (await run("say", arguments, stdin=stdin)).status == 0
+    assert service.texts == ["Ça va?"] * 2
+
+
+async def test_what_a_killed_process_left_is_in_nobodys_way(
+    service: ScriptedServer, here: Path, call: Any
+) -> None:
+    left = f".speech.wav.{os.getpid()}.part"
+    (here / left).write_bytes(b"left")
+    assert (await call("say", TEXT)).status == 0
+    assert read_wav(here / "speech.wav") == heard_for(TEXT)
+    assert files(here) == [left, "speech.wav"]
+
+
+@pytest.mark.parametrize("size", [249, 255])
+async def test_a_name_may_be_as_long_as_names_can_be(
+    size: int, service: ScriptedServer, here: Path, call: Any
+) -> None:
+    name = "a" * (size - 4) + ".wav"
+    assert (await call("say", TEXT, "--out", name)).status == 0
+    assert files(here) == [name]
+
+
+@pytest.mark.parametrize("name", ["x.mp3", "some.dir/y.OGG"])
+async def test_a_file_that_would_not_be_what_its_name_says_is_refused(
+    name: str, service: ScriptedServer, here: Path, call: Any
+) -> None:
+    result = await call("say", TEXT, "--out", name)
+    assert_error(result, 2, "--out", "WAV", Path(name).suffix, f"{Path(name).stem}.wav")
+    assert (files(here), service.texts) == ([], [])
+
+
+async def test_a_name_in_capitals_is_a_wav_too(service: ScriptedServer, here: Path, call: Any) -> None:
+    assert (await call("say", TEXT, "--out", "LOUD.WAV")).status == 0
+    assert files(here) == ["LOUD.WAV"]
+
+
+async def test_a_short_key_is_not_hidden_in_the_name_of_a_host(
+    call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOKUTOR_API_KEY", "api")
+    monkeypatch.setenv("LOKUTOR_BASE_URL", "wss://api.lokutor.invalid")
+    assert_error(await call("say", TEXT), 1, "api.lokutor.invalid")
+
+
+# say --out -
+
+
+async def run_bytes(
+    *arguments: str, stdin: str = "", before: tuple[str, ...] = ()
+) -> tuple[int | None, bytes, str]:
+    async with started(*arguments, before=before) as process, asyncio.timeout(3 * PATIENCE):
+        out, err = await process.communicate(stdin.encode())
+    return process.returncode, out, err.decode()
+
+
+@pytest.mark.parametrize("out", ["-", "/dev/stdout"])
+async def test_a_dash_is_standard_output(out: str, service: ScriptedServer, here: Path) -> None:
+    status, wav, err = await run_bytes("say", TEXT, "--out", out)
+    assert status == 0
+    assert re.fullmatch(r"standard output: \d+\.\d\d s of audio, first audio after \d+ ms\n", err)
+    (here / "copy.wav").write_bytes(wav)
+    assert read_wav(here / "copy.wav") == heard_for(TEXT)
+
+
+async def test_the_notice_is_not_in_the_audio() -> None:
+    status, wav, err = await run_bytes("say", TEXT, "--out", "-")
+    assert (status, wav[:4]) == (0, b"RIFF")
+    assert "local server" in err.splitlines()[0]
+
+
+async def test_a_reader_that_has_enough_is_no_error(here: Path) -> None:
+    result = await run("say", TEXT, "--out", "-", before=in_shell('"$@" | head -c 4'))
+    assert (result.out, files(here)) == ("RIFF", [])
+    assert "error" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("before", "reason"), [(CLOSED_OUTPUT, "closed"), (FULL_OUTPUT, "No space left on device")]
+)
+async def test_audio_that_can_not_be_written_is_one_line(
+    before: tuple[str, ...], reason: str, service: ScriptedServer, here: Path
+) -> None:
+    assert_error(await run("say", TEXT, "--out", "-", before=before), 1, "standard output", reason)
+    assert files(here) == []
+
+
+async def test_a_terminal_gets_no_audio(service: ScriptedServer) -> None:
+    ours, theirs = pty.openpty()
+    with closing(os.fdopen(ours, "rb", 0)), closing(os.fdopen(theirs, "rb", 0)):
+        result = await run("say", TEXT, "--out", "-", before=in_shell(f'exec "$@" >{os.ttyname(theirs)}'))
+    assert_error(result, 2, "terminal")
+    assert service.texts == []
+
+
+async def test_a_say_without_audio_writes_none_to_standard_output(service: ScriptedServer) -> None:
+    async def say_nothing(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.end()
+        await conversation.gone()
+
+    service.scripts.extend([say_nothing] * 2)
+    assert_error(await run("say", TEXT, "--out", "-"), 1, "no audio")
+
+
+async def test_ctrl_c_ends_a_say_whose_reader_takes_nothing() -> None:
+    async with started("say", "-", "--out", "-") as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(f"{TEXT} ".encode() * 2_000)
+        process.stdin.write_eof()
+        assert process.stdout is not None
+        assert await process.stdout.readexactly(4) == b"RIFF"  # And no more than the pipe holds.
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(PATIENCE):
+            said = await process.stderr.read()
+            assert said.endswith(b"error: interrupted\n")
+            await process.communicate()
+        assert process.returncode == 130
 
 
 @pytest.mark.parametrize("arguments", [["say", TEXT], ["serve", "--port", "0"], ["voices"]])
@@ -405,13 +635,33 @@ async def speech_from(url: str, **options: Any) -> bytes:
     return pcm
 
 
-@pytest.mark.parametrize("stop", [press_ctrl_c, terminate])
+@pytest.mark.parametrize("stop", [press_ctrl_c, terminate, close_terminal])
 async def test_serve_speaks_until_it_is_told_to_stop(stop: Stop) -> None:
     async with serving() as (process, url):
         speech = await speech_from(f"{url}/ws/tts", additional_headers={"X-API-Key": "any"})
         assert loudness(speech) > 300
         stop(process)
         assert await ended(process) == (0, "", "")
+
+
+async def test_serve_outlives_its_terminal_where_it_was_asked_to() -> None:
+    async with started("serve", "--port", "0", before=NOHUP) as process:
+        url = (await line_of(process)).split()[-1]
+        os.killpg(process.pid, signal.SIGHUP)
+        assert await speech_from(f"{url}/ws/tts", additional_headers={"X-API-Key": "any"})
+        terminate(process)
+        assert await ended(process) == (0, "", "")
+
+
+async def test_serve_lets_pages_of_named_origins_in() -> None:
+    async with serving("--allow-origin", "https://a.example", "--allow-origin", "https://b.example") as (
+        _,
+        url,
+    ):
+        for name in "ab":
+            assert await speech_from(f"{url}/ws?api_key=x", origin=f"https://{name}.example")
+        with pytest.raises(websockets.InvalidStatus, match="403"):
+            await speech_from(f"{url}/ws?api_key=x", origin="https://c.example")
 
 
 async def test_serve_stops_while_a_client_is_connected() -> None:
@@ -443,7 +693,13 @@ async def test_serve_on_a_busy_port_is_one_line(scripted: ScriptedServer) -> Non
     [
         (["--port", "70000"], ["--port", "65535"]),
         (["--port", "-1"], ["--port", "65535"]),
-        (["--port", "http"], ["--port", "http"]),
+        (["--port", "http"], ["--port", "whole number", "http"]),
+        (["--port", "9" * 5_000], ["--port", "65535"]),
+        (["--host", ""], ["--host", "empty"]),
+        (["--host", "0.0.0.0"], ["--host", "--api-key", "LOKUTOR_LOCAL_API_KEY"]),  # noqa: S104
+        (["--host", "a..b", "--api-key", "k"], ["a..b", "host"]),
+        (["--allow-origin", "*"], ["origin", "*"]),
+        (["--allow-origin", "a.example"], ["origin", "a.example"]),
         (["--api-key", ""], ["--api-key", "empty"]),
         (["--key", KEY], ["--key"]),
     ],
@@ -454,7 +710,7 @@ async def test_serve_with_a_bad_value_is_one_line(arguments: list[str], words: l
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
 async def test_serve_on_an_address_that_is_not_ours_is_one_line(host: str, call: Any) -> None:
-    assert_error(await call("serve", "--host", host, "--port", "0"), 1, host)
+    assert_error(await call("serve", "--host", host, "--port", "0", "--api-key", "k"), 1, host)
 
 
 # voices
@@ -521,7 +777,7 @@ async def test_voices_needs_no_account() -> None:
 async def test_an_output_that_nobody_reads_is_no_traceback(arguments: list[str], here: Path) -> None:
     result = await run(*arguments, before=UNREAD)
     assert (result.out, result.err) == ("", "")
-    assert files(here) == []
+    assert files(here) == (["speech.wav"] if "say" in arguments else [])
 
 
 @pytest.mark.parametrize("voices", ["<html>", "[]", "{}", {"voices": None}, "[" * 100_000, ""])
@@ -552,3 +808,18 @@ async def test_help_names_every_command() -> None:
     assert (result.status, result.err) == (0, "")
     assert all(name in result.out for name in ("say", "serve", "voices"))
     assert os.environ.get("HOME", "-") not in result.out
+
+
+async def test_the_version_is_told() -> None:
+    assert await run("--version") == (0, f"videosdk-plugins-lokutor {__version__}\n", "")
+
+
+async def test_the_command_goes_by_the_name_that_was_typed(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "usage: python -m videosdk.plugins.lokutor say " in (await run("say", "--help")).out
+    installed = here / "lokutor"  # As pip writes it.
+    installed.write_text("import sys\nfrom videosdk.plugins.lokutor.__main__ import run\nsys.exit(run())\n")
+    monkeypatch.setitem(globals(), "COMMAND", (sys.executable, str(installed)))
+    assert "usage: lokutor say " in (await run("say", "--help")).out
+    assert_error(await run("say", TEXT, "--speed", "9"), 2, "speed")

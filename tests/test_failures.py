@@ -7,7 +7,6 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from aiohttp import web
 from support import (
     PATIENCE,
     Conversation,
@@ -19,6 +18,7 @@ from support import (
     listen,
     on_track,
     pushed_samples,
+    refusing,
     speech_of,
 )
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
@@ -48,20 +48,6 @@ async def tts(make_tts: Callable[..., LokutorTTS], scripted: ScriptedServer) -> 
 @pytest.fixture
 def errors(tts: LokutorTTS) -> list[LokutorError]:
     return listen(tts)
-
-
-async def refusing(status: int, headers: dict[str, str] | None = None) -> tuple[web.AppRunner, str]:
-    """Start a server that answers every handshake with ``status``."""
-
-    async def refuse(http: web.Request) -> web.Response:
-        return web.Response(status=status, headers=headers)
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", refuse)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    return runner, f"ws://127.0.0.1:{runner.addresses[0][1]}"
 
 
 @pytest.mark.parametrize(

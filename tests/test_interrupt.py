@@ -163,8 +163,8 @@ async def test_interrupt_while_the_server_does_not_answer_the_handshake(
     gone = asyncio.Event()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connected.set()
         await reader.readuntil(b"\r\n\r\n")
+        connected.set()
         await reader.read()
         gone.set()
         writer.close()

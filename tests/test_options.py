@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 import re
+import socket
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
@@ -16,6 +18,7 @@ from videosdk.plugins.lokutor._options import (
     Endpoint,
     SpeechOptions,
     check_sample_rate,
+    hide_key,
     is_loopback,
     parse_base_url,
 )
@@ -198,7 +201,8 @@ def test_an_unencrypted_url_may_leave_this_machine_only_when_allowed(scheme: str
     "base_url",
     [
         "", " ", "api.lokutor.com", "/ws/tts", "ftp://host", "wss://", "wss:///ws", "wss://h:99999", "wss://h:x",
-        "wss://[::1", "://h", "mailto:a", None, 5, b"wss://host", ["wss://host"],
+        "wss://[::1", "wss://[]", "wss://api..lokutor.com", "wss://.lokutor.com", f"wss://{'a' * 64}.com",
+        "wss://h:0", "://h", "mailto:a", None, 5, b"wss://host", ["wss://host"],
     ],
 )  # fmt: skip
 def test_what_is_no_url_of_a_service_is_refused(base_url: Any) -> None:
@@ -216,6 +220,7 @@ def test_what_is_no_url_of_a_service_is_refused(base_url: Any) -> None:
         "wss://host/ws?a=b&api_key=s3cret",
         "wss://user:s3cret@host",
         "wss://s3cret@host",
+        "wss://[]@s3cret",
         "ws://user:s3cret@host/ws",
         "ftp://user:s3cret@host",
         "user:s3cret@host",
@@ -224,6 +229,16 @@ def test_what_is_no_url_of_a_service_is_refused(base_url: Any) -> None:
         "wss://user:s3cret/x@host",
         "wss://host:x?api_key=a@s3cret",
         "ws://host?token=s3cret",
+        "wss://host?API_KEY=s3cret",
+        "wss://host?ApiKey=s3cret",
+        "wss://host?api-key=s3cret",
+        "wss://host?key=s3cret",
+        "wss://host?x-api-key=s3cret",
+        "wss://host?access%5Ftoken=s3cret",
+        "wss://host?region=eu&client_secret=s3cret",
+        "wss://host?password=s3cret",
+        "wss://host?Authorization=s3cret",
+        "wss://host#s3cret",
         "ftp://host?token=s3cret",
     ],
 )
@@ -233,8 +248,24 @@ def test_a_credential_in_the_url_is_refused_and_never_repeated(base_url: str) ->
     assert "s3cret" not in str(caught.value)
 
 
-@given(st.one_of(st.text(), st.text().map("wss://{}".format), st.text().map("ws://localhost{}".format)))
-def test_any_text_is_a_url_or_a_value_error(base_url: str) -> None:
+SIGNS = [*"[]@:/?#.%&=-_ aZ0é\u3002\x00\n", "::1", "%00", "127.0.0.1", "xn--", "." * 64, "a" * 64]
+PARTS = st.lists(st.sampled_from(SIGNS)).map("".join)
+"""Text that is nearly a URL."""
+
+
+@settings(derandomize=True, max_examples=1_000)
+@given(
+    st.one_of(
+        st.text(),
+        st.text().map("wss://{}".format),
+        PARTS.map("wss://{}".format),
+        PARTS.map("ws://localhost{}".format),
+        PARTS.map("wss://api.{}.lokutor.com:8443/ws?a=b".format),
+    )
+)
+@example("ws://[]@")
+@example("wss://api..lokutor.com")
+def test_any_text_is_a_url_that_can_be_looked_up_or_a_value_error(base_url: str) -> None:
     try:
         url = parse_base_url(base_url, allow_insecure=False)
     except ValueError:
@@ -242,6 +273,9 @@ def test_any_text_is_a_url_or_a_value_error(base_url: str) -> None:
     assert url.scheme in {"ws", "wss"}
     assert url.host
     assert url.scheme == "wss" or is_loopback(url.host)
+    with suppress(socket.gaierror):  # Not there: that is all that a look-up may say.
+        socket.getaddrinfo(url.raw_host, url.port, flags=socket.AI_NUMERICHOST)
+    assert URL(str(url)) == url
 
 
 def test_an_endpoint_sends_the_key_in_a_header_and_never_shows_it() -> None:
@@ -249,3 +283,76 @@ def test_an_endpoint_sends_the_key_in_a_header_and_never_shows_it() -> None:
     assert endpoint.headers == {"X-API-Key": "s3cret"}
     assert "s3cret" not in f"{endpoint} {endpoint!r}"
     assert "api.lokutor.com" in repr(endpoint)
+
+
+# --- the key -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "key {}.",
+        "the key '{}' is wrong",
+        "X-API-Key: {}",
+        "?api_key={}&x=1",
+        "[{}]",
+        "{}: no",
+        "u:{}@host",
+    ],
+)
+@pytest.mark.parametrize("key", ["api", "k+.9", "a-long-key-5f2c9e"])
+def test_a_key_that_stands_alone_is_hidden(key: str, text: str) -> None:
+    assert hide_key(text.format(key), key) == text.format("***")
+
+
+def test_a_long_key_is_hidden_in_other_words_too() -> None:
+    assert hide_key("Bearer_a-long-key.old/a-long-keys", "a-long-key") == "Bearer_***.old/***s"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "wss://api.lokutor.com/ws/tts", "wss://eu.api/api/v1", "ws://api:8765", "api:443", "me@api.example",
+        "apis", "my_api", "api-2", "rapid",
+    ],
+)  # fmt: skip
+def test_a_short_key_is_no_secret_as_a_part_of_something_else(text: str) -> None:
+    assert hide_key(text, "api") == text
+
+
+def test_an_endpoint_hides_its_key_the_same_way() -> None:
+    endpoint = Endpoint(URL("wss://api.lokutor.com"), "api")
+    assert endpoint.without_key("api.lokutor.com refused 'api'") == "api.lokutor.com refused '***'"
+
+
+def test_a_query_is_sent_but_not_shown() -> None:
+    endpoint = Endpoint(URL("wss://api.lokutor.com/ws?region=eu"), "s3cret")
+    assert repr(endpoint) == "Endpoint(url='wss://api.lokutor.com/ws?...')"
+    assert endpoint.url.query["region"] == "eu"
+
+
+def test_a_key_in_the_address_is_refused() -> None:
+    for url in ("wss://api.lokutor.com/lk-7f3a9c51/ws", "wss://api.lokutor.com/ws?region=lk-7f3a9c51"):
+        with pytest.raises(ValueError, match="must not hold the API key"):
+            Endpoint(URL(url), "lk-7f3a9c51")
+    assert Endpoint(URL("wss://api.lokutor.com/ws/tts"), "tts")
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "hidden"),
+    [
+        ("lk-7f3a9c51", "no: xlk-7f3a9c51y", "no: x***y"),
+        ("lk-7f3a9c51", "wss://lk-7f3a9c51.com", "wss://***.com"),
+        ("api", "api.lokutor.com refused api", "api.lokutor.com refused ***"),
+        ("api", "the key 'api' is not known", "the key '***' is not known"),
+        ("api", "no key (api).", "no key (***)."),
+        ("api", "invalid key: api.", "invalid key: ***."),
+        ("api", "api_key=api", "api_key=***"),
+        ("api", "wss://tts.api.com/api/x-api rapid", "wss://tts.api.com/api/x-api rapid"),
+        ("a", "a key", "*** key"),
+        ("a.b", "a.b a-b", "*** a-b"),
+    ],
+)
+def test_a_key_is_hidden_and_a_short_one_only_where_it_stands_alone(key: str, text: str, hidden: str) -> None:
+    assert Endpoint(URL("wss://api.lokutor.com/ws/tts"), key).without_key(text) == hidden

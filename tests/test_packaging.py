@@ -9,7 +9,7 @@ import subprocess
 import sys
 from email.message import Message
 from email.parser import Parser
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import EntryPoint, PackageNotFoundError, version
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -115,8 +115,16 @@ def test_the_extras(metadata: Message) -> None:
     assert local.items() <= requirements(metadata, "test").items()
 
 
-def test_it_puts_no_command_on_the_path(names: set[str]) -> None:
-    assert not [name for name in names if name.endswith("entry_points.txt") or ".data/scripts/" in name]
+def test_it_puts_one_command_on_the_path(wheel: Path, names: set[str]) -> None:
+    assert not [name for name in names if ".data/scripts/" in name]
+    (name,) = (name for name in names if name.endswith("entry_points.txt"))
+    with ZipFile(wheel) as archive:
+        lines = archive.read(name).decode().split("\n")
+    assert list(filter(None, lines)) == [
+        "[console_scripts]",
+        "lokutor = videosdk.plugins.lokutor.__main__:run",
+    ]
+    assert callable(EntryPoint(*lines[1].split(" = "), "console_scripts").load())
 
 
 IMPORTS = """

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
-from support import PATIENCE, BareTrack, Listener, settled, until
+from support import PATIENCE, BareTrack, Listener, on_track, settled, until
 from videosdk.agents.room.output_stream import (
     CustomAudioStreamTrack,
     MixingCustomAudioStreamTrack,
@@ -15,7 +17,7 @@ from videosdk.agents.room.output_stream import (
 )
 
 from videosdk.plugins.lokutor._follower import Follower
-from videosdk.plugins.lokutor._playback import Playback, _FrameClock, playback_on
+from videosdk.plugins.lokutor._playback import Playback, _FrameClock, rate_of
 from videosdk.plugins.lokutor._timing import ReplyTiming, WordSpoken
 from videosdk.plugins.lokutor.visemes import Viseme
 
@@ -34,7 +36,7 @@ async def track(request: pytest.FixtureRequest) -> CustomAudioStreamTrack:
 
 @pytest.fixture
 async def playback(track: CustomAudioStreamTrack) -> Playback:
-    return playback_on(track, RATE)
+    return Playback(track, RATE)
 
 
 @pytest.fixture
@@ -101,7 +103,7 @@ async def test_the_fading_tail_of_the_turn_before_is_not_this_turns(
     await listener.hear(2)
     track.mark_synthesis_start()
     track.enable_audio_input(manual_control=True)
-    following = playback_on(track, RATE)
+    following = Playback(track, RATE)
     await listener.hear(3)  # The tail takes 20 frames; the next turn's audio comes behind it.
     await following.push(FRAME * 2)
     assert at(following) == -0.3
@@ -154,7 +156,7 @@ async def test_a_rest_shorter_than_a_frame_never_plays(playback: Playback, liste
 async def test_without_a_count_the_clock_runs_while_there_is_audio(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
-    playback = playback_on(BareTrack(), RATE)
+    playback = Playback(BareTrack(), RATE)
     now = 105.0
     await playback.push(FRAME * 5)
     assert at(playback) == 0.0
@@ -168,6 +170,197 @@ async def test_without_a_count_the_clock_runs_while_there_is_audio(monkeypatch: 
         now += 0.00001
         playback.seconds()
     assert at(playback) == pytest.approx(0.11, abs=0.0001)
+
+
+class CountingTrack(BareTrack):
+    """A track of somebody else's that counts what it plays, and shows nothing else."""
+
+    def __init__(self, **shown: Any) -> None:
+        super().__init__()
+        self.played = 0
+        vars(self).update(shown)
+
+    def snapshot_playback(self) -> tuple[int, int]:
+        return self.played, len(self.pcm) // 2
+
+
+@pytest.mark.parametrize("shown", [{}, {"frame_buffer": None}, {"frame_buffer": asyncio.Queue()}], ids=str)
+async def test_a_count_is_enough(shown: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    track = CountingTrack(**shown)
+    playback = Playback(track, RATE)
+    await playback.push(FRAME * 5)
+    assert at(playback) == 0.0
+    track.played = 960
+    assert (at(playback), playback.drained, playback.moved_on) == (0.04, False, False)
+    assert not caplog.records
+
+
+async def test_a_count_that_begins_anew_is_another_turns() -> None:
+    """The track moves its mark where nobody sees it."""
+    track = CountingTrack()
+    track.played = 480
+    playback = Playback(track, RATE)
+    await playback.push(FRAME * 5)
+    track.played = 960
+    assert (at(playback), playback.moved_on) == (0.02, False)
+    track.played = 0
+    assert (at(playback), playback.moved_on) == (0.02, True)
+
+
+# Tracks that tell nonsense
+
+
+class OddTrack(CustomAudioStreamTrack):  # type: ignore[misc]
+    """The framework's track, until it answers something else when it is asked what it has played."""
+
+    def __init__(self, answer: Callable[[], Any] | None = None) -> None:
+        super().__init__(asyncio.get_running_loop())
+        self.answer = answer or super().snapshot_playback
+
+    def snapshot_playback(self) -> Any:
+        return self.answer()
+
+
+def raises() -> Any:
+    raise LookupError("no such counter")
+
+
+class HiddenTrack(BareTrack):
+    """A track whose count can't even be looked up."""
+
+    snapshot_playback = property(lambda _self: raises())
+
+
+class BrokenBuffers(CountingTrack):
+    """A track that counts, and raises where it should show what waits."""
+
+    frame_buffer = property(lambda _self: raises())
+
+
+NONSENSE = {
+    "raises": raises,
+    "None": lambda: None,
+    "nothing": lambda: (),
+    "text": lambda: ("960", "1920"),
+    "a number": lambda: 960,
+    "negative": lambda: (-480, 0),
+    "NaN": lambda: (math.nan, 0),
+    "infinite": lambda: (math.inf, 0),
+    "Nones": lambda: (None, None),
+}
+
+
+def by_the_clock(caplog: pytest.LogCaptureFixture) -> bool:
+    """Return whether exactly one line was logged, which says so."""
+    return [record.name for record in caplog.records] == ["videosdk.plugins.lokutor"] and (
+        "the clock is used" in caplog.text
+    )
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE)
+async def test_words_go_by_the_clock_where_the_count_is_nonsense(
+    nonsense: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    track, text = OddTrack(NONSENSE[nonsense]), "ab cd"
+    playback = Playback(track, RATE)
+    timing, story = follow(playback, text)
+    await playback.push(FRAME * len(text))
+    finish(timing, text)
+    await until(lambda: story.words == ["ab", "cd"] and not story.follower.following)
+    assert on_track(track) == FRAME * len(text)
+    assert by_the_clock(caplog)
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE)
+async def test_the_clock_goes_on_from_the_last_good_count(
+    nonsense: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    track = OddTrack()
+    listener, playback = Listener(track), Playback(track, RATE)
+    await playback.push(FRAME * 10)
+    await listener.hear(3)
+    assert at(playback) == 0.06
+    track.answer = NONSENSE[nonsense]
+    assert at(playback) == 0.06
+    now += 0.05
+    assert (at(playback), playback.drained, playback.moved_on) == (0.11, False, False)
+    await playback.push(FRAME * 10)
+    now += 10
+    assert (at(playback), playback.drained) == (0.4, True)
+    assert len(on_track(track)) == len(FRAME) * 17
+    assert by_the_clock(caplog)
+
+
+@pytest.mark.parametrize("kind", [HiddenTrack, BrokenBuffers])
+async def test_a_track_whose_attributes_raise(
+    kind: type[BareTrack], caplog: pytest.LogCaptureFixture
+) -> None:
+    track, text = kind(), "ab cd"
+    playback = Playback(track, RATE)
+    timing, story = follow(playback, text)
+    await playback.push(FRAME * len(text))
+    finish(timing, text)
+    await until(lambda: story.words == ["ab", "cd"] and not story.follower.following)
+    assert track.pcm == FRAME * len(text)
+    assert by_the_clock(caplog)
+
+
+@pytest.mark.parametrize("name", ["_synthesis_start_played", "_synthesis_start_pushed"])
+async def test_a_mark_that_is_nonsense(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    track = CountingTrack(**{name: None})
+    playback = Playback(track, RATE)
+    await playback.push(FRAME * 3)
+    await until(lambda: at(playback) == 0.06)
+    assert by_the_clock(caplog)
+
+
+# The rate of a track
+
+
+class RatedTrack(BareTrack):
+    """A track of somebody else's that tells a rate."""
+
+    def __init__(self, sample_rate: object) -> None:
+        super().__init__()
+        self.sample_rate = sample_rate
+
+
+@pytest.mark.parametrize("told", [16_000, 16_000.0, "16000", np.int64(16_000), np.float32(16_000)], ids=repr)
+def test_a_rate_may_be_told_in_many_ways(told: object, caplog: pytest.LogCaptureFixture) -> None:
+    rate = rate_of(RatedTrack(told), RATE)
+    assert (rate, type(rate)) == (16_000, int)
+    assert not caplog.records
+
+
+USELESS_RATES = [
+    0, -16_000, True, 16_000.5, math.nan, math.inf, 10**400, "", "fast", b"\0", (16_000,), 3, 10**6
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("told", USELESS_RATES, ids=lambda told: repr(told)[:9])
+def test_a_useless_rate_is_the_plugins_and_said_once(told: object, caplog: pytest.LogCaptureFixture) -> None:
+    class Track(RatedTrack):
+        """Of a class that nobody was warned of."""
+
+    assert [rate_of(Track(told), RATE) for _ in range(3)] == [RATE] * 3
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "24000 Hz are assumed" in caplog.text
+
+
+def test_a_rate_that_can_not_be_read_is_the_plugins(caplog: pytest.LogCaptureFixture) -> None:
+    class Track(BareTrack):
+        sample_rate = property(lambda _self: raises())
+
+    assert rate_of(Track(), 48_000) == 48_000
+    assert "no such counter" in caplog.text
+
+
+@pytest.mark.parametrize("track", [None, BareTrack(), RatedTrack(None)], ids=["none", "untold", "None"])
+def test_a_track_need_not_tell_its_rate(track: object, caplog: pytest.LogCaptureFixture) -> None:
+    assert rate_of(track, 48_000) == 48_000
+    assert not caplog.records
 
 
 # When to look
@@ -409,3 +602,18 @@ async def test_whoever_hears_a_word_may_stop_it(playback: Playback, listener: Li
     await settled()
     assert (story.words, story.visemes) == (["ab", "cd"], [])
     assert not timing.ended
+
+
+async def test_a_listener_that_meets_a_cancelled_task_hears_the_next_word_too(
+    playback: Playback, listener: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    cancelled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    cancelled.cancel()
+    timing, story = follow(playback, "ab cd ef")
+    story.on_word = lambda _word: cancelled.result()
+    await playback.push(FRAME * 8)
+    finish(timing, "ab cd ef")
+    await listener.hear(8)
+    await until(lambda: story.words == ["ab", "cd", "ef"] and not story.follower.following)
+    assert len(story.visemes) == 8
+    assert {record.name for record in caplog.records} == {"videosdk.plugins.lokutor"}

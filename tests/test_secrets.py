@@ -6,9 +6,11 @@ import gc
 import logging
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from faults import ROWS, TEXT, Moment, Outcome, Row, Stage, Turn, replying
+from support import Conversation, Script
 
 from videosdk.plugins.lokutor import LokutorTTS
 
@@ -55,6 +57,15 @@ def words_of(error: BaseException | None) -> Iterator[str]:
         due += [error.__cause__, error.__context__]
 
 
+def frames_of(error: BaseException | None) -> Iterator[str]:
+    """Yield what the frames of ``error`` hold that are the plugin's or aiohttp's, as crash reports do."""
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if Path(frame.f_code.co_filename).parts[-2:-1] in {("lokutor",), ("aiohttp",)}:
+                yield repr(frame.f_locals)
+        error = error.__cause__ or error.__context__
+
+
 def words_of_record(record: logging.LogRecord) -> Iterator[str]:
     yield record.getMessage()
     yield repr(vars(record))
@@ -63,9 +74,9 @@ def words_of_record(record: logging.LogRecord) -> Iterator[str]:
 
 
 def words_of_turn(turn: Turn) -> Iterator[str]:
-    yield from words_of(turn.raised)
-    for error in turn.emitted:
+    for error in [turn.raised, *turn.emitted]:
         yield from words_of(error)
+        yield from frames_of(error)
     yield from map(repr, turn.metrics)
     yield repr(turn.tts)
     yield str(turn.tts)
@@ -119,6 +130,42 @@ async def test_a_service_that_quotes_the_key_is_not_quoted(
     assert not [record for record in logged if any(KEY in words for words in words_of_record(record))]
 
 
+def closing_because(code: int, reason: str) -> Script:
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.ws.close(code=code, message=reason.encode())
+
+    return script
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        closing_because(1008, f"the key {KEY} is not known"),
+        closing_because(1011, f"the key {KEY} is not known"),
+        replying(f'{{"type":"audio","data":"%%%","api_key":"{KEY}"}}'),
+        replying(f"ERR: {KEY}"),
+    ],
+    ids=["close 1008", "close 1011", "broken audio", "ERR"],
+)
+async def test_the_key_that_a_service_quotes_stays_in_no_frame(script: Script) -> None:
+    row = Row(
+        "final error",
+        "quoted",
+        Moment.BEFORE_AUDIO,
+        Outcome.REPORTED,
+        script=script,
+        times=9,
+        options={"max_retries": 1},
+    )
+    async with Stage(row, KEY) as stage:
+        await stage.break_down()
+        turn = await stage.speak()
+    [error] = turn.emitted
+    assert len(list(frames_of(error))) > 1
+    assert not [words for words in words_of_turn(turn) if KEY in words]
+
+
 async def test_the_key_is_sent_in_the_header_to_the_service_alone() -> None:
     row = next(row for row in ROWS if row.outcome is Outcome.IGNORED and row.link is not None)
     async with Stage(row, KEY) as stage:
@@ -132,7 +179,18 @@ async def test_the_key_is_sent_in_the_header_to_the_service_alone() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["ws://example.com", "http://10.0.0.1", f"wss://{KEY}@example.com", f"wss://example.com/?api_key={KEY}"],
+    [
+        "ws://example.com",
+        "http://10.0.0.1",
+        f"wss://{KEY}@example.com",
+        f"wss://example.com/?api_key={KEY}",
+        f"wss://example.com/?API_KEY={KEY}",
+        f"wss://example.com/?X-Api-Key={KEY}",
+        f"wss://example.com/?access_token={KEY}",
+        f"wss://example.com/?region={KEY}",
+        f"wss://example.com/{KEY}/ws",
+        f"wss://example.com/ws#{KEY}",
+    ],
 )
 def test_an_address_that_would_show_the_key_is_refused_without_showing_it(url: str) -> None:
     with pytest.raises(ValueError, match="base_url") as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -226,6 +227,167 @@ def test_times_from_the_start_of_the_connections_audio_are_understood(healed: in
         timing.end_request(at)
     assert [start for _, start in spoken(timing)] == [0.0, 0.4, 0.7, 1.0, 1.4, 1.7, 1.9]
     assert [round(item.start * 10) for item in timing.pop_visemes(9.0)] == list(range(23))
+
+
+# Late visemes of the request before
+
+
+Service = Callable[[str, float], list[Viseme]]
+"""What a service tells of a text whose audio begins at a time of its stream."""
+
+
+def in_letters(text: str, _stream: float) -> list[Viseme]:
+    return [Viseme(index, "sil" if char == " " else char, index / 10) for index, char in enumerate(text)]
+
+
+def in_phonemes(text: str, _stream: float) -> list[Viseme]:
+    phonemes = str.maketrans({"a": "æ", "e": "ɛ", "o": "oʊ", "u": "ʌ", " ": "sil"})
+    return [Viseme(index, char.translate(phonemes), index / 10) for index, char in enumerate(text)]
+
+
+def from_the_stream(text: str, stream: float) -> list[Viseme]:
+    return [
+        Viseme(item.index, item.sound, round(stream + item.start, 6)) for item in in_phonemes(text, stream)
+    ]
+
+
+SERVICES = [in_letters, in_phonemes, from_the_stream]
+TEXTS = ["one two of us", "ten to twelve men", "and a last one"]
+
+
+def told_by(service: Service, late: int, size: int) -> ReplyTiming:
+    """Return the timing of ``TEXTS``, the last ``late`` visemes of each come when the next is under way.
+
+    A message holds so many of them.
+    """
+    timing, at, left = ReplyTiming(words=True, visemes=True), 0.0, list[Viseme]()
+    for text in TEXTS:
+        timing.begin_request(text, at)
+        tell(timing, left, size)
+        items = service(text, at)
+        in_time = len(items) - (late if text != TEXTS[-1] else 0)
+        tell(timing, items[:in_time], size)
+        left = items[in_time:]
+        at += len(text) / 10
+        timing.end_request(at)
+    timing.end(at)
+    return timing
+
+
+def tell(timing: ReplyTiming, visemes: list[Viseme], size: int) -> None:
+    for first in range(0, len(visemes), size):
+        timing.take(visemes[first : first + size])
+
+
+def starts_of(*texts: str) -> list[tuple[str, float]]:
+    """Return the words of a reply at ten characters a second, and when they start."""
+    places, before = [], 0
+    for text in texts:
+        places += [(match[0], (before + match.start()) / 10) for match in re.finditer(r"\S+", text)]
+        before += len(text)
+    return places
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("late", [0, 1, 4, 9])
+@pytest.mark.parametrize("size", [1, 4, 100])
+def test_late_visemes_are_of_the_request_that_they_go_on_with(service: Service, late: int, size: int) -> None:
+    timing = told_by(service, late, size)
+    assert spoken(timing) == starts_of(*TEXTS)
+    visemes = timing.pop_visemes(1e9)
+    whole = " ".join(TEXTS)
+    assert [round(item.start * 10) for item in visemes] == list(range(len("".join(TEXTS))))
+    assert [item.index for item in visemes] == [index for index in range(len(whole)) if index not in {13, 31}]
+
+
+@pytest.mark.parametrize(("service", "size"), [(in_letters, 4), (in_letters, 100), (in_phonemes, 100)])
+def test_a_request_whose_visemes_are_all_late_has_them(service: Service, size: int) -> None:
+    timing = told_by(service, 100, size)
+    assert spoken(timing) == starts_of(*TEXTS)
+    assert len(timing.pop_visemes(1e9)) == len("".join(TEXTS))
+
+
+def test_visemes_between_two_requests_are_late_ones() -> None:
+    timing = ReplyTiming(words=True, visemes=True)
+    timing.begin_request("one two", 0.0)
+    timing.take(in_letters("one two", 0.0)[:3])
+    timing.end_request(0.7)
+    timing.take(in_letters("one two", 0.0)[3:])
+    assert len(timing.pop_visemes(9.0)) == 7
+    assert timing.pop_words(9.0)[1]["start"] == 0.4
+
+
+def test_a_late_word_that_was_already_given_out_changes_nothing() -> None:
+    timing = ReplyTiming(words=True, visemes=True)
+    timing.begin_request("one two six", 0.0)
+    timing.take(in_letters("one two six", 0.0)[:4])
+    timing.end_request(1.1)
+    assert [word for word, _ in spoken(timing, 0.9)] == ["one", "two", "six"]
+    assert len(timing.pop_visemes(0.9)) == 4
+    timing.begin_request("ten", 1.1)
+    timing.take(in_letters("one two six", 0.0)[4:])
+    timing.take(in_letters("ten", 0.0))
+    timing.end_request(1.4)
+    assert spoken(timing) == [("ten", 1.1)]
+    assert [item.sound for item in timing.pop_visemes(9.0)] == [*list("two"), "sil", *list("sixten")]
+
+
+def test_a_late_time_behind_the_audio_is_its_end() -> None:
+    timing = ReplyTiming(visemes=True)
+    timing.begin_request("ab cd", 0.0)
+    timing.take([Viseme(0, "a", 0.0)])
+    timing.end_request(0.5)
+    timing.begin_request("ef.", 0.5)
+    timing.take([Viseme(3, "c", 0.3), Viseme(4, "d", 0.505)])
+    assert timing.pop_visemes(9.0) == [Viseme(0, "a", 0.0), Viseme(3, "c", 0.3), Viseme(4, "d", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("before", "told", "text", "first"),
+    [
+        ("ab cd", 5, "I go", [(0, "aɪ", 0.0)]),  # As every request begins.
+        ("ab cd", 5, "Well so", [(5, "s", 0.5)]),  # Nothing for its first word.
+        ("🙂", 0, "Hi", [(0, "H", 0.0)]),  # The one before has no sound to tell.
+        ("on", 2, "🙂 fox", [(1, "sil", 0.15)]),  # Nothing for the emoji but its end.
+        ("ab cd", 0, "two", [(0, "t", 0.0), (1, "w", 0.1)]),  # Nothing at all for the one before.
+        ("two", 0, "two of us", [(0, "t", 0.0), (1, "w", 0.1)]),  # It could be either.
+        ("a number", 0, "a name", [(0, "a", 0.0), (2, "n", 0.2), (3, "a", 0.3)]),  # Its own letters.
+        ("one", 1, "a nice", [(2, "n", 0.15)]),  # It goes on with both, in its own letters.
+    ],
+)
+def test_in_doubt_a_viseme_is_of_the_request_under_way(
+    before: str, told: int, text: str, first: list[tuple[int, str, float]]
+) -> None:
+    timing = ReplyTiming(visemes=True)
+    timing.begin_request(before, 0.0)
+    timing.take(in_letters(before, 0.0)[:told])
+    timing.end_request(0.5)
+    timing.pop_visemes(9.0)
+    timing.begin_request(text, 0.5)
+    timing.take(Viseme(*item) for item in first)
+    assert [item.start for item in timing.pop_visemes(9.0)] == [0.5 + start for _, _, start in first]
+
+
+def test_what_comes_after_the_first_of_a_request_is_its_own() -> None:
+    timing = ReplyTiming(visemes=True)
+    timing.begin_request("one two six", 0.0)
+    timing.take(in_letters("one two six", 0.0)[:3])
+    timing.end_request(1.1)
+    timing.begin_request("ten and more", 1.1)
+    timing.take(in_letters("ten and more", 0.0)[:3])
+    timing.take([Viseme(4, "a", 0.4)])  # Where the one before was left, too.
+    assert [round(item.start, 6) for item in timing.pop_visemes(9.0)][3:] == [1.1, 1.2, 1.3, 1.5]
+
+
+def test_another_connection_brings_no_late_visemes() -> None:
+    timing = ReplyTiming(visemes=True)
+    timing.begin_request("one two six", 0.0)
+    timing.take(in_letters("one two six", 0.0)[:3])
+    timing.end_request(1.1)
+    timing.begin_request("and more", 1.1)
+    timing.begin_request("and more", 1.1)  # Once more: the connection was lost.
+    timing.take([Viseme(4, "m", 0.4)])
+    assert [round(item.start, 6) for item in timing.pop_visemes(9.0)][3:] == [1.5]
 
 
 EMOJI = "👍 yes 🙂 no 👍👍 ok"

@@ -236,6 +236,125 @@ async def test_no_key_in_logs_nor_in_records(
     assert KEY not in caplog.text
 
 
+# Who may come in
+
+FOREIGN = [
+    "http://evil.example",
+    "https://127.0.0.1.evil.example",
+    "http://localhost.evil.example",
+    "null",
+    "file://",
+    "",
+]
+LOCAL = ["http://localhost:3000", "http://127.0.0.1:8000", "https://app.localhost", "http://[::1]:5173"]
+ROUTES = ["/ws/tts", "/ws", "/voices", "/health", "/nothing"]
+
+
+async def answer_to(server: LocalServer, path: str, headers: dict[str, str]) -> tuple[int, str | None, str]:
+    """Return the status, the origin that may read the answer, and the answer."""
+    url = server.url.replace("ws://", "http://") + path
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(url, headers={"X-API-Key": KEY, **headers}) as response,
+    ):
+        return response.status, response.headers.get("Access-Control-Allow-Origin"), await response.text()
+
+
+async def opens(server: LocalServer, **headers: str) -> bool:
+    """Return whether a WebSocket with these headers is let in, and speaks."""
+    async with aiohttp.ClientSession() as http:
+        try:
+            async with http.ws_connect(f"{server.url}/ws/tts?api_key=x", headers=headers) as ws:
+                await speaks(ws)
+                return True
+        except WSServerHandshakeError as error:
+            if error.status != 403:
+                raise
+            return False
+
+
+@pytest.mark.parametrize("origin", FOREIGN)
+async def test_a_page_from_elsewhere_is_refused(server: LocalServer, origin: str) -> None:
+    assert not await opens(server, Origin=origin)
+    for path in ROUTES:
+        status, reader, text = await answer_to(server, path, {"Origin": origin})
+        assert (status, reader, json.loads(text)["data"]["code"]) == (403, None, "local.origin_not_allowed")
+    assert server.connections == []
+
+
+@pytest.mark.parametrize("origin", LOCAL)
+async def test_a_page_of_this_machine_may_speak_and_read(server: LocalServer, origin: str) -> None:
+    assert await opens(server, Origin=origin)
+    assert (await answer_to(server, "/voices", {"Origin": origin}))[:2] == (200, origin)
+
+
+async def test_a_client_that_is_no_page_needs_no_origin(server: LocalServer) -> None:
+    assert await opens(server)
+    assert (await answer_to(server, "/voices", {}))[:2] == (200, None)
+
+
+async def test_named_origins_are_let_in_and_no_others() -> None:
+    allowed = ["https://App.example", "http://site.example:8080/", "chrome-extension://abcdef"]
+    async with LocalServer(SignalEngine(), allowed_origins=allowed) as server:
+        for origin in ("https://app.example", "http://site.example:8080", "chrome-extension://abcdef"):
+            assert await opens(server, Origin=origin)
+            assert (await answer_to(server, "/voices", {"Origin": origin}))[:2] == (200, origin)
+        for origin in ("http://app.example", "https://app.example:8443", "http://site.example", *FOREIGN):
+            assert not await opens(server, Origin=origin)
+
+
+@pytest.mark.parametrize(
+    "origins", ["https://a.example", ["*"], ["null"], ["a.example"], ["https://a.example/x"], [7]]
+)
+def test_what_is_no_origin_can_not_be_allowed(origins: Any) -> None:
+    with pytest.raises(ValueError, match="origin"):
+        LocalServer(SignalEngine(), allowed_origins=origins)
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:{port}", "localhost.evil.example", "192.0.2.1", "[", "a b"]
+)
+async def test_a_domain_that_was_pointed_at_this_machine_is_refused(server: LocalServer, host: str) -> None:
+    host = host.format(port=server.port)
+    assert not await opens(server, Host=host)
+    assert not await opens(server, Host=host, Origin=f"http://{host}")
+    for path in ROUTES:
+        status, _, text = await answer_to(server, path, {"Host": host})
+        assert (status, json.loads(text)["data"]["code"]) == (403, "local.host_not_allowed")
+
+
+async def test_a_proxy_of_an_allowed_origin_may_pass_its_name_on() -> None:
+    async with LocalServer(SignalEngine(), allowed_origins=["https://app.example"]) as server:
+        assert await opens(server, Host="app.example", Origin="https://app.example")
+        assert await opens(server, Host="LocalHost:80")
+        assert not await opens(server, Host="other.example")
+
+
+async def test_a_server_for_other_machines_goes_by_any_name_and_asks_for_its_key() -> None:
+    async with LocalServer(SignalEngine(), host="0.0.0.0", api_key="x") as server:  # noqa: S104
+        assert await opens(server, Host="voice.lan:8765")
+        assert await opens(server, Origin=server.url.replace("ws", "http"))
+        assert not await opens(server, Host="voice.lan", Origin="http://voice.lan")
+        async with aiohttp.ClientSession() as http:
+            assert await refused(http, server.url + "/ws?api_key=y") == (401, "auth.invalid_key")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", "127.0.0.1.example.com"])  # noqa: S104
+def test_a_host_that_others_can_reach_needs_a_key(host: str) -> None:
+    with pytest.raises(ValueError, match=f"{host}.*api_key"):
+        LocalServer(SignalEngine(), host=host)
+    LocalServer(SignalEngine(), host=host, api_key=KEY)
+
+
+@pytest.mark.parametrize(
+    "options", [{"host": ""}, {"host": " "}, {"host": None}, {"api_key": ""}, {"api_key": " "}]
+)
+def test_an_empty_host_or_key_is_refused(options: dict[str, Any]) -> None:
+    (name,) = options
+    with pytest.raises(ValueError, match=f"{name} must not be empty"):
+        LocalServer(SignalEngine(), **{"api_key": KEY, **options})
+
+
 # Discovery
 
 

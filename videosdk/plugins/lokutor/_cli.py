@@ -1,4 +1,4 @@
-"""The commands of ``python -m videosdk.plugins.lokutor``.
+"""The commands of ``lokutor``, which is ``python -m videosdk.plugins.lokutor``.
 
 Rule of this file: what a user can get wrong ends in one line on standard error and a status (2 for what
 they typed or set, 1 for what failed); only a bug of ours shows a traceback. No line carries a key.
@@ -16,14 +16,15 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from ._discovery import Offer, discover
-from ._options import SpeechOptions
+from ._options import SpeechOptions, hide_key, is_loopback
 from ._text import is_speakable
-from ._wav import WavError, WavFile
+from ._wav import WavError, WavFile, WavStream
 from .errors import LokutorError
 from .tts import DEFAULT_BASE_URL, LokutorTTS
+from .version import __version__
 
 if TYPE_CHECKING:
     from .local.server import LocalServer
@@ -61,59 +62,111 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
 
     Raises:
-        SystemExit: Help was asked for.
+        SystemExit: Help or the version was asked for.
     """
+    try:
+        return _run(argv)
+    finally:
+        _discard_unwritten(sys.stdout)
+        _discard_unwritten(sys.stderr)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     try:
         arguments = _parse(argv)
         command: Callable[[argparse.Namespace], None] = arguments.command
         command(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        return _leave_unread()
+    except BrokenPipeError:  # Whoever read the output, such as head, has had enough.
+        return FAILED
     except CommandError as error:
         return _fail(error, error.status)
     except (LokutorError, WavError) as error:
         return _fail(error, FAILED)
+    except OSError as error:  # The system's limits, such as that of open files.
+        return _fail(_reason(error), FAILED)
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
     return 0
 
 
 def _fail(reason: object, status: int) -> int:
-    print(f"error: {_one_line(_without_keys(str(reason)))}", file=sys.stderr)
+    _remark(f"error: {_one_line(_without_keys(str(reason)))}")
     return status
 
 
-def _leave_unread() -> int:
-    """End in silence: whoever read the output, such as ``head``, has had enough."""
-    # What is still buffered would be written at exit, and fail again.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return FAILED
+def _print(text: str) -> None:
+    """Print ``text`` to standard output.
+
+    Raises:
+        BrokenPipeError: Nobody reads it any more.
+        CommandError: It can't be written.
+    """
+    if sys.stdout is None:  # It was closed when the process began, as by >&-.
+        raise CommandError("can't write to standard output: it is closed")
+    try:
+        print(_encodable(text, sys.stdout), flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise CommandError(f"can't write to standard output: {_reason(error)}") from None
+
+
+def _notice(text: str) -> None:
+    """Print what is good to know before the result; that will tell if nothing can be printed."""
+    with suppress(OSError, CommandError):
+        _print(text)
+
+
+def _remark(text: str) -> None:
+    """Print a line to standard error, if there is any."""
+    if sys.stderr is not None:  # print() would take standard output instead.
+        with suppress(OSError):
+            print(_encodable(text, sys.stderr), file=sys.stderr, flush=True)
+
+
+def _discard_unwritten(stream: TextIO | None) -> None:
+    """Drop what a stream couldn't write: Python would try again at exit, and complain."""
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _encodable(text: str, stream: TextIO) -> str:
+    """Return ``text`` with escapes for what the encoding of ``stream`` lacks."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _without_keys(text: str) -> str:
     """Return ``text`` without the user's keys: a service may quote one in its refusal."""
-    for key in filter(None, map(os.environ.get, (_KEY, _SERVER_KEY))):
-        text = text.replace(key, "***")
+    for name in (_KEY, _SERVER_KEY):
+        if key := os.environ.get(name, "").strip():
+            text = hide_key(text, key)
     return text
 
 
 def _one_line(text: str) -> str:
     """Return ``text`` fit for a terminal: a service's words may hold line breaks and control codes."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    escaped = text.encode(errors="backslashreplace").decode()  # A file's name may hold lone surrogates.
+    return " ".join("".join(char if char.isprintable() else " " for char in escaped).split())
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports a mistake like every other error: in one line."""
+    """Reports a mistake like every other error, in one line, and prints like every command."""
 
     def error(self, message: str) -> NoReturn:
         raise CommandError(f"{message} (see --help)", MISUSED)
 
+    def _print_message(self, message: str, file: object = None) -> None:
+        _print(message.rstrip("\n"))
+
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = _Parser(
-        prog="python -m videosdk.plugins.lokutor", description="Lokutor's text-to-speech, from a terminal."
-    )
+    parser = _Parser(prog=_program(), description="Lokutor's text-to-speech, from a terminal.")
+    parser.add_argument("--version", action="version", version=f"videosdk-plugins-lokutor {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (_add_say, _add_serve, _add_voices):
         add(commands)
@@ -122,6 +175,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         # Only the first, without its value: behind a mistyped option there may be a key.
         parser.error(f"unexpected argument: {surplus[0].partition('=')[0]}")
     return arguments
+
+
+def _program() -> str:
+    """Return what the user has typed to get here."""
+    return "lokutor" if Path(sys.argv[0]).stem == "lokutor" else "python -m videosdk.plugins.lokutor"
 
 
 Commands = argparse._SubParsersAction
@@ -135,10 +193,10 @@ def _add_say(commands: Commands[_Parser]) -> None:
     say.add_argument("text", metavar="TEXT", help="what to say; - reads standard input")
     say.add_argument(
         "--out",
-        type=Path,
+        type=_wav_path,
         default=Path("speech.wav"),
         metavar="FILE.wav",
-        help="where to write it; replaced if there (%(default)s)",
+        help="where to write it; replaced if there; - is standard output (%(default)s)",
     )
     say.add_argument("--voice", metavar="V", help="voice id, such as F1; see the command voices")
     say.add_argument("--language", metavar="L", help="two-letter code, such as en")
@@ -153,7 +211,12 @@ def _add_serve(commands: Commands[_Parser]) -> None:
     serve = commands.add_parser(
         "serve", help="run the local server", description="Run the local server until Ctrl-C."
     )
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    serve.add_argument(
+        "--host",
+        type=_not_empty,
+        default="127.0.0.1",
+        help="address to listen on; one that other machines can reach needs a key (%(default)s)",
+    )
     serve.add_argument("--port", type=_port, default=8765, help="0 takes a free one (%(default)s)")
     serve.add_argument(
         "--api-key",
@@ -161,6 +224,14 @@ def _add_serve(commands: Commands[_Parser]) -> None:
         metavar="K",
         default=os.environ.get(_SERVER_KEY) or None,
         help=f"the only key to accept; {_SERVER_KEY} keeps it out of process lists (default: any key)",
+    )
+    serve.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="let web pages of this origin in, such as https://app.example; may be repeated "
+        "(default: this machine's only)",
     )
     serve.set_defaults(command=_serve)
 
@@ -172,34 +243,67 @@ def _add_voices(commands: Commands[_Parser]) -> None:
 
 
 def _port(text: str) -> int:
-    port = int(text)
+    try:
+        port = int(text)
+    except ValueError:
+        port = -1
     if not 0 <= port <= _MAX_PORT:
-        raise argparse.ArgumentTypeError(f"must be from 0 to {_MAX_PORT}, got {port}")
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {_MAX_PORT}, got {text!r}")
     return port
 
 
 def _not_empty(text: str) -> str:
-    if not text:  # An unset shell variable, most likely: it must not open the server to any key.
+    if not text.strip():  # An unset shell variable, most likely: it must not open the server to everybody.
         raise argparse.ArgumentTypeError("must not be empty")
     return text
+
+
+def _wav_path(text: str) -> Path | None:
+    """Return the file to write, or None for standard output."""
+    if text in {"-", "/dev/stdout"}:
+        return None
+    path = Path(text)
+    if path.suffix.lower() not in {"", ".wav", ".wave"}:
+        wav = path.with_suffix(".wav").name
+        raise argparse.ArgumentTypeError(
+            f"only WAV can be written, not {path.suffix!r}: write {wav!r}, and convert it"
+        )
+    return path
 
 
 def _say(arguments: argparse.Namespace) -> None:
     text = _text(arguments.text)
     names = ("voice", "language", "speed", "steps")
     options = {name: value for name in names if (value := getattr(arguments, name)) is not None}
+    notify, report = (_notice, _print) if arguments.out else (_remark, _remark)
     with _bad_values():
         SpeechOptions(**options)  # Before anything is opened for values that can't be spoken.
-        with WavFile(arguments.out, _SAMPLE_RATE) as wav:
-            first_audio = asyncio.run(_speak(text, options, wav))
-    print(f"{arguments.out}: {wav.duration:.2f} s of audio, first audio after {first_audio * 1000:.0f} ms")
+        with _wav(arguments.out) as wav:
+            first_audio = asyncio.run(_speak(text, options, wav, notify))
+    name = _escaped(str(arguments.out or "standard output"))
+    report(f"{name}: {wav.duration:.2f} s of audio, first audio after {first_audio * 1000:.0f} ms")
+
+
+def _wav(path: Path | None) -> WavFile | WavStream:
+    """Return what writes the speech: to a file, or to standard output."""
+    if path is not None:
+        return WavFile(path, _SAMPLE_RATE)
+    if sys.stdout is None:
+        raise CommandError("can't write to standard output: it is closed")
+    if sys.stdout.isatty():
+        raise CommandError("a terminal can't play a WAV: redirect standard output, or name a file", MISUSED)
+    return WavStream(sys.stdout.fileno(), _SAMPLE_RATE)
+
+
+def _escaped(name: str) -> str:
+    """Return a file's name in one line, with escapes for what can't be shown."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)
 
 
 def _text(argument: str) -> str:
     """Return what is to be said."""
     try:
-        text = sys.stdin.read() if argument == "-" else argument
-        text.encode()  # An argument that isn't UTF-8 arrives as lone surrogates.
+        text = _read_input() if argument == "-" else _as_typed(argument)
     except UnicodeError:
         raise CommandError("the text is not UTF-8", MISUSED) from None
     if not is_speakable(text):
@@ -207,9 +311,34 @@ def _text(argument: str) -> str:
     return text
 
 
-async def _speak(text: str, options: dict[str, Any], wav: WavFile) -> float:
+def _as_typed(argument: str) -> str:
+    """Return an argument; of bytes that the locale doesn't know, Python makes lone surrogates."""
+    try:
+        argument.encode()
+    except UnicodeError:
+        return os.fsencode(argument).decode()
+    return argument
+
+
+def _read_input() -> str:
+    """Return the text on standard input: UTF-8, else as the locale has it."""
+    if sys.stdin is None:
+        raise CommandError("can't read standard input: it is closed", MISUSED)
+    try:
+        data = sys.stdin.buffer.read()
+    except OSError as error:
+        raise CommandError(f"can't read standard input: {_reason(error)}") from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode(sys.stdin.encoding)
+
+
+async def _speak(
+    text: str, options: dict[str, Any], wav: WavFile | WavStream, notify: Callable[[str], None]
+) -> float:
     """Write the speech of ``text`` to ``wav``, as it comes; return the seconds to its first audio."""
-    async with _service() as service:
+    async with _service(notify) as service:
         tts = LokutorTTS(
             api_key=service.api_key, base_url=service.base_url, sample_rate=_SAMPLE_RATE, **options
         )
@@ -217,7 +346,7 @@ async def _speak(text: str, options: dict[str, Any], wav: WavFile) -> float:
             return await _record(tts.stream_synthesize(text), wav)
 
 
-async def _record(speech: AsyncIterator[bytes], wav: WavFile) -> float:
+async def _record(speech: AsyncIterator[bytes], wav: WavFile | WavStream) -> float:
     start = time.perf_counter()
     first_audio = None
     async for pcm in speech:
@@ -229,13 +358,17 @@ async def _record(speech: AsyncIterator[bytes], wav: WavFile) -> float:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
+    host, api_key = arguments.host, arguments.api_key
+    if api_key is None and not is_loopback(host):
+        reason = f"--host {host} can be reached by other machines: it needs --api-key, or {_SERVER_KEY}"
+        raise CommandError(reason, MISUSED)
     with suppress(KeyboardInterrupt):  # The way to end it.
-        asyncio.run(_serve_forever(arguments.host, arguments.port, arguments.api_key))
+        asyncio.run(_serve_forever(host, arguments.port, api_key, arguments.allow_origin))
 
 
-async def _serve_forever(host: str, port: int, api_key: str | None) -> None:
-    async with _local_server(host, port, api_key) as server:
-        print(f"listening on {server.url}", flush=True)
+async def _serve_forever(host: str, port: int, api_key: str | None, origins: Sequence[str]) -> None:
+    async with _local_server(host, port, api_key, origins) as server:
+        _print(f"listening on {server.url}")
         await asyncio.Event().wait()
 
 
@@ -244,12 +377,12 @@ def _voices(_: argparse.Namespace) -> None:
         offer = asyncio.run(_discover())
     voices = [(voice.id, voice.gender, " ".join(voice.languages)) for voice in offer.voices]
     languages = [(language.code, language.name) for language in offer.languages]
-    print(_table(("VOICE", "GENDER", "LANGUAGES"), voices), end="\n\n")
-    print(_table(("LANGUAGE", "NAME"), languages))
+    _print(_table(("VOICE", "GENDER", "LANGUAGES"), voices) + "\n")
+    _print(_table(("LANGUAGE", "NAME"), languages))
 
 
 async def _discover() -> Offer:
-    async with _service() as service:
+    async with _service(_notice) as service:
         return await discover(service.base_url)
 
 
@@ -271,19 +404,21 @@ class _Service:
 
 
 @asynccontextmanager
-async def _service() -> AsyncIterator[_Service]:
+async def _service(notify: Callable[[str], None]) -> AsyncIterator[_Service]:
     """Yield the service that the environment names; where it names none, a local server of our own."""
     api_key, base_url = os.environ.get(_KEY), os.environ.get(_BASE_URL)
     if api_key or base_url:
         yield _Service(base_url or DEFAULT_BASE_URL, api_key)
         return
-    print(f"{_KEY} and {_BASE_URL} are not set: using a local server", flush=True)
+    notify(f"{_KEY} and {_BASE_URL} are not set: using a local server")
     async with _local_server("127.0.0.1", 0, None) as server:
         yield _Service(server.url, "local")
 
 
 @asynccontextmanager
-async def _local_server(host: str, port: int, api_key: str | None) -> AsyncIterator[LocalServer]:
+async def _local_server(
+    host: str, port: int, api_key: str | None, origins: Sequence[str] = ()
+) -> AsyncIterator[LocalServer]:
     """Run the local server for as long as this lasts."""
     from .local.engine import SynthesisError
     from .local.espeak import EspeakEngine, LocalVoiceMissingError
@@ -294,11 +429,14 @@ async def _local_server(host: str, port: int, api_key: str | None) -> AsyncItera
             engine = EspeakEngine()
         except LocalVoiceMissingError as error:
             raise CommandError(str(error)) from None
-        server = LocalServer(engine=engine, host=host, port=port, api_key=api_key)
+        with _bad_values():
+            server = LocalServer(engine, host=host, port=port, api_key=api_key, allowed_origins=origins)
         try:
             await stack.enter_async_context(server)
         except OSError as error:
             raise CommandError(f"can't listen on {host}:{port}: {_reason(error)}") from None
+        except UnicodeError:  # As getaddrinfo() says it.
+            raise CommandError(f"can't listen on {host!r}: it is not the name of a host", MISUSED) from None
         except SynthesisError as error:
             raise CommandError(str(error)) from None
         yield server

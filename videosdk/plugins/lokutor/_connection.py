@@ -23,7 +23,9 @@ from ._protocol import (
     ErrorReply,
     Event,
     SpeechRequest,
+    Visemes,
     decode_binary,
+    decode_rest,
     decode_text,
     encode_request,
 )
@@ -44,6 +46,10 @@ _MAX_MESSAGE = 16 * 1024 * 1024
 _CLOSE_TIMEOUT = 1.0
 """Seconds for a close frame to leave. A peer that reads nothing would hold it back for ever."""
 _POLICY_VIOLATION = 1008
+_SERVER_ERROR = 500
+"""The lowest HTTP status by which a server says that the fault is its own."""
+_FEW = 10
+"""Connections at a time, below which a connector's limit may be why there is none free."""
 
 _DATA = frozenset({aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY})
 _CHATTER = _DATA | {aiohttp.WSMsgType.PONG}
@@ -63,12 +69,14 @@ class Connection:
 
     def __init__(self, ws: aiohttp.ClientWebSocketResponse, endpoint: Endpoint, spawn: Spawn) -> None:
         self._ws = ws
+        self._sockname = ws.get_extra_info("sockname")
         self._endpoint = endpoint
         self._spawn = spawn
         self._dropped = False
         self._waited = False
         self._heard = False
         self._answered = False
+        self._unread: Visemes | None = None  # A message of which there is more to decode.
         self._early: asyncio.Task[aiohttp.WSMessage] | None = None
         self._on_end: Callable[[], None] | None = None
 
@@ -110,8 +118,7 @@ class Connection:
         Raises:
             LokutorError: The handshake failed; the kind says who can act.
         """
-        if session.closed:
-            raise ConfigurationError("The aiohttp.ClientSession to connect with is closed")
+        _check_session(session)
         _refuse_redirects(session)
         try:
             async with asyncio.timeout(connect_timeout):
@@ -126,10 +133,8 @@ class Connection:
                 )
                 return cls(ws, endpoint, spawn)
         except TimeoutError:
-            failure: LokutorError = NetworkError(
-                f"Connecting to {endpoint.url.host} took longer than connect_timeout allows"
-            )
-        except (aiohttp.ClientError, OSError) as error:
+            failure: LokutorError = _timed_out(session, endpoint)
+        except Exception as error:  # noqa: BLE001 - a session of the user's own can raise anything
             failure = _handshake_failure(error, endpoint)
         raise failure
 
@@ -153,18 +158,45 @@ class Connection:
             ProtocolError: The service sent something that can't be read.
         """
         while True:
-            message = await self._next_message()
-            match message.type:
-                case aiohttp.WSMsgType.BINARY:
-                    return decode_binary(message.data)
-                case aiohttp.WSMsgType.TEXT:
-                    return self._discreet(decode_text(message.data))
-                case aiohttp.WSMsgType.PING:
-                    await self._pong(message.data)
-                case aiohttp.WSMsgType.PONG:
-                    continue
-                case _:
-                    raise self._lost(message)
+            outcome = await self._next_outcome()
+            if isinstance(outcome, LokutorError):
+                raise outcome
+            if outcome is not None:
+                return outcome
+
+    async def _next_outcome(self) -> Event | LokutorError | None:
+        """Return what the next message means, or None for a sign of life.
+
+        Errors are returned: one that was raised here would keep the message in its traceback, and the
+        service may have quoted the key in it.
+        """
+        if self._unread is not None and not self._dropped:
+            await asyncio.sleep(0)  # A message may hold so much that every other call would have to wait.
+            return self._noted(decode_rest(self._unread))
+        message = await self._next_message()
+        match message.type:
+            case aiohttp.WSMsgType.BINARY:
+                return decode_binary(message.data)
+            case aiohttp.WSMsgType.TEXT:
+                return self._decode(message.data)
+            case aiohttp.WSMsgType.PING:
+                await self._pong(message.data)
+                return None
+            case aiohttp.WSMsgType.PONG:
+                return None
+            case _:
+                return self._lost(message)
+
+    def _decode(self, text: str) -> Event | ProtocolError:
+        try:
+            return self._noted(self._discreet(decode_text(text)))
+        except ProtocolError as error:
+            return error.with_traceback(None)
+
+    def _noted(self, event: Event) -> Event:
+        """Return ``event``, after taking note of what is left of its message."""
+        self._unread = event if isinstance(event, Visemes) and event.rest else None
+        return event
 
     def _discreet(self, event: Event) -> Event:
         """Return ``event`` without the key, should the service quote it: errors are logged."""
@@ -208,17 +240,50 @@ class Connection:
             self._spawn(self._close())
 
     async def _close(self) -> None:
-        raw: socket.socket | None = self._ws.get_extra_info("socket")
+        twin = self._duplicate()
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self._ws.close()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             logger.debug("Closing a socket: %s", type(error).__name__)
-        if raw is not None:
-            _shut(raw)
+        finally:
+            if twin is not None:
+                _shut(twin)
+
+    def abandon(self) -> None:
+        """Tell the peer that it is over, where the loop of this connection is closed."""
+        self._dropped = True
+        self._on_end = None
+        twin = self._duplicate()
+        if twin is not None:
+            _shut(twin)
+
+    def _duplicate(self) -> socket.socket | None:
+        """Return another handle on the open socket: uvloop's own can't be shut down."""
+        raw = self._ws.get_extra_info("socket")
+        if raw is None:
+            return None
+        try:
+            twin: socket.socket = raw.dup()
+        except OSError:
+            return None
+        # Right after the end, uvloop still names the closed descriptor, which may be somebody else's by now.
+        if _sockname_of(twin) == self._sockname:
+            return twin
+        twin.close()
+        return None
 
     async def _await_end(self) -> aiohttp.WSMessage:
         """Return the first message that a call must see; before that, only pings and chatter come."""
+        try:
+            return await self._next_but_chatter()
+        except asyncio.CancelledError:
+            if self._on_end is not None and not self._dropped:  # The loop itself is being shut down.
+                self._dropped = True
+                await self._close()
+            raise
+
+    async def _next_but_chatter(self) -> aiohttp.WSMessage:
         while True:
             message = await self._ws.receive()
             if message.type is aiohttp.WSMsgType.PING:
@@ -258,7 +323,7 @@ class Connection:
         if isinstance(message.data, aiohttp.WebSocketError):
             too_big = self._ws.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
             return ProtocolError(
-                f"Lokutor sent a message that can't be read: {message.data}",
+                f"Lokutor sent a message that can't be read: {self._endpoint.without_key(str(message.data))}",
                 status=self._ws.close_code,
                 retryable=not too_big,
             )
@@ -269,6 +334,14 @@ class Connection:
         return NetworkError(
             f"Lokutor closed the connection before the end of the audio ({reason})", status=code
         )
+
+
+def new_session() -> aiohttp.ClientSession:
+    """Return a session of the plugin's own, for the running loop."""
+    # No limit: a WebSocket holds its slot, and the 101st call would wait in silence. Nothing is kept
+    # alive: a refused handshake's socket would stay open, and the next try would use it again.
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
 class _RedirectError(aiohttp.ClientError):
@@ -303,34 +376,74 @@ def _is_refusal(message: aiohttp.WSMessage) -> bool:
     return message.type is aiohttp.WSMsgType.TEXT and isinstance(decode_text(message.data), ErrorReply)
 
 
+def _check_session(session: aiohttp.ClientSession) -> None:
+    if session.closed:
+        raise ConfigurationError("The aiohttp.ClientSession to connect with is closed")
+    # aiohttp would wait for ever, or fail in the middle. Its public property is deprecated, and warns.
+    loop = asyncio.get_running_loop()
+    if getattr(session, "_loop", loop) is not loop:
+        raise ConfigurationError(
+            "The aiohttp.ClientSession to connect with belongs to another event loop: make one in this"
+        )
+
+
+def _sockname_of(raw: socket.socket) -> object:
+    try:
+        return raw.getsockname()
+    except OSError:
+        return None
+
+
 def _shut(raw: socket.socket) -> None:
-    """Send FIN at once. On TLS, a dead peer would otherwise see none for aiohttp's 30 s."""
+    """Send FIN at once, and close ``raw``. A dead peer on TLS would otherwise see none for aiohttp's 30 s."""
     try:
         raw.shutdown(socket.SHUT_RDWR)
     except OSError as error:
         logger.debug("Socket already gone: %s", error.strerror)
+    finally:
+        raw.close()
+
+
+def _timed_out(session: aiohttp.ClientSession, endpoint: Endpoint) -> NetworkError:
+    text = f"Connecting to {endpoint.url.host} took longer than connect_timeout allows"
+    limit = 0 if session.connector is None else session.connector.limit
+    # A socket holds its place in the connector while it is open, and the next one waits for it in silence.
+    hint = f": the connector of your session allows only {limit} at a time" if 0 < limit < _FEW else ""
+    return NetworkError(text + hint)
 
 
 def _handshake_failure(error: Exception, endpoint: Endpoint) -> LokutorError:
     """Map aiohttp's exception. Its own text and repr can show the request, so neither is passed on."""
     match error:
-        case aiohttp.WSServerHandshakeError():
-            return _refusal(error.status, error.headers)
         case _RedirectError():
             return _refusal(error.status, None)
-        case _:
+        case aiohttp.ClientHttpProxyError():
+            return _proxy_refusal(error.status)
+        # Of the handshake, or of a session that raises for each status. Without headers it was no HTTP.
+        case aiohttp.ClientResponseError() if error.headers is not None:
+            return _refusal(error.status, error.headers)
+        case aiohttp.InvalidURL():
+            return ConfigurationError(f"aiohttp can't read the URL of {endpoint.url.host}: check base_url")
+        case aiohttp.ClientError() | OSError():
             return _unreached(error, endpoint)
+        case _:
+            return ConfigurationError(
+                f"Connecting to {endpoint.url.host} is not possible ({type(error).__name__}): "
+                "check base_url, and the session if it is your own"
+            )
 
 
 def _unreached(error: Exception, endpoint: Endpoint) -> LokutorError:
     host = endpoint.url.host
     match error:
-        case aiohttp.ClientConnectorCertificateError():
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ServerFingerprintMismatch():
             return ConfigurationError(f"The certificate of {host} is not trusted")
         case aiohttp.ClientConnectorDNSError():
             return NetworkError(f"The host {host} can't be resolved")
         case aiohttp.ClientConnectorSSLError():
             return NetworkError(f"The TLS handshake with {host} failed")
+        case aiohttp.ClientProxyConnectionError():
+            return NetworkError(f"Connecting to the proxy failed: {_reason(error)}")
         case aiohttp.ClientConnectorError():
             return NetworkError(f"Connecting to {host}:{endpoint.url.port} failed: {_reason(error)}")
         case _:
@@ -340,6 +453,13 @@ def _unreached(error: Exception, endpoint: Endpoint) -> LokutorError:
 def _reason(error: aiohttp.ClientConnectorError) -> str:
     number = error.os_error.errno
     return os.strerror(number) if number else type(error.os_error).__name__
+
+
+def _proxy_refusal(status: int) -> LokutorError:
+    text = f"The proxy refused to connect (HTTP {status})"
+    if status >= _SERVER_ERROR:
+        return NetworkError(text, status=status)
+    return ConfigurationError(f"{text}: check the proxy's settings", status=status)
 
 
 def _refusal(status: int, headers: Mapping[str, str] | None) -> LokutorError:
@@ -354,7 +474,9 @@ def _refusal(status: int, headers: Mapping[str, str] | None) -> LokutorError:
             return RateLimitError(
                 "Too many requests for this Lokutor plan (HTTP 429)", status=status, retry_after=retry_after
             )
-        case _ if status == 408 or status >= 500:  # noqa: PLR2004 - request timeout, server errors
+        case 407:
+            return _proxy_refusal(status)
+        case _ if status == 408 or status >= _SERVER_ERROR:  # noqa: PLR2004 - request timeout
             return ServiceError(f"Lokutor is not available (HTTP {status})", status=status)
         case _:
             return ConfigurationError(

@@ -78,7 +78,11 @@ async def _fetch(session: aiohttp.ClientSession, root: URL, name: str) -> list[d
             return _objects(await response.read(), response.status, name, url)
     except TimeoutError:
         failure: LokutorError = NetworkError(f"{url} gave no answer within {TIMEOUT:g} s")
-    except (aiohttp.ClientError, OSError) as error:
+    except (
+        aiohttp.ClientError,
+        OSError,
+        UnicodeError,
+    ) as error:  # A redirect can lead to no host.
         failure = NetworkError(f"{url} can't be reached: {_reason(error)}")
     raise failure
 

@@ -7,12 +7,18 @@ it. Everything happens in callbacks of the loop: there is no task to leave behin
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
+from typing import TypeVar
 
 from ._playback import Playback
 from ._timer import Timer
 from ._timing import ReplyTiming, WordSpoken
 from .visemes import Viseme
+
+logger = logging.getLogger("videosdk.plugins.lokutor")
+
+_Told = TypeVar("_Told")
 
 _TOLERANCE = 0.0001
 """Seconds by which something may come early: times are rounded, and the last of them is the audio's end."""
@@ -73,10 +79,10 @@ class Follower:
     def _tell(self, position: float) -> None:
         for word in self._timing.pop_words(position):
             if not self._stopped:  # By whoever heard the word before.
-                self._on_word(word)
+                _call(self._on_word, word)
         visemes = self._timing.pop_visemes(position)
         if visemes and not self._stopped:
-            self._on_visemes(visemes)
+            _call(self._on_visemes, visemes)
 
     def _wait(self, position: float) -> None:
         due, ended = self._timing.next_due, self._timing.ended
@@ -86,3 +92,10 @@ class Follower:
             # What begins with the audio is heard with its first frame.
             due = max(due - _TOLERANCE, _TOLERANCE)
             self._timer.start(self._playback.wait_for(min(due, position + _LONGEST_WAIT)))
+
+
+def _call(listener: Callable[[_Told], None], told: _Told) -> None:
+    try:
+        listener(told)
+    except asyncio.CancelledError:  # As when it asks a cancelled task for its result: it is nobody else's.
+        logger.warning("A listener to words or visemes raised CancelledError; the next are told nevertheless")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,6 +23,11 @@ SECONDS_RANGE = (0.05, 600.0)
 RETRIES_RANGE = (0, 100)
 SAMPLE_RATE_RANGE = (8_000, 192_000)
 
+_LONG_KEY = 8
+"""Characters. No key of a service is shorter; one for a server of your own may be."""
+_CREDENTIAL = re.compile(r"(key|token|secret|password|passwd|pwd|auth|authorization|jwt|signature|sig)$")
+"""How the name of a credential ends, without its separators and in lower case."""
+_HOST_NAME = re.compile(r"[a-z0-9_.-]+")
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 _warned_languages: set[str] = set()
 
@@ -109,6 +115,19 @@ class Endpoint:
     url: URL
     api_key: str = field(repr=False)
 
+    def __post_init__(self) -> None:
+        shown = f"{self.url.path}?{self.url.query_string}"
+        if len(self.api_key) >= _LONG_KEY and self.api_key in shown:
+            raise ValueError("base_url must not hold the API key: pass it as api_key, it goes into a header")
+
+    def __repr__(self) -> str:
+        return f"Endpoint(url='{self.shown_url}')"
+
+    @property
+    def shown_url(self) -> str:
+        """The URL for people. A query is left out: nobody can tell what its values mean."""
+        return f"{self.url.with_query(None)}{'?...' * bool(self.url.query_string)}"
+
     @property
     def headers(self) -> dict[str, str]:
         """Headers of the handshake."""
@@ -116,7 +135,18 @@ class Endpoint:
 
     def without_key(self, text: str) -> str:
         """Return ``text`` with the key, should it hold it, hidden."""
-        return text.replace(self.api_key, "***")
+        return hide_key(text, self.api_key)
+
+
+def hide_key(text: str, key: str) -> str:
+    """Return ``text`` with ``key`` hidden.
+
+    A long key is hidden wherever it stands. A short one, such as ``api``, may as well be a part of a word,
+    a host name or a path: it is hidden where it stands alone.
+    """
+    if len(key) >= _LONG_KEY:
+        return text.replace(key, "***")
+    return re.sub(rf"(?<![\w./@-]){re.escape(key)}(?![\w/-]|\.\w|:\d)", "***", text)
 
 
 def parse_base_url(base_url: str, *, allow_insecure: bool) -> URL:
@@ -129,17 +159,15 @@ def parse_base_url(base_url: str, *, allow_insecure: bool) -> URL:
     Raises:
         ValueError: Not such a URL, or one that would show the key to others.
     """
-    try:
-        url = URL(base_url)
-        host, port = url.host, url.port
-    except (TypeError, ValueError):
-        url, host, port = URL(), None, None
-    if url.scheme not in _SCHEMES or not host or port is None:
+    url, host = _split(base_url)
+    if url.scheme not in _SCHEMES or not host:
         raise ValueError(f"base_url must be a ws://, wss://, http:// or https:// URL, got {_shown(base_url)}")
-    if url.user or url.password or "api_key" in url.query:
+    if url.user or url.password or any(map(_is_credential, url.query)):
         raise ValueError(
             "base_url must not carry credentials: pass the key as api_key, it goes into a header"
         )
+    if url.fragment:
+        raise ValueError("base_url must not have a fragment: a WebSocket's URL has none")
     url = url.with_scheme(_SCHEMES[url.scheme])
     if url.scheme == "ws" and not allow_insecure and not is_loopback(host):
         raise ValueError(
@@ -147,6 +175,29 @@ def parse_base_url(base_url: str, *, allow_insecure: bool) -> URL:
             "or pass allow_insecure=True if you trust the network"
         )
     return url if url.path not in {"", "/"} else url.with_path(TTS_PATH).with_query(url.query)
+
+
+def _split(base_url: str) -> tuple[URL, str]:
+    """Return the URL and its host, which is empty where it is none that can be looked up."""
+    try:
+        url = URL(base_url)
+        host, name = url.host or "", url.raw_host or ""
+        # As the system's own look-up does: it knows no empty label and none of over 63 characters.
+        name.encode("idna")
+        return (url, host) if url.port and (_HOST_NAME.fullmatch(name) or _is_address(host)) else (url, "")
+    except (TypeError, ValueError, IndexError):  # yarl knows some broken URLs by an IndexError.
+        return URL(), ""
+
+
+def _is_credential(name: str) -> bool:
+    return _CREDENTIAL.search(re.sub(r"[\W_]", "", name).lower()) is not None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

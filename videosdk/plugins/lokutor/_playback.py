@@ -6,13 +6,22 @@ Rule of this file: it knows the track and the loop's clock, nothing of words and
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sized
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, TypeVar
+from weakref import WeakSet
 
+from ._options import SAMPLE_RATE_RANGE
 from ._protocol import SAMPLE_WIDTH
+
+logger = logging.getLogger("videosdk.plugins.lokutor")
+
+_Answer = TypeVar("_Answer")
 
 FRAME_SECONDS = 0.02
 """The track hands out frames of this length, and counts them as played; a shorter rest never plays."""
@@ -30,30 +39,52 @@ _JITTER = 0.003
 """Seconds by which frames may come irregularly without being a gap."""
 _ROUNDING = 1e-6
 """Frames by which a sum of times may be too large."""
+_warned_tracks: WeakSet[type] = WeakSet()
 
 
-def playback_on(track: Any, rate: int) -> Playback:
-    """Return the playback of a new reply.
+def rate_of(track: Any, default: int) -> int:
+    """Return a track's rate in Hz, or ``default`` where it tells none that can be used.
+
+    Args:
+        track: The audio track.
+        default: The rate in Hz to assume.
+    """
+    try:
+        told = getattr(track, "sample_rate", None)
+        return default if told is None else _rate(told)
+    except Exception as error:  # noqa: BLE001 - the track is somebody else's, and the listener waits
+        _warn_of_rate(type(track), default, error)
+        return default
+
+
+def _warn_of_rate(kind: type, assumed: int, error: Exception) -> None:
+    if kind not in _warned_tracks:
+        _warned_tracks.add(kind)
+        logger.warning("%s.sample_rate can't be used; %d Hz are assumed: %r", kind.__name__, assumed, error)
+
+
+def _rate(told: Any) -> int:
+    rate = float(told)
+    if not SAMPLE_RATE_RANGE[0] <= rate <= SAMPLE_RATE_RANGE[1] or rate != int(rate):
+        raise ValueError(f"{told!r} is no rate in Hz")
+    return int(rate)
+
+
+class Playback:
+    """One reply on its way through the track: what was pushed, and how much of it was played.
+
+    The track's own count tells. Where there is none, or from the first time on that it can't be read, it is
+    the clock. Create it inside the running loop.
 
     Args:
         track: The audio track.
         rate: Its rate in Hz.
     """
-    if hasattr(track, "snapshot_playback"):
-        return PlaybackByTrack(track, rate)
-    return PlaybackByClock(track, rate)
-
-
-class Playback(ABC):
-    """One reply on its way through the track: what was pushed, and how much of it was played.
-
-    Create it inside the running loop.
-    """
 
     def __init__(self, track: Any, rate: int) -> None:
         self._track = track
         self._rate = rate
-        self._clock = asyncio.get_running_loop().time
+        self._gauge: _Gauge = _ClockGauge(rate) if _counts_nothing(track) else _TrackGauge(track, rate)
         self.begun = False
         """Whether the reply's first audio was pushed."""
         self.on_begun: Callable[[], None] = lambda: None
@@ -63,10 +94,65 @@ class Playback(ABC):
         """Hand a piece of the reply's audio to the track."""
         begins = not self.begun or self.drained
         self.begun = True
-        self._note(len(pcm) // SAMPLE_WIDTH)
+        self._ask(lambda gauge: gauge.note(len(pcm) // SAMPLE_WIDTH))
         if begins:
             self.on_begun()
         await self._track.add_new_bytes(pcm)
+
+    @property
+    def moved_on(self) -> bool:
+        """Whether the track has begun with another turn since the last push."""
+        return self._ask(lambda gauge: gauge.moved_on)
+
+    @property
+    def drained(self) -> bool:
+        """Whether surely nothing of what was pushed is still to be played."""
+        return self._ask(lambda gauge: gauge.drained)
+
+    def seconds(self) -> float:
+        """Return how much of the reply was played; negative while older audio still is."""
+        return self._ask(lambda gauge: gauge.look()) / self._rate
+
+    def wait_for(self, seconds: float) -> float:
+        """Return after how many seconds to look again whether ``seconds``, still to come, were played."""
+        return self._gauge.wait_for(seconds)
+
+    def _ask(self, question: Callable[[_Gauge], _Answer]) -> _Answer:
+        try:
+            return question(self._gauge)
+        except _UnreadableError as error:
+            reason = error.__cause__
+        logger.warning("The track's count of what was played can't be read, so the clock is used: %r", reason)
+        self._gauge = _ClockGauge(self._rate, self._gauge)
+        return question(self._gauge)
+
+
+class _UnreadableError(Exception):
+    """The track doesn't tell what it should; the cause says why."""
+
+
+def _counts_nothing(track: Any) -> bool:
+    try:
+        return not hasattr(track, "snapshot_playback")
+    except Exception:  # noqa: BLE001 - whoever reads the count finds that out again, and says so
+        return False
+
+
+class _Gauge(ABC):
+    """Tells how much of one reply was played, in samples.
+
+    Attributes:
+        pushed: How much was pushed.
+        position: How much was played at the last look.
+        looked_at: When that was, by the loop's clock.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._clock = asyncio.get_running_loop().time
+        self.pushed = 0
+        self.position = 0
+        self.looked_at = self._clock()
 
     @property
     @abstractmethod
@@ -79,7 +165,7 @@ class Playback(ABC):
         """Whether surely nothing of what was pushed is still to be played."""
 
     @abstractmethod
-    def seconds(self) -> float:
+    def look(self) -> int:
         """Return how much of the reply was played; negative while older audio still is."""
 
     @abstractmethod
@@ -87,11 +173,11 @@ class Playback(ABC):
         """Return after how many seconds to look again whether ``seconds``, still to come, were played."""
 
     @abstractmethod
-    def _note(self, samples: int) -> None:
+    def note(self, samples: int) -> None:
         """Take note of samples that are about to be pushed."""
 
 
-class PlaybackByTrack(Playback):
+class _TrackGauge(_Gauge):
     """By the track's own count of played samples, which no pause, empty buffer or slow network shifts.
 
     What others have put onto the track is not counted: the tail that fades out after a barge-in, or a cached
@@ -100,73 +186,122 @@ class PlaybackByTrack(Playback):
     """
 
     def __init__(self, track: Any, rate: int) -> None:
-        super().__init__(track, rate)
+        super().__init__(rate)
+        self._track = track
         self._pieces: deque[tuple[int, int]] = deque()  # The reply's sample, and the count when it begins.
-        self._pushed = 0
-        self._position = 0
-        self._mark = self._find_mark()
+        self._last: _Reading | None = None  # Of the last push or look, with the mark of the push.
         self._frames = _FrameClock()
 
     @property
     def moved_on(self) -> bool:
         """Whether the track has begun with another turn since the last push."""
-        return self._find_mark() != self._mark
+        now, last = self._read(), self._last
+        # A track that shows no mark counts from nothing again.
+        return last is not None and (now.mark != last.mark or now.count < last.count)
 
     @property
     def drained(self) -> bool:
         """Whether surely nothing of what was pushed is still to be played."""
+        now = self._read()
         # A rest shorter than a frame never plays.
-        return hasattr(self._track, "frame_buffer") and self._backlog() < self._rate * FRAME_SECONDS
+        return now.shows_frames and now.waiting < self._rate * FRAME_SECONDS
 
-    def seconds(self) -> float:
+    def look(self) -> int:
         """Return how much of the reply was played; negative while older audio still is."""
-        count = self._count()
+        count = self._read().count
         while len(self._pieces) > 1 and self._pieces[1][1] <= count:
             self._pieces.popleft()
         sample, begins = self._pieces[0]
-        end = self._pieces[1][0] if len(self._pieces) > 1 else self._pushed
-        self._position = max(min(sample + count - begins, end), self._position)
-        return self._position / self._rate
+        end = self._pieces[1][0] if len(self._pieces) > 1 else self.pushed
+        self.position = max(min(sample + count - begins, end), self.position)
+        self.looked_at = self._clock()
+        return self.position
 
     def wait_for(self, seconds: float) -> float:
         """Return after how many seconds to look again whether ``seconds``, still to come, were played."""
-        return self._frames.wait_for(seconds, self._position / self._rate, self._clock())
+        return self._frames.wait_for(seconds, self.position / self._rate, self._clock())
 
-    def _note(self, samples: int) -> None:
-        backlog = self._backlog()
-        begins = self._count() + backlog
+    def note(self, samples: int) -> None:
+        """Take note of samples that are about to be pushed."""
+        now = self._read()
+        begins = now.count + now.waiting
         if not self._pieces:
-            self._position = -backlog
-        if not self._pieces or begins - self._pieces[-1][1] != self._pushed - self._pieces[-1][0]:
-            self._pieces.append((self._pushed, begins))
-        self._pushed += samples
-        self._mark = self._find_mark()  # A mark before our own audio was no turn's but ours.
-        if backlog < self._rate * FRAME_SECONDS:
+            self.position = -now.waiting
+        if not self._pieces or begins - self._pieces[-1][1] != self.pushed - self._pieces[-1][0]:
+            self._pieces.append((self.pushed, begins))
+        self.pushed += samples
+        self._last = now  # A mark before our own audio was no turn's but ours.
+        if now.waiting < self._rate * FRAME_SECONDS:
             self._frames.expect(self._clock())
 
-    def _count(self) -> int:
-        return int(self._track.snapshot_playback()[0]) + self._find_mark()[0]
-
-    def _find_mark(self) -> tuple[int, int]:
-        """Return from where the track counts what it plays and gets: moved at the start of each turn."""
-        played = int(getattr(self._track, "_synthesis_start_played", 0))
-        return played, int(getattr(self._track, "_synthesis_start_pushed", 0))
-
-    def _backlog(self) -> int:
-        """Return how many samples wait on the track, a rest shorter than a frame included."""
-        frames = sum(len(getattr(self._track, name, ())) for name in ("frame_buffer", "_paused_frames"))
-        rest = len(getattr(self._track, "audio_data_buffer", b"")) // SAMPLE_WIDTH
-        return round(frames * self._rate * FRAME_SECONDS) + rest
+    def _read(self) -> _Reading:
+        try:
+            return _Reading.of(self._track, self._rate)
+        except Exception as error:
+            raise _UnreadableError from error
 
 
-class PlaybackByClock(Playback):
-    """By the clock, for as long as there is something to play: for tracks that don't count."""
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What a track tells at one moment, in samples.
 
-    def __init__(self, track: Any, rate: int) -> None:
-        super().__init__(track, rate)
-        self._pushed = 0
-        self._position = 0
-        self._looked_at = self._clock()
+    Attributes:
+        count: What it has ever played.
+        mark: From where it counts what it plays and gets: moved at the start of each turn.
+        waiting: What waits on it, a rest shorter than a frame included, as far as it shows.
+        shows_frames: Whether it shows what waits.
+    """
+
+    count: int
+    mark: tuple[int, int]
+    waiting: int
+    shows_frames: bool
+
+    @classmethod
+    def of(cls, track: Any, rate: int) -> _Reading:
+        """Read a track at ``rate``.
+
+        Raises:
+            Exception: It tells nonsense, or whatever it raised itself.
+        """
+        played = _samples(getattr(track, "_synthesis_start_played", 0))
+        pushed = _samples(getattr(track, "_synthesis_start_pushed", 0))
+        frames, paused, rest = (
+            getattr(track, name, None) for name in ("frame_buffer", "_paused_frames", "audio_data_buffer")
+        )
+        return cls(
+            count=_samples(track.snapshot_playback()[0]) + played,
+            mark=(played, pushed),
+            waiting=round((_length(frames) + _length(paused)) * rate * FRAME_SECONDS)
+            + _length(rest) // SAMPLE_WIDTH,
+            shows_frames=isinstance(frames, Sized),
+        )
+
+
+def _samples(told: object) -> int:
+    samples = float(told) if isinstance(told, Real) else math.nan
+    if not 0 <= samples < math.inf:
+        raise ValueError(f"{told!r} is no number of samples")
+    return int(samples)
+
+
+def _length(buffer: object) -> int:
+    return len(buffer) if isinstance(buffer, Sized) else 0
+
+
+class _ClockGauge(_Gauge):
+    """By the clock, for as long as there is something to play: for tracks that don't count.
+
+    Args:
+        rate: The track's rate in Hz.
+        before: The gauge that it goes on from.
+    """
+
+    def __init__(self, rate: int, before: _Gauge | None = None) -> None:
+        super().__init__(rate)
+        if before is not None:
+            self.pushed, self.position = before.pushed, before.position
+            self.looked_at = before.looked_at
 
     @property
     def moved_on(self) -> bool:
@@ -176,22 +311,23 @@ class PlaybackByClock(Playback):
     @property
     def drained(self) -> bool:
         """Whether surely nothing of what was pushed is still to be played."""
-        return self._position >= self._pushed
+        return self.position >= self.pushed
 
-    def seconds(self) -> float:
+    def look(self) -> int:
         """Return how much of the reply was played."""
-        passed = round((self._clock() - self._looked_at) * self._rate)
-        self._looked_at += passed / self._rate
-        self._position = min(self._position + passed, self._pushed)
-        return self._position / self._rate
+        passed = round((self._clock() - self.looked_at) * self._rate)
+        self.looked_at += passed / self._rate
+        self.position = min(self.position + passed, self.pushed)
+        return self.position
 
     def wait_for(self, seconds: float) -> float:
         """Return after how many seconds to look again whether ``seconds``, still to come, were played."""
-        return max(seconds - self._position / self._rate, _CLOSE_POLL)
+        return max(seconds - self.position / self._rate, _CLOSE_POLL)
 
-    def _note(self, samples: int) -> None:
-        self.seconds()
-        self._pushed += samples
+    def note(self, samples: int) -> None:
+        """Take note of samples that are about to be pushed."""
+        self.look()
+        self.pushed += samples
 
 
 class _FrameClock:

@@ -49,6 +49,8 @@ SPEED_RANGE = (0.5, 2.0)
 """Slowest and fastest speed that the service takes."""
 STEPS_RANGE = (1, 50)
 """Fewest and most denoising steps that the service takes."""
+_PART = 250
+"""Visemes that are decoded at a time: under a millisecond's work for all that follows from them."""
 LANGUAGES = frozenset({"en", "es", "ca", "gl", "eu", "pt", "fr", "it", "de"})
 """Languages of Versa 2.0."""
 
@@ -108,9 +110,15 @@ class Visemes:
     """Timing of the current request, sent slightly before the audio that it describes.
 
     Indices are as the service counts, starts from the first audio of this request.
+
+    Attributes:
+        items: The first visemes of the message.
+        rest: What else it holds, for :func:`decode_rest`: a message can hold more than the event loop
+            should be held up for.
     """
 
     items: tuple[Viseme, ...]
+    rest: Sequence[object] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +188,13 @@ def decode_text(text: str) -> Event:
     except (ValueError, RecursionError):
         return Unknown(text)
     if isinstance(value, list):
-        return Visemes(_visemes(value))
+        return _timing(value)
     return _decode_object(value, text)
+
+
+def decode_rest(visemes: Visemes) -> Visemes:
+    """Return the next visemes of a message that holds more of them."""
+    return _part(visemes.rest)
 
 
 def _decode_object(value: dict[str, Any], text: str) -> Event:
@@ -191,7 +204,7 @@ def _decode_object(value: dict[str, Any], text: str) -> Event:
         case "error":
             return _error(value)
         case "visemes":
-            return Visemes(_visemes(value.get("data")))
+            return _timing(value.get("data"))
         case "audio":
             return Audio(_base64(value.get("data")))
         case "timing":
@@ -220,11 +233,26 @@ def _base64(value: object) -> bytes:
     raise ProtocolError("An audio message carries no valid base64 audio.")
 
 
-def _visemes(value: object) -> tuple[Viseme, ...]:
+def _timing(value: object) -> Visemes:
+    if not isinstance(value, list):
+        return Visemes(())
+    if len(value) > _PART:  # So that each part can be taken like a message of its own.
+        value.sort(key=_raw_start)
+    return _part(value)
+
+
+def _part(raw: Sequence[object]) -> Visemes:
+    return Visemes(_visemes(raw[:_PART]), tuple(raw[_PART:]))
+
+
+def _raw_start(item: object) -> float:
+    start = item.get("t", item.get("timestamp")) if isinstance(item, dict) else None
+    return start if isinstance(start, (int, float)) and start < math.inf else math.inf
+
+
+def _visemes(raw: Sequence[object]) -> tuple[Viseme, ...]:
     """Return the readable items: timing is an extra, so a broken item is left out, never fatal."""
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        return ()
-    items = (_viseme(item) for item in value)
+    items = (_viseme(item) for item in raw)
     return tuple(item for item in items if item is not None)
 
 

@@ -22,7 +22,8 @@ class Timer:
         self._due: float | None = None
         self._left: float | None = None  # Seconds, while paused.
         self._closed = False
-        self._handle: asyncio.TimerHandle | None = None
+        self._handle: asyncio.Handle | None = None
+        self._armed_for = 0.0  # When the handle fires. uvloop's handles don't always tell.
 
     @property
     def running(self) -> bool:
@@ -35,7 +36,7 @@ class Timer:
             return
         self._left = None
         self._due = self._loop.time() + seconds
-        if self._handle is None or self._handle.when() > self._due:
+        if self._handle is None or self._armed_for > self._due:
             self._arm(self._due)
 
     def stop(self) -> None:
@@ -64,6 +65,7 @@ class Timer:
     def _arm(self, when: float) -> None:
         if self._handle is not None:
             self._handle.cancel()
+        self._armed_for = when
         self._handle = self._loop.call_at(when, self._fire)
 
     def _fire(self) -> None:

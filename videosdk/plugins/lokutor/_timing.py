@@ -11,6 +11,7 @@ from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from math import inf
 from typing import NotRequired, TypedDict
 
 from ._text import joined
@@ -54,6 +55,7 @@ class ReplyTiming:
         self._want_visemes = visemes
         self._text = ""  # Of all requests so far.
         self._request: _Request | None = None  # The one under way.
+        self._before: _Request | None = None  # The one that has ended before it, on the same connection.
         self._starts: list[float] = []  # Of all requests so far.
         self._from_stream: bool | None = None  # Whether the service counts from an earlier request's start.
         self._words: deque[_Request] = deque()  # Those that have words left.
@@ -91,6 +93,7 @@ class ReplyTiming:
             return
         if self._request is not None:
             self._forget(self._request, at)
+            self._before = None
             return
         whole = joined(self._text, text)
         self._request = _Request(text, index=len(whole) - len(text), start=at, before=self._text)
@@ -100,29 +103,35 @@ class ReplyTiming:
             self._words.append(self._request)
 
     def take(self, visemes: Iterable[Viseme]) -> None:
-        """Take visemes of the request under way, as they came."""
-        request = self._request
+        """Take the visemes of a message, as they came: of the request under way, or late ones."""
+        visemes = list(visemes)
+        request = self._owner(visemes) if visemes else None
         if request is None:
             return
-        visemes = list(visemes)
-        if request.lead is None and visemes:
+        if request.lead is None:
             request.lead = self._lead(request, min(visemes, key=_start))
+            if self._from_stream is None and request.start > 0:
+                self._from_stream = request.lead > 0
+        request.note(visemes, request.lead)
         for told in visemes:
             index = request.indices.code_point(told.index, told.sound)
-            viseme = replace(told, index=index, start=max(told.start - (request.lead or 0.0), 0.0))
+            start = min(max(told.start - request.lead, 0.0), request.length)
+            viseme = Viseme(index, told.sound, start)
             if request.start + viseme.start < request.heard:
                 continue  # Of a part that an earlier try has brought.
             if self._want_words:
                 request.words.take(viseme)
             if self._want_visemes:
-                insort(self._visemes, request.in_reply(viseme), key=_start)
+                self._insert(request.in_reply(viseme))
         self.on_change()
 
     def end_request(self, at: float) -> None:
         """Note the end of the request under way, ``at`` seconds into the reply's audio."""
         request, self._request = self._request, None
         if request is not None:
-            request.words.finish(at - request.start)
+            request.length = at - request.start
+            self._before = request if request.length > 0 else None
+            request.words.finish(request.length)
             late = bisect_right(self._visemes, at, key=_start)
             self._visemes[late:] = [replace(viseme, start=at) for viseme in self._visemes[late:]]
             self.on_change()
@@ -149,6 +158,12 @@ class ReplyTiming:
         del self._visemes[:count]
         return reached
 
+    def _insert(self, viseme: Viseme) -> None:
+        if self._visemes and viseme.start < self._visemes[-1].start:
+            insort(self._visemes, viseme, key=_start)
+        else:  # As a rule they come in order.
+            self._visemes.append(viseme)
+
     def _next_word_due(self) -> float | None:
         while self._words and self._words[0].words.exhausted:
             self._words.popleft()
@@ -157,6 +172,25 @@ class ReplyTiming:
         request = self._words[0]
         start = request.words.next_start
         return None if start is None else request.start + start
+
+    def _owner(self, visemes: list[Viseme]) -> _Request | None:
+        """Return the request that a message's visemes are of, if any.
+
+        Messages keep their order, so late ones of the request before come ahead of the first of the one under
+        way: they go on where that was left, in its text and inside its audio. What also could begin the
+        request under way is of the request before only where it fits no text but its; in doubt it is not.
+        """
+        before, request = self._before, self._request
+        if before is None or (request is not None and request.lead is not None):
+            return request
+        first = min(visemes, key=_start)
+        lead = self._lead(before, first) if before.lead is None else before.lead
+        if not before.goes_on_with(visemes, lead):
+            return request
+        if request is None:
+            return before
+        begins = request.begins_with(first, self._lead(request, first))
+        return before if before.fits_better(visemes, request, begins=begins) else request
 
     def _lead(self, request: _Request, first: Viseme) -> float:
         """Return how much audio the service counts ahead of a request, by its first viseme.
@@ -167,14 +201,13 @@ class ReplyTiming:
         """
         leads = (request.start - at for at in self._starts)
         lead = max(lead for lead in leads if lead <= max(first.start, 0.0) + _ROUNDING)
-        if self._from_stream is None and request.start > 0:
-            begins = first.start <= lead + _LONGEST_START and request.words.begins_with(first.index)
-            self._from_stream = lead > 0 and begins
-        return lead if self._from_stream else 0.0
+        undecided = self._from_stream is None
+        from_stream = lead > 0 and request.begins_with(first, lead) if undecided else self._from_stream
+        return lead if from_stream else 0.0
 
     def _forget(self, request: _Request, at: float) -> None:
         request.heard = at
-        request.lead = None
+        request.restart()
         request.words.forget(at - request.start)
         self._visemes = [viseme for viseme in self._visemes if viseme.start < at]
 
@@ -186,18 +219,75 @@ class _Request:
         index: Where its text begins in the reply's.
         start: When its audio begins.
         before: The reply's text before it.
+        length: Seconds of its audio; without end while it is under way.
         heard: When what its tries so far have brought ends.
-        lead: Seconds that the service counts ahead of its audio; None while that isn't known.
+        lead: Seconds that the service counts ahead of its audio; None before its first viseme.
     """
 
     def __init__(self, text: str, index: int, start: float, before: str) -> None:
         self.index = index
         self.start = self.heard = start
         self.before = before
-        self.lead: float | None = None
+        self.length = inf
+        self.restart()
         self.words = RequestWords(text)
         self.indices = _Indices(text)
         self._text = text
+
+    def restart(self) -> None:
+        """Forget how far it was told: another try begins again."""
+        self.lead: float | None = None
+        self._furthest = 0  # As the service counts.
+        self._latest = 0.0
+
+    def note(self, visemes: list[Viseme], lead: float) -> None:
+        """Note how far its visemes have come."""
+        self._furthest = max(self._furthest, *(told.index for told in visemes))
+        self._latest = max(self._latest, *(told.start - lead for told in visemes))
+
+    def begins_with(self, first: Viseme, lead: float) -> bool:
+        """Return whether its visemes may begin with ``first``."""
+        return first.start <= lead + _LONGEST_START and self.words.begins_with(first.index)
+
+    def goes_on_with(self, visemes: list[Viseme], lead: float) -> bool:
+        """Return whether its visemes may go on with these."""
+        earliest, latest = self._latest + lead - _ROUNDING, self.length + lead + _ROUNDING
+        sounds = _sounds(visemes)  # A silence may be anywhere.
+        if not sounds and self.words.ends_with(self._furthest):
+            return False
+        return all(earliest <= told.start <= latest for told in visemes) and all(
+            self._furthest <= told.index < self.indices.count for told in sounds or visemes
+        )
+
+    def fits_better(self, visemes: list[Viseme], other: _Request, *, begins: bool) -> bool:
+        """Return whether visemes that it may go on with are its own, and not the first of ``other``.
+
+        Args:
+            visemes: One message's.
+            other: The next request.
+            begins: Whether it may begin with them.
+        """
+        sounds = _sounds(visemes)
+        if len(sounds) <= 1 and begins:
+            return False  # That is no evidence.
+        spelt = self._is_spelt_by(sounds)
+        if spelt != other._is_spelt_by(sounds):
+            return spelt
+        return not begins or (self._is_spanned_by(sounds) > other._is_spanned_by(sounds))
+
+    def _is_spelt_by(self, sounds: list[Viseme]) -> bool:
+        """Return whether all sounds are the characters at their places."""
+        return all(_same(self._text[told.index : told.index + 1], told.sound) for told in sounds)
+
+    def _is_spanned_by(self, sounds: list[Viseme]) -> bool:
+        """Return whether sounds go from the first word to the last, and through most of what audio it had."""
+        indices, starts = [told.index for told in sounds], [told.start for told in sounds]
+        return (
+            self.words.begins_with(min(indices))
+            and self.words.ends_with(max(indices))
+            and max(indices) < self.indices.count
+            and (self.length == inf or max(starts) - min(starts) > self.length / 2)
+        )
 
     def spoken(self, word: Word) -> WordSpoken:
         """Return a word's event."""
@@ -229,6 +319,11 @@ class _Indices:
         self._utf16 = [index for index, char in enumerate(text) for _ in char.encode("utf-16-le")[::2]]
         self._evidence = 0
 
+    @property
+    def count(self) -> int:
+        """How many characters the service may count at most."""
+        return len(self._utf16)
+
     def code_point(self, index: int, sound: str) -> int:
         """Return an index of the service in code points."""
         if len(self._utf16) == len(self._text) or not 0 <= index < len(self._utf16):
@@ -244,6 +339,10 @@ class _Indices:
 
 def _same(char: str, sound: str) -> bool:
     return char.casefold() == sound.casefold()
+
+
+def _sounds(visemes: list[Viseme]) -> list[Viseme]:
+    return [viseme for viseme in visemes if is_sound(viseme.sound)]
 
 
 def _start(viseme: Viseme) -> float:

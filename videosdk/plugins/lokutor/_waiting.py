@@ -32,6 +32,7 @@ class WaitingRoom:
         spawn: Starts a background task that the owner awaits before it closes.
         idle_limit: Seconds without a turn after which the connection is let go.
         replace_interval: Seconds at least between two replacements of a connection that died.
+        active: Whether it is filled from its first :meth:`refill` on, and not from :meth:`fill`.
     """
 
     def __init__(
@@ -41,17 +42,23 @@ class WaitingRoom:
         *,
         idle_limit: float = IDLE_LIMIT,
         replace_interval: float = REPLACE_INTERVAL,
+        active: bool = False,
     ) -> None:
         self._open_connection = open_connection
         self._spawn = spawn
         self._idle_limit = idle_limit
         self._replace_interval = replace_interval
-        self._active = False
+        self._active = active
         self._connection: Connection | None = None
         self._opening: asyncio.Task[None] | None = None
         self._replacing: asyncio.TimerHandle | None = None
         self._leaving: asyncio.TimerHandle | None = None
         self._replaced_at = float("-inf")
+
+    @property
+    def active(self) -> bool:
+        """Whether it opens connections."""
+        return self._active
 
     async def fill(self, within: float | None = None) -> None:
         """Open a connection unless one is here or on its way, and wait for it. Never fails.
@@ -68,7 +75,7 @@ class WaitingRoom:
         if not self._active:
             return
         self._restart_idle_limit()
-        if self._connection is None and self._opening is None and self._replacing is None:
+        if self._connection is None and not self._is_opening and self._replacing is None:
             self._open()
 
     async def take(self) -> Connection | None:
@@ -87,9 +94,19 @@ class WaitingRoom:
     def close(self) -> None:
         """Let everything go, and open nothing more."""
         self._active = False
-        if self._opening is not None:
-            self._opening.cancel()
         self._empty()
+
+    def abandon(self) -> None:
+        """Let the connection go, where the loop of this room is closed."""
+        self._active = False
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abandon()
+
+    @property
+    def _is_opening(self) -> bool:
+        # An eager task may be over before its creator knows of it, so only the task itself can tell.
+        return self._opening is not None and not self._opening.done()
 
     async def _arrival(self, within: float | None = None) -> None:
         if self._opening is not None:
@@ -105,8 +122,6 @@ class WaitingRoom:
             # The next call connects by itself, and reports what it meets.
             logger.debug("No socket in waiting: %s", type(error).__name__)
             return
-        finally:
-            self._opening = None
         if self._active:
             self._connection = connection
             connection.enter_room(self._on_end)
@@ -125,7 +140,7 @@ class WaitingRoom:
     def _replace(self) -> None:
         self._replacing = None
         self._replaced_at = asyncio.get_running_loop().time()
-        if self._connection is None and self._opening is None:
+        if self._connection is None and not self._is_opening:
             self._open()
 
     def _restart_idle_limit(self) -> None:
@@ -138,6 +153,8 @@ class WaitingRoom:
             if timer is not None:
                 timer.cancel()
         self._leaving = self._replacing = None
+        if self._opening is not None:  # Else it would arrive later, and stay without a limit.
+            self._opening.cancel()
         if self._connection is not None:
             self._connection.drop()
             self._connection = None

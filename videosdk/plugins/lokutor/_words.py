@@ -84,6 +84,10 @@ class RequestWords:
         """Return whether the first word, or nothing but a gap before it, is at ``index``."""
         return bool(self._spans) and 0 <= index < self._spans[0].last
 
+    def ends_with(self, index: int) -> bool:
+        """Return whether the last word begins at ``index`` or before."""
+        return bool(self._spans) and self._spans[-1].first <= index
+
     def take(self, viseme: Viseme) -> None:
         """Take the next viseme."""
         self._latest = max(self._latest, viseme.start)

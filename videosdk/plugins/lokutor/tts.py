@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 from weakref import WeakKeyDictionary
 
 import aiohttp
 from videosdk.agents import TTS
 
 from ._audio import AudioOutput, FirstAudio, Sink
-from ._connection import Connection
 from ._follower import Follower
+from ._network import Network, Networks
 from ._options import Endpoint, Limits, SpeechOptions, check_sample_rate, parse_base_url
-from ._playback import playback_on
+from ._playback import Playback, rate_of
 from ._protocol import Language, Voice
 from ._text import is_speakable
 from ._timing import ReplyTiming
@@ -117,15 +117,12 @@ class LokutorTTS(TTS):
             max_retries=max_retries,
             heartbeat=heartbeat,
         )
-        self._user_session = session
-        self._own_session: aiohttp.ClientSession | None = None
+        self._networks = Networks(self._endpoint, self._limits, session)
         self._turns: dict[Utterance, Any] = {}  # Each with its track, in order of their beginning.
         self._last_turn: tuple[Utterance, Any] | None = None  # And its track: it may still be heard there.
         self._streams: set[Utterance] = set()
         self._follower: Follower | None = None  # Of the last turn: it may still be heard.
-        self._background: set[asyncio.Task[None]] = set()
         self._keep_warm = keep_warm
-        self._room = WaitingRoom(self._open_waiting, self._spawn)
         self._cancelled_callers: WeakKeyDictionary[asyncio.Task[Any], list[Utterance]] = WeakKeyDictionary()
         self._closed = False
         self.loop: asyncio.AbstractEventLoop | None = None  # type: ignore[assignment]
@@ -157,7 +154,14 @@ class LokutorTTS(TTS):
         return self._options.model
 
     def __repr__(self) -> str:
-        return f"LokutorTTS(voice={self.voice!r}, language={self.language!r}, url='{self._endpoint.url}')"
+        url = self._endpoint.shown_url
+        return f"LokutorTTS(voice={self.voice!r}, language={self.language!r}, url='{url}')"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a LokutorTTS can't be pickled or copied: make it in the process that uses it, "
+            "such as in the job's entrypoint"
+        )
 
     def update_options(self, **changes: Any) -> None:
         """Change options from the next call on; a call that is under way keeps its own.
@@ -201,7 +205,7 @@ class LokutorTTS(TTS):
         timing = ReplyTiming(words=self.supports_word_timestamps, visemes=self._visemes)
         sink = self._follow(timing, track)
         output = self._output(sink, self._refilling(self._first_audio_callback))
-        utterance = self._utterance(options, output, self._take_or_connect, timing)
+        utterance = self._utterance(options, output, self._network.take_or_connect, timing)
         self._turns[utterance] = track
         self._last_turn = (utterance, track)
         failure: LokutorError | None = None
@@ -249,7 +253,9 @@ class LokutorTTS(TTS):
             return
         queue: asyncio.Queue[bytes | _End] = asyncio.Queue(_STREAM_PIECES)
         # Not the waiting socket: that is for the turn.
-        utterance = self._utterance(options, self._output(queue.put), self._connect_stream, ReplyTiming())
+        utterance = self._utterance(
+            options, self._output(queue.put), self._network.connect_stream, ReplyTiming()
+        )
         self._streams.add(utterance)
         synthesis = asyncio.create_task(_fill(queue, utterance, text_stream))
         try:
@@ -295,7 +301,7 @@ class LokutorTTS(TTS):
         if self._keep_warm:
             await self._room.fill(within=_PREWARM_TIME)
         else:
-            self._session()
+            self._network.session()
 
     def reset_first_audio_tracking(self) -> None:
         """Do nothing: whether the first audio came is known by each call itself."""
@@ -308,13 +314,17 @@ class LokutorTTS(TTS):
             utterance.interrupt()
         self._stop_following()
         self._last_turn = None
-        self._room.close()
-        while self._background:
-            await asyncio.wait(set(self._background))
-        session, self._own_session = self._own_session, None
-        if session is not None:
-            await session.close()
+        await self._networks.close()
         # Not the base class's aclose(): it runs a garbage collection that stalls every call in the process.
+
+    @property
+    def _network(self) -> Network:
+        """The running loop's: what a call opens belongs to its loop."""
+        return self._networks.here()
+
+    @property
+    def _room(self) -> WaitingRoom:
+        return self._network.room
 
     def _call_options(self, voice_id: str | None, changes: dict[str, Any]) -> SpeechOptions:
         if voice_id is not None:
@@ -329,15 +339,14 @@ class LokutorTTS(TTS):
         return AudioOutput(sink, self._output_rate(), on_first_audio)
 
     def _output_rate(self) -> int:
-        rate: object = getattr(self.audio_track, "sample_rate", None)
-        return rate if isinstance(rate, int) else self.sample_rate
+        return rate_of(self.audio_track, self.sample_rate)
 
     def _follow(self, timing: ReplyTiming, track: Any) -> Sink:
         """Return where a turn's audio goes, after starting to tell its words and visemes where wanted."""
         self._stop_following()
         if not timing.wanted:
             return track.add_new_bytes  # type: ignore[no-any-return]
-        playback = playback_on(track, self._output_rate())
+        playback = Playback(track, self._output_rate())
         # The framework's own events are typed; the visemes are ours.
         on_word = partial(self.emit, "word_spoken")
         on_visemes = partial(self.emit, "visemes")  # type: ignore[arg-type]
@@ -395,44 +404,6 @@ class LokutorTTS(TTS):
         if self._closed:
             raise self._reported(ConfigurationError("This LokutorTTS is closed: make a new one"))
         return Utterance(options, connect, output, self._limits, timing)
-
-    async def _take_or_connect(self, fresh: bool, within: float) -> Connection:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + within
-        waiting = None if fresh else await self._room.take()
-        # What the waiting for a socket on its way took is not there any more for connecting.
-        return waiting or await self._connect(max(deadline - loop.time(), 0.0), self._limits.heartbeat)
-
-    async def _open_waiting(self) -> Connection:
-        return await self._connect(self._limits.connect_timeout, self._limits.heartbeat)
-
-    async def _connect_stream(self, _fresh: bool, within: float) -> Connection:
-        # No heartbeat: it would kill a healthy connection whose consumer is slow.
-        return await self._connect(within, None)
-
-    async def _connect(self, within: float, heartbeat: float | None) -> Connection:
-        return await Connection.open(
-            self._session(), self._endpoint, connect_timeout=within, heartbeat=heartbeat, spawn=self._spawn
-        )
-
-    def _session(self) -> aiohttp.ClientSession:
-        """Return the session to connect with; ours is made lazily, for it belongs to the running loop."""
-        if self._user_session is not None:
-            return self._user_session
-        if self._own_session is None:
-            # No limit: a WebSocket holds its slot, and the 101st call would wait in silence. Nothing is kept
-            # alive: a refused handshake's socket would stay open, and the next try would use it again.
-            connector = aiohttp.TCPConnector(limit=0, force_close=True)
-            self._own_session = aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar()
-            )
-        return self._own_session
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-        return task
 
     def _report_cost(self, utterance: Utterance, *, streamed: bool) -> None:
         # The framework's own events are typed; this one is ours.

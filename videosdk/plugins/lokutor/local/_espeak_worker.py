@@ -66,6 +66,8 @@ class Output:
     """Where the frames go."""
 
     def __init__(self) -> None:
+        while os.open(os.devnull, os.O_RDWR) <= 2:  # noqa: PLR2004 - a closed one would be given to the frames
+            pass
         # Whatever the library prints goes to standard error: between frames it would be read as one.
         self._file: BinaryIO = os.fdopen(os.dup(1), "wb")
         os.dup2(2, 1)
@@ -277,7 +279,9 @@ def _serve(espeak: Espeak, output: Output, commands: queue.Queue[dict[str, Any] 
 
 def main() -> None:
     """Serve until the input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then ends this process.
+    # These are for the server, which then ends this process.
+    for name in {"SIGINT", "SIGTERM", "SIGHUP"} & set(dir(signal)):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
     output = Output()
     cancellation = Cancellation()
     try:

@@ -172,6 +172,7 @@ class _Worker:
             str(_WORKER),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # A terminal's signals are for the server, which then ends the process.
         )
         worker = cls(process)
         try:

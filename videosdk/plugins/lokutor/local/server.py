@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import logging
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from .._options import is_loopback
 from .._protocol import (
     API_KEY_HEADER,
     SAMPLE_RATE,
@@ -25,9 +26,12 @@ from .._protocol import (
 )
 from ..version import __version__
 from . import _wire
+from ._origins import OriginPolicy
 from .engine import Engine, Speech, SynthesisError
 
 logger = logging.getLogger("videosdk.plugins.lokutor.local")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _MAX_MESSAGE = 256 * 1024
 """Largest request in bytes: far more than the longest legal text takes."""
@@ -86,9 +90,11 @@ class LocalServer:
 
     Args:
         engine: The voice. It is started and closed with the server.
-        host: Address to listen on.
+        host: Address to listen on. One that other machines can reach needs an ``api_key``.
         port: Port; 0 takes a free one.
         api_key: The only key that is accepted; None accepts any that is not empty.
+        allowed_origins: Web pages that may use the server, such as ``https://app.example``, besides those
+            that this machine serves itself. Clients that aren't web pages need none.
         first_audio_delay: Seconds from a request to its first audio, on top of the engine's own.
         pace: Seconds of audio sent in a second; None sends as fast as the client takes it.
         chunk_bytes: Smallest and largest size of a binary message; odd sizes split samples.
@@ -97,7 +103,8 @@ class LocalServer:
         stall_timeout: Seconds that a client may take no audio before it counts as gone.
 
     Raises:
-        ValueError: A size, the pace, the delay or the limit is out of its range.
+        ValueError: A size, the pace, the delay or the limit is out of its range, ``host`` or ``api_key`` is
+            empty, a key is needed, or an allowed origin isn't one.
     """
 
     def __init__(
@@ -107,6 +114,7 @@ class LocalServer:
         host: str = "127.0.0.1",
         port: int = 0,
         api_key: str | None = None,
+        allowed_origins: Iterable[str] = (),
         first_audio_delay: float = 0.0,
         pace: float | None = None,
         chunk_bytes: tuple[int, int] = _CHUNK_BYTES,
@@ -115,10 +123,12 @@ class LocalServer:
         stall_timeout: float = 30.0,
     ) -> None:
         _check_options(first_audio_delay, pace, chunk_bytes, max_connections)
+        _check_access(host, api_key)
         self._engine = engine
         self._host = host
         self._wanted_port = port
         self._api_key = api_key
+        self._origins = OriginPolicy(host, allowed_origins)
         self._first_audio_delay = first_audio_delay
         self._pace = pace
         self._chunk_bytes = chunk_bytes
@@ -205,7 +215,7 @@ class LocalServer:
         await self.close()
 
     async def _listen(self) -> web.AppRunner:
-        app = web.Application()
+        app = web.Application(middlewares=[self._admit])
         for path in (TTS_PATH, "/ws"):
             app.router.add_get(path, self._serve)
         for path, answer in _discovery().items():
@@ -219,6 +229,23 @@ class LocalServer:
             await runner.cleanup()
             raise
         return runner
+
+    @web.middleware
+    async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Turn pages away that may not use this server; what the others ask for, they may read."""
+        origins = request.headers.getall("Origin", [])
+        if not all(self._origins.admits_host(host) for host in request.headers.getall("Host", [])):
+            return _refusal(403, "local.host_not_allowed", "call the server 127.0.0.1 or localhost")
+        if not all(self._origins.admits_origin(origin, self._own_origin) for origin in origins):
+            return _refusal(403, "local.origin_not_allowed", "pages of this origin are not allowed")
+        response = await handler(request)
+        if origins and not response.prepared:
+            response.headers.update({"Access-Control-Allow-Origin": origins[0], "Vary": "Origin"})
+        return response
+
+    @property
+    def _own_origin(self) -> str:
+        return self.url.replace("ws", "http", 1)
 
     async def _serve(self, http: web.Request) -> web.StreamResponse:
         self.handshakes += 1
@@ -364,6 +391,15 @@ def _check_options(
         raise ValueError(f"chunk_bytes must be (smallest, largest) and at least 1, not {chunk_bytes!r}")
     if max_connections < 1:
         raise ValueError(f"max_connections must be at least 1, not {max_connections!r}")
+
+
+def _check_access(host: str, api_key: str | None) -> None:
+    if not host or not host.strip():  # To listen on "" is to listen everywhere.
+        raise ValueError("host must not be empty: use 127.0.0.1, or 0.0.0.0 and an api_key for every address")
+    if api_key is not None and not api_key.strip():
+        raise ValueError("api_key must not be empty: None accepts any key")
+    if api_key is None and not is_loopback(host):
+        raise ValueError(f"host {host!r} can be reached by other machines: it needs an api_key")
 
 
 def _decode(message: str | bytes) -> SpeechRequest:
