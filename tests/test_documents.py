@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import shlex
 from dataclasses import fields
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from videosdk.agents import _plugins
 
 from videosdk.plugins import lokutor
 from videosdk.plugins.lokutor import LokutorTTS, errors
+from videosdk.plugins.lokutor._cli import _parse
 from videosdk.plugins.lokutor._utterance import State
 from videosdk.plugins.lokutor.errors import LokutorError
 from videosdk.plugins.lokutor.metrics import SynthesisMetrics
@@ -239,6 +241,21 @@ def test_ci_runs_what_the_documents_say(command: str) -> None:
     )
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert command in contributing
+
+
+def test_every_command_that_is_shown_is_one() -> None:
+    shown = [
+        match.group(1)
+        for path in FILES
+        for match in re.finditer(
+            r"(?:^|`)(?:lokutor|python -m videosdk\.plugins\.lokutor) ([^`\n]+)",
+            path.read_text(encoding="utf-8"),
+            re.MULTILINE,
+        )
+    ]
+    for arguments in shown:
+        assert _parse(shlex.split(arguments)).command, arguments
+    assert {arguments.split()[0] for arguments in shown} == {"say", "serve", "voices"}
 
 
 def test_the_two_commands_are_in_the_readme() -> None:
