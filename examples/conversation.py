@@ -16,12 +16,19 @@ import asyncio
 import json
 import logging
 import os
+import shutil
+import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+if __name__ == "__main__":
+    # The imports take seconds, and there is nothing to clean up yet.
+    signal.signal(signal.SIGINT, lambda *_: (os.write(2, b"Interrupted.\n"), os._exit(130)))
 
 try:
     import aiohttp
@@ -206,6 +213,29 @@ def parse_arguments() -> argparse.Namespace:
     return options
 
 
+def hold_conversation(options: argparse.Namespace) -> Recording:
+    """Hold the conversation, or end the program with the reason why it can't be held."""
+    try:
+        return asyncio.run(converse(options.voice, service=options.service))
+    except* (CallError, LocalVoiceMissingError, LokutorError, OSError) as failures:
+        reason = str(failures.exceptions[0]) or f"It took over {LONGEST_CALL:g} s."
+    sys.exit(f"The call failed. {reason}")
+
+
+def write_down(recording: Recording, folder: Path) -> None:
+    """Write the sound and the picture, once both are made."""
+    wav, picture = folder / "conversation.wav", folder / "timeline.png"
+    with tempfile.TemporaryDirectory() as scratch:
+        made = [Path(scratch, file.name) for file in (wav, picture)]
+        recording.write_wav(made[0])
+        draw_timeline(recording, made[1])
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in made:
+            shutil.copyfile(file, folder / file.name)
+    print(f"\n{wav}: {recording.seconds:.1f} s, left the agent as it was heard, right the caller")
+    print(f"{picture}: the same as a picture")
+
+
 def main() -> None:
     """Hold the conversation, and write down what was heard."""
     options = parse_arguments()
@@ -214,16 +244,13 @@ def main() -> None:
     else:  # Its errors come as events; what it logs besides is about dashboards that nobody has here.
         logging.getLogger("videosdk.agents").setLevel(logging.CRITICAL)
     try:
-        recording = asyncio.run(converse(options.voice, service=options.service))
-    except* (CallError, LocalVoiceMissingError, LokutorError, TimeoutError) as failures:
-        reason = str(failures.exceptions[0]) or f"It took over {LONGEST_CALL:g} s."
-        sys.exit(f"The call failed. {reason}")
-    options.out.mkdir(parents=True, exist_ok=True)
-    wav, picture = options.out / "conversation.wav", options.out / "timeline.png"
-    recording.write_wav(wav)
-    draw_timeline(recording, picture)
-    print(f"\n{wav}: {recording.seconds:.1f} s, left the agent as it was heard, right the caller")
-    print(f"{picture}: the same as a picture")
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        write_down(hold_conversation(options), options.out)
+    except OSError as error:
+        sys.exit(f"The conversation can't be written down. {error}")
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -949,6 +949,13 @@ class SlowTrack(CustomAudioStreamTrack):  # type: ignore[misc]
         await super().add_new_bytes(audio_data)
 
 
+class MiscountingTrack(CustomAudioStreamTrack):  # type: ignore[misc]
+    """Fails when it is asked how much it has played."""
+
+    def snapshot_playback(self) -> tuple[int, int]:
+        raise MineError("no such counter")
+
+
 def on_broken_track(size: int) -> Arrange:
     def arrange(turn: Turn) -> None:
         turn.tts.audio_track = BrokenTrack(size)
@@ -962,6 +969,14 @@ def on_cancelling_track(turn: Turn) -> None:
 
 def on_slow_track(turn: Turn) -> None:
     turn.tts.audio_track = SlowTrack(asyncio.get_running_loop())
+
+
+def on_miscounting_track(turn: Turn) -> None:
+    turn.tts.audio_track = MiscountingTrack(asyncio.get_running_loop())
+
+
+def on_track_without_a_rate(turn: Turn) -> None:
+    turn.tts.audio_track.sample_rate = 0
 
 
 def raising_callback(turn: Turn) -> None:
@@ -1018,7 +1033,7 @@ LINES: dict[str, str] = {
     "odd text": "Your text iterator yields `None` or half a character",
     "text stalls": "Your text iterator stalls, and the user interrupts",
     "track raises": "Your audio track raises",
-    "callbacks": "Your audio track is slow, or your callback or listener raises",
+    "callbacks": "Your audio track is slow or tells nonsense, or your callback or listener raises",
 }
 """Lines of the reliability table: what goes wrong, in words."""
 
@@ -1717,6 +1732,14 @@ def _own_rows() -> list[Row]:
             arrange=on_slow_track,
             options={"idle_timeout": 1.0},
         ),
+        yours(
+            "callbacks",
+            "the track's count raises",
+            outcome=ignored,
+            arrange=on_miscounting_track,
+            options={"word_timestamps": True, "visemes": True},
+        ),
+        yours("callbacks", "the track's rate is 0", outcome=ignored, arrange=on_track_without_a_rate),
         yours("callbacks", "the first-audio callback raises", outcome=ignored, arrange=raising_callback),
         yours(
             "lasting error",

@@ -248,7 +248,7 @@ def test_every_command_that_is_shown_is_one() -> None:
         match.group(1)
         for path in FILES
         for match in re.finditer(
-            r"(?:^|`)(?:lokutor|python -m videosdk\.plugins\.lokutor) ([^`\n]+)",
+            r"(?:^|`)(?:lokutor|python -m videosdk\.plugins\.lokutor) ([^`=\n]+)",
             path.read_text(encoding="utf-8"),
             re.MULTILINE,
         )

@@ -15,6 +15,7 @@ from videosdk.plugins.lokutor.errors import (
     RateLimitError,
     ReplyTimeoutError,
     ServiceError,
+    StreamInterruptedError,
     TrackError,
     error_from_reply,
 )
@@ -68,6 +69,7 @@ TREE = {
     ReplyTimeoutError: (NetworkError, True),
     ProtocolError: (LokutorError, False),
     TrackError: (LokutorError, False),
+    StreamInterruptedError: (LokutorError, True),
 }
 
 

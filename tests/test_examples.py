@@ -9,6 +9,7 @@ import inspect
 import itertools
 import os
 import re
+import signal
 import subprocess
 import sys
 import wave
@@ -425,6 +426,56 @@ def test_missing_package_is_one_line(package: str, tmp_path: Path) -> None:
     assert MISSING[package] in done.stderr
     assert "pip install" in done.stderr
     assert "[local]" in done.stderr
+
+
+INTERRUPTED = (130, "Interrupted.\n")
+
+
+@pytest.mark.parametrize("module", ["aiohttp", "_timeline"])
+def test_ctrl_c_while_it_starts_is_one_line(module: str, tmp_path: Path) -> None:
+    starter = tmp_path / "start.py"
+    starter.write_text(
+        "import os, runpy, signal, sys\n"
+        "class Interrupter:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupter())\n"
+        f"sys.path.insert(0, {str(EXAMPLES)!r})\n"
+        f"runpy.run_path({str(CONVERSATION)!r}, run_name='__main__')\n",
+        encoding="utf-8",
+    )
+    done = run([starter])
+    assert (done.returncode, done.stderr) == INTERRUPTED
+
+
+@pytest.mark.parametrize("moment", ["sent", "speaks"])
+def test_ctrl_c_in_the_call_is_one_line_and_leaves_nothing(moment: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "default::ResourceWarning", CONVERSATION, "--out", tmp_path / "out"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert any(moment in line for line in process.stdout)
+        os.killpg(process.pid, signal.SIGINT)
+        # Ends when nobody has these open any more: neither the program nor the local voice's process.
+        _, said = process.communicate(timeout=TIMEOUT)
+    assert (process.returncode, said) == INTERRUPTED
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_reader_that_has_enough_is_one_line(tmp_path: Path) -> None:
+    command = f'"{sys.executable}" "{CONVERSATION}" --out "{tmp_path}" | head -n 1'
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
+    assert done.stderr.startswith("The call failed.")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_folder_that_can_not_be_made_is_one_line(call: Call) -> None:
+    done = run([CONVERSATION, "--out", call.folder / "conversation.wav"])
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "conversation.wav" in done.stderr
 
 
 def test_service_needs_a_key() -> None:

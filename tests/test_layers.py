@@ -36,6 +36,9 @@ HARMLESS = {
 }  # fmt: skip
 """What a pure module may import of Python's own. Neither asyncio, socket, ssl, time, os nor random."""
 
+KNOW_THE_FRAMEWORK = {"tts", "_streams", "_callers", "_transcript", "_utterance", "_text"}
+"""The only modules that import ``videosdk.agents``: what changes there is looked up in few places."""
+
 DOWNWARDS = ["__init__", "tts", "_utterance", "_connection", "_protocol", "errors"]
 """The order in which the plugin is read: no module imports one before it."""
 
@@ -117,6 +120,12 @@ def test_no_module_imports_itself_by_a_detour(module: str) -> None:
 @pytest.mark.parametrize("module", sorted(reachable("__init__")))
 def test_the_plugin_imports_neither_the_local_server_nor_the_command_line(module: str) -> None:
     assert not any(name.startswith(("local.", "_cli", "__main__")) for name in ours(module))
+
+
+def test_few_modules_know_the_framework() -> None:
+    for name in module_names():
+        knows = any(imported.startswith("videosdk.agents") for imported in imports_of(name))
+        assert knows is (name in KNOW_THE_FRAMEWORK), name
 
 
 @pytest.mark.parametrize("module", [name for name in module_names() if name.startswith("local.")])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -320,3 +321,91 @@ async def test_three_turns_one_after_another(
         await hear(place, len(text))
         if place.listener is not None:
             await until(lambda text=text: texts(words) == text.split())
+
+
+@pytest.mark.parametrize("kind", ["room", "avatar", "WebRTC"])
+async def test_a_call_keeps_its_track_when_there_is_none_any_more(
+    make_tts: Maker, scripted: ScriptedServer, kind: str
+) -> None:
+    """As where a pipeline lets go of its track in mid-call."""
+    go_on = asyncio.Event()
+
+    async def slowly(conversation: Conversation) -> None:
+        text = (await conversation.request())["text"]
+        await conversation.text(visemes_of(text))
+        await conversation.audio(speech_of(text[:20]))
+        await go_on.wait()
+        await conversation.audio(speech_of(text[20:]))
+        await conversation.end()
+
+    scripted.scripts.append(slowly)
+    tts = make_tts(scripted.url, word_timestamps=True)
+    words = emitted_by(tts, "word_spoken")
+    async with KINDS[kind]() as place:
+        tts.audio_track = place.track
+        turn = asyncio.create_task(tts.synthesize(LONG))
+        await until(lambda: len(place.received()) > 9_600)
+        tts.audio_track = None
+        go_on.set()
+        await turn
+        assert place.received() == heard_for(LONG)
+        await hear(place, len(LONG))
+        await until(lambda: texts(words) == LONG.split())
+        await tts.interrupt()
+        tts.audio_track = place.track
+
+
+async def test_late_visemes_do_not_move_the_words_of_the_next_request(
+    make_tts: Maker, scripted: ScriptedServer
+) -> None:
+    """They come behind the end of their request, when the next was already sent."""
+    first, second = "All of it is in its place.", "And so is this."
+
+    async def late(conversation: Conversation) -> None:
+        items = json.loads(visemes_of((await conversation.request())["text"]))
+        await conversation.text(json.dumps(items[:5]))
+        await conversation.audio(speech_of(first))
+        await conversation.end()
+        await conversation.request()
+        await conversation.text(json.dumps(items[5:]))
+        await conversation.text(visemes_of(second))
+        await conversation.audio(speech_of(second))
+        await conversation.end()
+
+    scripted.scripts.append(late)
+    tts = make_tts(scripted.url, word_timestamps=True, visemes=True)
+    words, visemes = emitted_by(tts, "word_spoken"), emitted_by(tts, "visemes")
+    async with KINDS["room"]() as place:
+        tts.audio_track = place.track
+        await tts.synthesize(chunks_of([first, second]))
+        await hear(place, len(first + second))
+        await until(lambda: texts(words) == f"{first} {second}".split())
+    places = [match.start() for match in re.finditer(r"\S+", first)]
+    places += [len(first) + match.start() for match in re.finditer(r"\S+", second)]
+    assert [word["start"] * 50 for word in words] == pytest.approx(places)
+    assert not any("estimated" in word for word in words)
+    sounds = [item for batch in visemes for item in batch]
+    assert [round(item.start * 50) for item in sounds] == list(range(len(first + second)))
+
+
+async def test_a_listener_that_raises_hurts_neither_audio_nor_the_next_word(
+    generation: SpeechGeneration, tts: LokutorTTS, place: Place
+) -> None:
+    def raises(_told: Any) -> None:
+        raise LookupError("somebody's mistake")
+
+    async def is_async(_told: Any) -> None:
+        return
+
+    for event in ("word_spoken", "visemes"):
+        tts.on(event, raises)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="Async handlers are not supported"):
+            tts.on(event, is_async)  # type: ignore[arg-type]
+    words, visemes = emitted_by(tts, "word_spoken"), emitted_by(tts, "visemes")
+    await generation.synthesize(TEXTS[0])
+    await until(lambda: len(place.received()) >= len(heard_for(TEXTS[0])))
+    assert place.received() == heard_for(TEXTS[0])
+    await hear(place, len(TEXTS[0]))
+    if place.listener is not None:
+        await until(lambda: texts(words) == TEXTS[0].split())
+        await until(lambda: sum(map(len, visemes)) == len(TEXTS[0]))

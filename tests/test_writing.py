@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 from support import (
@@ -12,15 +13,18 @@ from support import (
     BareTrack,
     Conversation,
     ScriptedServer,
+    chunks_of,
     heard_for,
     listen,
+    on_track,
     speech_of,
     until,
 )
 from videosdk.agents import FlushMarker
+from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
-from videosdk.plugins.lokutor.errors import ServiceError
+from videosdk.plugins.lokutor.errors import LokutorError, ServiceError
 
 Maker = Callable[..., LokutorTTS]
 LONG_TEXT = "A sentence that is long enough for the listener to have audio ahead of what is played."
@@ -216,3 +220,152 @@ async def test_a_mute_answer_behind_others_is_still_asked_for_again(
     await asyncio.wait_for(tts.synthesize(text()), PATIENCE)
     assert [type(error) for error in errors] == [ServiceError]
     assert scripted.texts == [TEXTS[0], TEXTS[1], TEXTS[1]]
+
+
+class GatedTrack(BareTrack):
+    """Suspends in ``add_new_bytes`` until it is let go, as an avatar's track whose data channel is full."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.waiting = 0
+
+    async def add_new_bytes(self, pcm: bytes) -> None:
+        self.waiting += 1
+        try:
+            await self.gate.wait()
+        finally:
+            self.waiting -= 1
+        await super().add_new_bytes(pcm)
+
+
+@pytest.mark.parametrize("last", [1, 100, 4_409, 4_411, 9_000])
+async def test_the_rest_after_the_end_of_the_request_is_not_lost(
+    make_tts: Maker, scripted: ScriptedServer, last: int
+) -> None:
+    """The text ends while the rest of the audio, that was gathered, is on its way to a slow track."""
+    ended, pcm = asyncio.Event(), speech_of(TEXTS[0])
+
+    async def text() -> AsyncIterator[str | FlushMarker]:
+        yield TEXTS[0]
+        yield FlushMarker()
+        await ended.wait()
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.audio(pcm[:-last], size=len(pcm))
+        await until(lambda: len(track.pcm) > 0 and track.waiting == 0)
+        track.gate.clear()
+        await conversation.audio(pcm[-last:], size=last)
+        await conversation.end()
+        await conversation.gone()
+
+    scripted.scripts.append(script)
+    tts = make_tts(scripted.url)
+    track = tts.audio_track = GatedTrack()
+    track.gate.set()
+    turn = asyncio.create_task(tts.synthesize(text()))
+    await until(lambda: len(track.pcm) > 0 and track.waiting > 0)
+    ended.set()
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+    assert track.waiting <= 1
+    track.gate.set()
+    await turn
+    assert track.pcm == heard_for(TEXTS[0])
+
+
+async def stall(conversation: Conversation) -> None:
+    await conversation.request()
+    await conversation.audio(speech_of(TEXTS[0]))
+    await conversation.gone()
+
+
+@pytest.mark.parametrize("words", [False, True])
+@pytest.mark.parametrize("replaced_by", [None, BareTrack()], ids=["None", "another"])
+async def test_a_barge_in_silences_the_calls_own_track_when_it_was_replaced(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, replaced_by: Any, words: bool
+) -> None:
+    scripted.scripts.append(stall)
+    tts = make_tts(scripted.url, word_timestamps=words)
+    track.interrupt_fade_duration = 0.0
+    turn = asyncio.create_task(tts.synthesize(TEXTS[0]))
+    await until(lambda: len(on_track(track)) > 9_600)
+    tts.audio_track = replaced_by
+    await tts.interrupt()
+    await turn
+    assert on_track(track) == b""
+
+
+class MuteTrack:
+    """A track that only takes audio."""
+
+    def __init__(self) -> None:
+        self.pcm = b""
+
+    async def add_new_bytes(self, pcm: bytes) -> None:
+        self.pcm += pcm
+
+
+class RaisingTrack(MuteTrack):
+    def interrupt(self) -> None:
+        raise LookupError("no such buffer")
+
+
+@pytest.mark.parametrize("kind", [MuteTrack, RaisingTrack])
+async def test_a_barge_in_ends_the_turn_whatever_the_track_does(
+    make_tts: Maker, scripted: ScriptedServer, kind: type[MuteTrack]
+) -> None:
+    """``interrupt()`` of the plugin may not raise: the framework would not go on with the barge-in."""
+    scripted.scripts.append(stall)
+    tts = make_tts(scripted.url)
+    errors = listen(tts)
+    track = tts.audio_track = kind()
+    turn = asyncio.create_task(tts.synthesize(TEXTS[0]))
+    await until(lambda: len(track.pcm) > 0)
+    await tts.interrupt()
+    await turn
+    heard = track.pcm
+    tts.audio_track = following = kind()
+    await tts.synthesize("The next.")
+    assert (track.pcm, following.pcm, errors) == (heard, heard_for("The next."), [])
+
+
+@pytest.mark.parametrize("words", [False, True])
+async def test_what_is_no_track_is_said_before_any_text_is_taken(
+    make_tts: Maker, scripted: ScriptedServer, words: bool
+) -> None:
+    """An object without ``add_new_bytes``."""
+    tts = make_tts(scripted.url, word_timestamps=words)
+    errors = listen(tts)
+    tts.audio_track = object()
+    with pytest.raises(LokutorError) as caught:
+        await tts.synthesize(chunks_of([TEXTS[0]]))
+    assert errors == [caught.value]
+    assert scripted.texts == []
+
+
+@pytest.mark.parametrize("event", ["metrics", "error"])
+async def test_a_listener_that_lets_a_cancelled_error_out_does_not_cancel_the_turn(
+    make_tts: Maker, scripted: ScriptedServer, event: str
+) -> None:
+    """The framework's emitter catches only Exception; a handler asks a cancelled task for its result."""
+
+    async def refuse(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.audio(speech_of(TEXTS[0]))
+        await conversation.text('{"type": "error", "code": "internal.cancelled"}')
+        await conversation.gone()
+
+    cancelled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    cancelled.cancel()
+
+    def on_event(_told: object) -> None:
+        cancelled.result()
+
+    if event == "error":
+        scripted.scripts.append(refuse)
+    tts = make_tts(scripted.url)
+    tts.on(event, on_event)  # type: ignore[arg-type]
+    await tts.synthesize(TEXTS[0])
+    tts.off(event, on_event)  # type: ignore[arg-type]

@@ -7,18 +7,12 @@ it. Everything happens in callbacks of the loop: there is no task to leave behin
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
-from typing import TypeVar
 
 from ._playback import Playback
 from ._timer import Timer
 from ._timing import ReplyTiming, WordSpoken
 from .visemes import Viseme
-
-logger = logging.getLogger("videosdk.plugins.lokutor")
-
-_Told = TypeVar("_Told")
 
 _TOLERANCE = 0.0001
 """Seconds by which something may come early: times are rounded, and the last of them is the audio's end."""
@@ -29,13 +23,16 @@ _LONGEST_WAIT = 1.0
 class Follower:
     """Tells each word and viseme of a reply when the listener gets there.
 
-    It ends with the last of them, or by :meth:`stop`. Create it inside the running loop.
+    It ends with the last of them, or by :meth:`stop`. When another turn has begun it tells no more, but goes
+    on to find out what is heard. Create it inside the running loop.
 
     Args:
         timing: What is said when.
         playback: Where the listener is.
         on_word: Called for each word.
         on_visemes: Called for the visemes that were reached together.
+        on_end: Called once, with the reply's text as far as it was heard (None where that can't be known),
+            and whether it was interrupted.
     """
 
     def __init__(
@@ -44,11 +41,15 @@ class Follower:
         playback: Playback,
         on_word: Callable[[WordSpoken], None],
         on_visemes: Callable[[list[Viseme]], None],
+        on_end: Callable[[str | None, bool], None] = lambda heard, interrupted: None,
     ) -> None:
         self._timing = timing
         self._playback = playback
         self._on_word = on_word
         self._on_visemes = on_visemes
+        self._on_end = on_end
+        self._heard = ""
+        self._replaced = False
         self._timer = Timer(asyncio.get_running_loop(), self._look)
         self._stopped = False
         timing.on_change = playback.on_begun = self._wake
@@ -58,10 +59,21 @@ class Follower:
         """Whether it may still tell something."""
         return not self._stopped
 
-    def stop(self) -> None:
-        """Tell nothing more, from now on. Idempotent."""
+    def stop(self, *, interrupted: bool = False) -> None:
+        """End, from now on. Idempotent."""
+        if self._stopped:
+            return
         self._stopped = True
         self._timer.close()
+        # An interruption is meant for the turn that is under way.
+        interrupted = interrupted and not self._replaced and not self._playback.moved_on
+        self._on_end(self._heard if self._playback.plays else None, interrupted)
+
+    def replace(self) -> None:
+        """Tell nothing more: another turn begins, behind what is still to be heard of this one."""
+        self._replaced = True
+        if not self._playback.begun:
+            self.stop()
 
     def _wake(self) -> None:
         if self._playback.begun and not self._stopped:
@@ -70,8 +82,8 @@ class Follower:
     def _look(self) -> None:
         position = self._playback.seconds()
         if self._playback.moved_on and self._timing.ended:
-            self.stop()
-        elif position > 0:
+            self.replace()
+        if position > 0:
             self._tell(position + _TOLERANCE)
         if not self._stopped:
             self._wait(position)
@@ -79,10 +91,15 @@ class Follower:
     def _tell(self, position: float) -> None:
         for word in self._timing.pop_words(position):
             if not self._stopped:  # By whoever heard the word before.
-                _call(self._on_word, word)
+                self._heard = word["cumulative_text"]
+                self._tell_word(word)
         visemes = self._timing.pop_visemes(position)
-        if visemes and not self._stopped:
-            _call(self._on_visemes, visemes)
+        if visemes and not self._stopped and not self._replaced:
+            self._on_visemes(visemes)
+
+    def _tell_word(self, word: WordSpoken) -> None:
+        if not self._replaced:
+            self._on_word(word)
 
     def _wait(self, position: float) -> None:
         due, ended = self._timing.next_due, self._timing.ended
@@ -92,10 +109,3 @@ class Follower:
             # What begins with the audio is heard with its first frame.
             due = max(due - _TOLERANCE, _TOLERANCE)
             self._timer.start(self._playback.wait_for(min(due, position + _LONGEST_WAIT)))
-
-
-def _call(listener: Callable[[_Told], None], told: _Told) -> None:
-    try:
-        listener(told)
-    except asyncio.CancelledError:  # As when it asks a cancelled task for its result: it is nobody else's.
-        logger.warning("A listener to words or visemes raised CancelledError; the next are told nevertheless")

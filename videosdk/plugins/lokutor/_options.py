@@ -28,6 +28,8 @@ _LONG_KEY = 8
 _CREDENTIAL = re.compile(r"(key|token|secret|password|passwd|pwd|auth|authorization|jwt|signature|sig)$")
 """How the name of a credential ends, without its separators and in lower case."""
 _HOST_NAME = re.compile(r"[a-z0-9_.-]+")
+DEFAULT_MODEL = "default"
+"""Name of the service's default model, which has none of its own in a request."""
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 _warned_languages: set[str] = set()
 
@@ -49,6 +51,8 @@ class SpeechOptions:
         _check_number("steps", self.steps, STEPS_RANGE, (int,))
         if self.model is not None:
             _check_name("model", self.model)
+        if self.model == DEFAULT_MODEL:
+            object.__setattr__(self, "model", None)
         object.__setattr__(self, "language", _reduce_language(self.language))
 
     def changed(self, changes: Mapping[str, Any]) -> SpeechOptions:

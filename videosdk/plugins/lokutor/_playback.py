@@ -11,9 +11,8 @@ import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sized
-from dataclasses import dataclass
 from numbers import Real
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from weakref import WeakSet
 
 from ._options import SAMPLE_RATE_RANGE
@@ -100,6 +99,11 @@ class Playback:
         await self._track.add_new_bytes(pcm)
 
     @property
+    def plays(self) -> bool:
+        """Whether the listener's place is known: not where nobody plays the track."""
+        return self._ask(lambda gauge: gauge.plays)
+
+    @property
     def moved_on(self) -> bool:
         """Whether the track has begun with another turn since the last push."""
         return self._ask(lambda gauge: gauge.moved_on)
@@ -156,6 +160,11 @@ class _Gauge(ABC):
 
     @property
     @abstractmethod
+    def plays(self) -> bool:
+        """Whether the listener's place is known: not where nobody plays the track."""
+
+    @property
+    @abstractmethod
     def moved_on(self) -> bool:
         """Whether the track has begun with another turn since the last push."""
 
@@ -189,26 +198,30 @@ class _TrackGauge(_Gauge):
         super().__init__(rate)
         self._track = track
         self._pieces: deque[tuple[int, int]] = deque()  # The reply's sample, and the count when it begins.
-        self._last: _Reading | None = None  # Of the last push or look, with the mark of the push.
+        self._last: _Count | None = None  # Of the last push.
         self._frames = _FrameClock()
+
+    @property
+    def plays(self) -> bool:
+        """Whether the listener's place is known: not where nobody plays the track."""
+        return not self.pushed or self._read(_count_of).played > 0
 
     @property
     def moved_on(self) -> bool:
         """Whether the track has begun with another turn since the last push."""
-        now, last = self._read(), self._last
+        now, last = self._read(_count_of), self._last
         # A track that shows no mark counts from nothing again.
-        return last is not None and (now.mark != last.mark or now.count < last.count)
+        return last is not None and (now.mark != last.mark or now.played < last.played)
 
     @property
     def drained(self) -> bool:
         """Whether surely nothing of what was pushed is still to be played."""
-        now = self._read()
         # A rest shorter than a frame never plays.
-        return now.shows_frames and now.waiting < self._rate * FRAME_SECONDS
+        return self._read(_shows_frames) and self._read(self._backlog_of) < self._rate * FRAME_SECONDS
 
     def look(self) -> int:
         """Return how much of the reply was played; negative while older audio still is."""
-        count = self._read().count
+        count = self._read(_count_of).played
         while len(self._pieces) > 1 and self._pieces[1][1] <= count:
             self._pieces.popleft()
         sample, begins = self._pieces[0]
@@ -223,66 +236,52 @@ class _TrackGauge(_Gauge):
 
     def note(self, samples: int) -> None:
         """Take note of samples that are about to be pushed."""
-        now = self._read()
-        begins = now.count + now.waiting
+        now, backlog = self._read(_count_of), self._read(self._backlog_of)
+        begins = now.played + backlog
         if not self._pieces:
-            self.position = -now.waiting
+            self.position = -backlog
         if not self._pieces or begins - self._pieces[-1][1] != self.pushed - self._pieces[-1][0]:
             self._pieces.append((self.pushed, begins))
         self.pushed += samples
         self._last = now  # A mark before our own audio was no turn's but ours.
-        if now.waiting < self._rate * FRAME_SECONDS:
+        if backlog < self._rate * FRAME_SECONDS:
             self._frames.expect(self._clock())
 
-    def _read(self) -> _Reading:
+    def _backlog_of(self, track: Any) -> int:
+        """Return how many samples wait, a rest shorter than a frame included, as far as the track shows."""
+        frames = sum(_length(getattr(track, name, None)) for name in ("frame_buffer", "_paused_frames"))
+        rest = _length(getattr(track, "audio_data_buffer", None)) // SAMPLE_WIDTH
+        return round(frames * self._rate * FRAME_SECONDS) + rest
+
+    def _read(self, what: Callable[[Any], _Answer]) -> _Answer:
         try:
-            return _Reading.of(self._track, self._rate)
+            return what(self._track)
         except Exception as error:
             raise _UnreadableError from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """What a track tells at one moment, in samples.
+class _Count(NamedTuple):
+    """What a track has ever played, and from where it counts: moved at the start of each turn. In samples."""
 
-    Attributes:
-        count: What it has ever played.
-        mark: From where it counts what it plays and gets: moved at the start of each turn.
-        waiting: What waits on it, a rest shorter than a frame included, as far as it shows.
-        shows_frames: Whether it shows what waits.
-    """
-
-    count: int
+    played: int
     mark: tuple[int, int]
-    waiting: int
-    shows_frames: bool
 
-    @classmethod
-    def of(cls, track: Any, rate: int) -> _Reading:
-        """Read a track at ``rate``.
 
-        Raises:
-            Exception: It tells nonsense, or whatever it raised itself.
-        """
-        played = _samples(getattr(track, "_synthesis_start_played", 0))
-        pushed = _samples(getattr(track, "_synthesis_start_pushed", 0))
-        frames, paused, rest = (
-            getattr(track, name, None) for name in ("frame_buffer", "_paused_frames", "audio_data_buffer")
-        )
-        return cls(
-            count=_samples(track.snapshot_playback()[0]) + played,
-            mark=(played, pushed),
-            waiting=round((_length(frames) + _length(paused)) * rate * FRAME_SECONDS)
-            + _length(rest) // SAMPLE_WIDTH,
-            shows_frames=isinstance(frames, Sized),
-        )
+def _count_of(track: Any) -> _Count:
+    played = _samples(getattr(track, "_synthesis_start_played", 0))
+    pushed = _samples(getattr(track, "_synthesis_start_pushed", 0))
+    return _Count(played + _samples(track.snapshot_playback()[0]), (played, pushed))
 
 
 def _samples(told: object) -> int:
-    samples = float(told) if isinstance(told, Real) else math.nan
+    samples = told if isinstance(told, (int, float)) else float(told) if isinstance(told, Real) else math.nan
     if not 0 <= samples < math.inf:
         raise ValueError(f"{told!r} is no number of samples")
     return int(samples)
+
+
+def _shows_frames(track: Any) -> bool:
+    return isinstance(getattr(track, "frame_buffer", None), Sized)
 
 
 def _length(buffer: object) -> int:
@@ -302,6 +301,11 @@ class _ClockGauge(_Gauge):
         if before is not None:
             self.pushed, self.position = before.pushed, before.position
             self.looked_at = before.looked_at
+
+    @property
+    def plays(self) -> bool:
+        """Whether the listener's place is known: the clock always tells."""
+        return True
 
     @property
     def moved_on(self) -> bool:

@@ -305,7 +305,7 @@ class Utterance:
                 await self._hear(self._request, pcm)
             case EndOfRequest(spelling):
                 await self._take_end(spelling)
-            case Visemes(items) if self._state is State.SPEAKING:
+            case Visemes(items) if self._state in {State.SPEAKING, State.WAITING}:  # Late ones, too.
                 self._timing.take(items)
             case ErrorReply(message, code, request_id):
                 raise error_from_reply(message, code, request_id)

@@ -46,6 +46,12 @@ class TrackError(LokutorError):
     """The developer can act: the audio track raised. Its exception is the ``__cause__``."""
 
 
+class StreamInterruptedError(LokutorError):
+    """Nobody need act: a barge-in has ended a stream. It is raised, so that no cache keeps half a phrase."""
+
+    retryable = True
+
+
 class AuthenticationError(LokutorError):
     """The operator can act: the API key is missing, wrong or expired."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn
@@ -13,18 +13,22 @@ from weakref import WeakKeyDictionary
 
 import aiohttp
 from videosdk.agents import TTS
+from videosdk.agents.speech_generation import SpeechGeneration
 
 from ._audio import AudioOutput, FirstAudio, Sink
+from ._callers import find_caller
 from ._follower import Follower
 from ._network import Network, Networks
-from ._options import Endpoint, Limits, SpeechOptions, check_sample_rate, parse_base_url
+from ._options import DEFAULT_MODEL, Endpoint, Limits, SpeechOptions, check_sample_rate, parse_base_url
 from ._playback import Playback, rate_of
 from ._protocol import Language, Voice
+from ._streams import StreamOwner, Streams
 from ._text import is_speakable
 from ._timing import ReplyTiming
+from ._transcript import Transcript, unsubscribe_others
 from ._utterance import Connect, Text, Utterance
 from ._waiting import WaitingRoom
-from .errors import ConfigurationError, LokutorError
+from .errors import ConfigurationError, LokutorError, StreamInterruptedError
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
@@ -55,14 +59,14 @@ class LokutorTTS(TTS):
             doesn't list passes with a warning.
         speed: 0.5 (slow) to 2.0 (fast).
         steps: Denoising steps, 1 to 50: more is better and slower.
-        model: Model such as ``"versa-1.0"``; None takes the service's default.
+        model: Model such as ``"versa-1.0"``; None and ``"default"`` take the service's default.
         sample_rate: Output rate in Hz, 8 000 to 192 000, where the track doesn't tell its own.
         base_url: ``ws(s)`` or ``http(s)`` URL of the service; None takes ``LOKUTOR_BASE_URL``, else
             ``wss://api.lokutor.com``. A path is kept; without one it is ``/ws/tts``.
         allow_insecure: Allow plain ``ws://`` to a host that isn't this machine.
         word_timestamps: Ask for visemes, and emit ``"word_spoken"`` when the track has played up to a word's
             start. The framework then keeps in the agent's memory what the listener heard of a reply that
-            was cut short, where it otherwise estimates.
+            was cut short, where it otherwise estimates, and the room gets the same as ``final`` transcript.
         visemes: Ask for visemes, and emit ``"visemes"`` as the track plays them, for lip-sync.
         keep_warm: Once :meth:`prewarm` was called (the framework does at its start), keep one open
             socket in waiting, so that a turn starts without a handshake, also after a barge-in.
@@ -120,8 +124,9 @@ class LokutorTTS(TTS):
         self._networks = Networks(self._endpoint, self._limits, session)
         self._turns: dict[Utterance, Any] = {}  # Each with its track, in order of their beginning.
         self._last_turn: tuple[Utterance, Any] | None = None  # And its track: it may still be heard there.
-        self._streams: set[Utterance] = set()
+        self._streams = Streams(self._tells_final_of)
         self._follower: Follower | None = None  # Of the last turn: it may still be heard.
+        self._replaced: set[Follower] = set()  # Of turns before it that still may.
         self._keep_warm = keep_warm
         self._cancelled_callers: WeakKeyDictionary[asyncio.Task[Any], list[Utterance]] = WeakKeyDictionary()
         self._closed = False
@@ -149,9 +154,12 @@ class LokutorTTS(TTS):
         return self._options.steps
 
     @property
-    def model(self) -> str | None:
-        """Model of the next call, or None for the service's default."""
-        return self._options.model
+    def model(self) -> str:
+        """Model of the next call; ``"default"`` is the service's own choice.
+
+        Never None: the framework makes a string of it for its analytics and traces.
+        """
+        return self._options.model or DEFAULT_MODEL
 
     def __repr__(self) -> str:
         url = self._endpoint.shown_url
@@ -200,7 +208,7 @@ class LokutorTTS(TTS):
             await self._release_turn(text)
             return
         track = self.audio_track  # Kept for the call: a cache fill must not get live audio, nor lose it.
-        if track is None:
+        if not callable(getattr(track, "add_new_bytes", None)):
             raise self._reported(ConfigurationError("No audio track: set tts.audio_track, or use a Pipeline"))
         timing = ReplyTiming(words=self.supports_word_timestamps, visemes=self._visemes)
         sink = self._follow(timing, track)
@@ -230,43 +238,62 @@ class LokutorTTS(TTS):
             if not utterance.text_pulled:
                 raise failure
 
-    async def stream_synthesize(self, text_stream: Text, **kwargs: Any) -> AsyncGenerator[bytes, None]:
+    def stream_synthesize(
+        self, text_stream: Text, *, interruptible: bool | None = None, **kwargs: Any
+    ) -> AsyncGenerator[bytes, None]:
         """Speak ``text_stream`` into an iterator of PCM instead of the track.
 
-        For caches and pipeline hooks. It runs beside a live turn: it never touches the audio track, a
-        barge-in leaves it alone, and it doesn't count as first audio.
+        For caches and pipeline hooks. It runs beside a live turn, never touches the audio track, and doesn't
+        count as first audio.
+
+        A barge-in ends the stream of a ``@pipeline.on("tts")`` hook, quietly, and each further one that the
+        hook asks for in that turn. It leaves a fill of ``TTSAudioCache`` alone. A stream whose owner can't be
+        told (your own cache's, or one that a hook runs in a task of its own) ends with it, by
+        ``StreamInterruptedError``, if the pipeline has a ``tts`` hook, and goes on if it has none.
 
         Args:
             text_stream: As for :meth:`synthesize`.
+            interruptible: Whether a barge-in ends it, whoever its owner is. None: as above.
             **kwargs: As for :meth:`synthesize`, ``voice_id`` included.
 
         Yields:
             Signed 16-bit little-endian mono PCM at the track's rate, else at ``sample_rate``.
 
         Raises:
-            LokutorError: The synthesis failed, so what was yielded is incomplete.
+            LokutorError: The synthesis failed or was interrupted, so what was yielded is incomplete.
             TypeError: An unknown keyword, or text of a wrong type.
             ValueError: A value out of its range.
         """
-        options = self._call_options(kwargs.pop("voice_id", None), kwargs)
-        if _nothing_to_say(text_stream):
+        # Now, for the iterator may be begun in another task.
+        return self._stream(text_stream, self._streams.find_owner(interruptible), kwargs)
+
+    async def _stream(
+        self, text: Text, owner: StreamOwner, changes: dict[str, Any]
+    ) -> AsyncGenerator[bytes, None]:
+        options = self._call_options(changes.pop("voice_id", None), changes)
+        if _nothing_to_say(text) or owner.silenced:
             return
         queue: asyncio.Queue[bytes | _End] = asyncio.Queue(_STREAM_PIECES)
         # Not the waiting socket: that is for the turn.
         utterance = self._utterance(
             options, self._output(queue.put), self._network.connect_stream, ReplyTiming()
         )
-        self._streams.add(utterance)
-        synthesis = asyncio.create_task(_fill(queue, utterance, text_stream))
+        self._streams.add(utterance, owner)
+        synthesis = asyncio.create_task(_fill(queue, utterance, text))
         try:
             while isinstance(piece := await queue.get(), bytes):
-                yield piece
+                if not owner.interrupted:
+                    yield piece
             failure = piece.error
         finally:
             self._streams.discard(utterance)
             synthesis.cancel()
             await asyncio.wait({synthesis})
             self._report_cost(utterance, streamed=True)
+        if owner.interrupted and owner.caller.hook:
+            return
+        if owner.interrupted:
+            raise StreamInterruptedError("A barge-in ended the stream: pass interruptible=False to keep it")
         if isinstance(failure, LokutorError):
             self._reported(failure)
         if failure is not None:
@@ -276,7 +303,7 @@ class LokutorTTS(TTS):
         """Stop speaking, now (barge-in). Never waits, and never fails for the network's sake.
 
         The turn under way is over, the track silent and the socket on its way to being closed when this
-        returns. Streams of :meth:`stream_synthesize` are not turns, and go on.
+        returns. Which streams of :meth:`stream_synthesize` end with it is told there.
 
         After a barge-in the framework calls this a second time, from the task whose ``synthesize()`` it
         has cancelled. A turn that has begun by then is not meant, and not hurt.
@@ -287,7 +314,8 @@ class LokutorTTS(TTS):
             utterance.interrupt()
         spared = [track for utterance, track in heard.items() if utterance not in meant]
         if not spared:
-            self._stop_following()
+            self._streams.interrupt()
+            self._stop_following(interrupted=True)
         _silence([*(heard[utterance] for utterance in meant), self.audio_track], spared)
 
     async def prewarm(self) -> None:
@@ -310,8 +338,9 @@ class LokutorTTS(TTS):
         """Stop every call and close what is open. Idempotent; the plugin can't be used afterwards."""
         self._closed = True
         self._first_audio_callback = None
-        for utterance in [*self._turns, *self._streams]:
+        for utterance in list(self._turns):
             utterance.interrupt()
+        self._streams.close()
         self._stop_following()
         self._last_turn = None
         await self._networks.close()
@@ -343,20 +372,38 @@ class LokutorTTS(TTS):
 
     def _follow(self, timing: ReplyTiming, track: Any) -> Sink:
         """Return where a turn's audio goes, after starting to tell its words and visemes where wanted."""
-        self._stop_following()
+        self._replace_follower()
         if not timing.wanted:
             return track.add_new_bytes  # type: ignore[no-any-return]
         playback = Playback(track, self._output_rate())
-        # The framework's own events are typed; the visemes are ours.
-        on_word = partial(self.emit, "word_spoken")
-        on_visemes = partial(self.emit, "visemes")  # type: ignore[arg-type]
-        self._follower = Follower(timing, playback, on_word, on_visemes)
+        on_word, on_visemes = partial(self._tell, "word_spoken"), partial(self._tell, "visemes")
+        self._follower = Follower(timing, playback, on_word, on_visemes, *self._transcripts())
         return playback.push
 
-    def _stop_following(self) -> None:
+    def _transcripts(self) -> list[Callable[[str | None, bool], None]]:
+        """Return what takes what was heard of the reply: nobody, where the framework sees to that."""
+        speech = find_caller().speech
+        if speech is None or not self._tells_final_of(speech):
+            return []
+        unsubscribe_others(self, speech)
+        return [Transcript(speech).end]
+
+    def _tells_final_of(self, speech: SpeechGeneration) -> bool:
+        # A FallbackTTS passes no words on, so there the framework doesn't count on us.
+        return self.supports_word_timestamps and speech.tts is self
+
+    def _replace_follower(self) -> None:
+        if self._follower is not None:
+            self._follower.replace()
+            self._replaced.add(self._follower)
+        self._replaced = {follower for follower in self._replaced if follower.following}
+
+    def _stop_following(self, *, interrupted: bool = False) -> None:
+        while self._replaced:
+            self._replaced.pop().stop()
         follower, self._follower = self._follower, None
         if follower is not None:
-            follower.stop()
+            follower.stop(interrupted=interrupted)
 
     def _refilling(self, callback: FirstAudio | None) -> FirstAudio:
         """Return a first-audio callback that opens the next turn's socket first.
@@ -406,13 +453,23 @@ class LokutorTTS(TTS):
         return Utterance(options, connect, output, self._limits, timing)
 
     def _report_cost(self, utterance: Utterance, *, streamed: bool) -> None:
-        # The framework's own events are typed; this one is ours.
-        self.emit("metrics", utterance.metrics(streamed=streamed))  # type: ignore[arg-type]
+        self._tell("metrics", utterance.metrics(streamed=streamed))
 
     def _reported(self, error: LokutorError) -> LokutorError:
         """Emit ``error``, once and last: FallbackTTS switches to another provider on this event."""
-        self.emit("error", error)
+        self._tell("error", error)
         return error
+
+    def _tell(self, event: str, what: object) -> None:
+        """Emit ``event``, and let no listener end the call or keep the next event from the others.
+
+        The framework's emitter catches every ``Exception`` of a listener, but not the ``CancelledError`` of
+        one that asks a cancelled task for its result.
+        """
+        try:
+            self.emit(event, what)  # type: ignore[arg-type]  # Some of the events are the plugin's own.
+        except asyncio.CancelledError:
+            logger.warning("A listener to %r raised CancelledError", event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,7 +507,8 @@ def _silence(tracks: list[Any], spared: list[Any]) -> None:
             continue
         done.append(track)
         try:
-            track.interrupt()
+            if hasattr(track, "interrupt"):
+                track.interrupt()
         except Exception:  # The turn is over all the same, and so must the other tracks be.
             logger.exception("The audio track's interrupt() raised")
 

@@ -1,0 +1,60 @@
+"""Which part of the framework has called: a turn of its own, a hook that speaks one, or a cache that fills.
+
+Rule of this file: it looks at the frames of the calling task and at nothing else. The framework passes the
+same arguments in all these cases, so nothing but its own frames tells them apart. Source: videosdk-agents
+1.0.28 to 1.0.30, ``SpeechGeneration``, ``PipelineHooks.process_tts_stream()`` and ``TTSAudioCache.fetch()``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FrameType
+
+from videosdk.agents import TTSAudioCache
+from videosdk.agents.pipeline_hooks import PipelineHooks
+from videosdk.agents.speech_generation import SpeechGeneration
+
+_SPEECH = frozenset({SpeechGeneration.synthesize.__code__, SpeechGeneration.interrupt.__code__})
+_HOOK = PipelineHooks.process_tts_stream.__code__
+_FILL = TTSAudioCache.fetch.__code__
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who has called.
+
+    Attributes:
+        speech: What speaks the pipeline's turns; None where the call doesn't come from there.
+        hook: Whether a ``tts`` hook of the pipeline speaks the turn.
+        fill: Whether a cache fills, which belongs to no turn.
+    """
+
+    speech: SpeechGeneration | None = None
+    hook: bool = False
+    fill: bool = False
+
+
+def find_caller() -> Caller:
+    """Return who has called, as far as the calling task shows it."""
+    hook = False
+    for frame in _frames():
+        if frame.f_code is _FILL:
+            return Caller(fill=True)
+        if frame.f_code in _SPEECH:
+            return Caller(speech=frame.f_locals["self"], hook=hook)
+        hook = hook or frame.f_code is _HOOK
+    return Caller(hook=hook)
+
+
+def _frames() -> Iterator[FrameType]:
+    """Yield the frames of the current task, the innermost first."""
+    task = asyncio.current_task()
+    # An eager task runs on top of the frames of the task that made it.
+    outermost = getattr(task and task.get_coro(), "cr_frame", None)
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        yield frame
+        frame = None if frame is outermost else frame.f_back

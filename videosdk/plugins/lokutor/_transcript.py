@@ -1,0 +1,123 @@
+"""What the framework is told of a reply when it has ended: what was heard of it.
+
+Rule of this file: it knows what the framework sends to the room and what it remembers; which words were
+heard, and when, it is told. Nothing in here waits.
+
+With word timing on, the framework leaves a reply's ``final`` transcript to somebody else: source,
+``set_agent_response(..., emit_transport=False)`` of videosdk-agents 1.0.29 and 1.0.30. Up to 1.0.28 it sends
+one itself.
+"""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+from weakref import ref
+
+from videosdk.agents import TTS
+from videosdk.agents.metrics import metrics_collector
+from videosdk.agents.speech_generation import SpeechGeneration
+
+_SENT_BY_FRAMEWORK = hasattr(SpeechGeneration, "_on_final_agent_transcript")
+
+
+class Room:
+    """Where one call's transcripts go. Create it inside that call: the framework keeps a room per context."""
+
+    def __init__(self) -> None:
+        self._context = copy_context()
+
+    def send_final(self, text: str) -> None:
+        """Send a reply's final transcript, unless the framework does, or there is none."""
+        if not _SENT_BY_FRAMEWORK:
+            self._context.run(_send_final, text)
+
+
+def _send_final(text: str) -> None:
+    if metrics_collector.realtime_mode is None:  # Such a model has sent what it says.
+        metrics_collector.emit_agent_transcript_transport(text, "final")
+
+
+def unsubscribe_others(tts: TTS, speech: SpeechGeneration) -> None:
+    """Leave ``tts``'s words to ``speech`` alone, so that the room gets each once.
+
+    A session makes its pipeline's ``SpeechGeneration`` twice, at its birth and its start, and the first one
+    stays subscribed: source, ``AgentSession`` of videosdk-agents 1.0.28 to 1.0.30.
+    """
+    for handler in list(tts._handlers.get("word_spoken", ())):
+        subscriber = getattr(handler, "__self__", None)
+        if isinstance(subscriber, SpeechGeneration) and subscriber is not speech:
+            tts.off("word_spoken", handler)
+
+
+class Transcript:
+    """What was heard of one reply.
+
+    Args:
+        speech: What speaks the reply for the framework.
+    """
+
+    def __init__(self, speech: SpeechGeneration) -> None:
+        self._speech = speech
+        self._room = Room()
+
+    def end(self, heard: str | None, interrupted: bool) -> None:
+        """Take what was heard of the reply when it was over; None where that isn't known."""
+        if heard:
+            self._room.send_final(heard)
+        elif interrupted and heard is not None:
+            _forget(self._speech)
+
+
+def _forget(speech: SpeechGeneration) -> None:
+    """Have the framework remember nothing of a reply that is being interrupted.
+
+    It has made its estimate just before, and without one it would remember all that the language model has
+    made so far: an empty transcript counts as none. Source: ``SpeechGeneration.interrupt()`` and
+    ``PipelineOrchestrator._interrupt_pipeline()`` of videosdk-agents 1.0.28 to 1.0.30. There is no other way:
+    the message that they add is announced by no event, and can only be taken back when it was seen.
+    """
+    speech.spoken_transcript = ""
+    session = getattr(speech.agent, "session", None)
+    orchestrator = getattr(getattr(session, "pipeline", None), "orchestrator", None)
+    if orchestrator is not None and orchestrator.speech_generation is speech:
+        orchestrator._partial_response = ""
+
+
+class HookedTurns:
+    """The turns of a pipeline that a ``tts`` hook speaks, by streams of ours.
+
+    Such a turn may have many streams, and begin another after it was interrupted. What was heard of it isn't
+    known word by word, for a hook may do anything with the audio.
+
+    Args:
+        speech: What speaks the turns for the framework.
+        told: Whether each turn's final transcript is left to us.
+    """
+
+    def __init__(self, speech: SpeechGeneration, *, told: bool) -> None:
+        self._speech = ref(speech)  # It holds us by its handlers.
+        self._room = Room() if told else None
+        self._spoken = False
+        self.interrupted = False
+        """Whether the turn under way was, so that no further stream of it is wanted."""
+        speech.on("synthesis_started", self._on_begun)
+        speech.on("synthesis_interrupted", self._on_interrupted)
+        speech.on("last_audio_byte", self._on_spoken)
+
+    def speak(self) -> None:
+        """Note that a stream speaks in the turn under way."""
+        self._spoken = True
+
+    def _on_begun(self) -> None:
+        self._spoken = self.interrupted = False
+
+    def _on_interrupted(self) -> None:
+        self._end("spoken_transcript")
+
+    def _on_spoken(self) -> None:
+        self._end("full_transcript")
+
+    def _end(self, transcript: str) -> None:
+        if self._spoken and self._room is not None:
+            self._room.send_final(getattr(self._speech(), transcript))
+        self._spoken = False
