@@ -138,6 +138,7 @@ def test_a_failure_is_in_the_table() -> None:
     assert "FAILED: cold, lmnt: it hung" in table(document)
 
 
+@pytest.mark.asyncio(loop_factories=["asyncio"])  # The one that the benchmark runs on.
 async def test_the_relay_brings_every_byte_and_both_ends() -> None:
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write((await reader.read())[::-1])  # All of it: the client's end must come through.

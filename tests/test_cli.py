@@ -87,9 +87,10 @@ async def started(*arguments: str, before: tuple[str, ...] = ()) -> AsyncIterato
             await process.communicate()
 
 
-async def ended(process: asyncio.subprocess.Process, stdin: str = "") -> Result:
+async def ended(process: asyncio.subprocess.Process, stdin: str | None = "") -> Result:
+    """Return what came of it, after the last of its input; None where that has been given before."""
     async with asyncio.timeout(3 * PATIENCE):
-        out, err = await process.communicate(stdin.encode())
+        out, err = await process.communicate(None if stdin is None else stdin.encode())
     return Result(process.returncode, out.decode(), err.decode())
 
 
@@ -399,7 +400,7 @@ async def test_the_end_of_a_say_with_the_local_voice_leaves_nothing_behind(
         process.stdin.write_eof()
         await until(lambda: any(path.stat().st_size > 20_000 for path in here.iterdir()))
         stop(process)
-        result = await ended(process)
+        result = await ended(process, None)
     assert result.status in statuses
     assert_error(result, result.status, "interrupted")
     assert files(here) == []

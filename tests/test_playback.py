@@ -602,18 +602,3 @@ async def test_whoever_hears_a_word_may_stop_it(playback: Playback, listener: Li
     await settled()
     assert (story.words, story.visemes) == (["ab", "cd"], [])
     assert not timing.ended
-
-
-async def test_a_listener_that_meets_a_cancelled_task_hears_the_next_word_too(
-    playback: Playback, listener: Listener, caplog: pytest.LogCaptureFixture
-) -> None:
-    cancelled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    cancelled.cancel()
-    timing, story = follow(playback, "ab cd ef")
-    story.on_word = lambda _word: cancelled.result()
-    await playback.push(FRAME * 8)
-    finish(timing, "ab cd ef")
-    await listener.hear(8)
-    await until(lambda: story.words == ["ab", "cd", "ef"] and not story.follower.following)
-    assert len(story.visemes) == 8
-    assert {record.name for record in caplog.records} == {"videosdk.plugins.lokutor"}

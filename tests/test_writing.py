@@ -367,5 +367,5 @@ async def test_a_listener_that_lets_a_cancelled_error_out_does_not_cancel_the_tu
         scripted.scripts.append(refuse)
     tts = make_tts(scripted.url)
     tts.on(event, on_event)  # type: ignore[arg-type]
-    await tts.synthesize(TEXTS[0])
+    await asyncio.wait_for(tts.synthesize(TEXTS[0]), PATIENCE)
     tts.off(event, on_event)  # type: ignore[arg-type]
