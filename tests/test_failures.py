@@ -19,6 +19,7 @@ from support import (
     on_track,
     pushed_samples,
     refusing,
+    settled,
     speech_of,
 )
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
@@ -243,8 +244,16 @@ async def test_a_service_that_sends_nothing_counts_as_hung(
 async def test_messages_that_mean_nothing_are_ignored(
     tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack, errors: list[LokutorError]
 ) -> None:
+    early = asyncio.Event()
+
+    async def text() -> AsyncIterator[str]:
+        await early.wait()
+        await settled()
+        yield TEXT
+
     async def noisy(conversation: Conversation) -> None:
         await conversation.text("EOS")  # Nothing was asked for yet.
+        early.set()
         request = await conversation.request()
         for message in [
             '{"type":"timing","ttfb_ms":139}',
@@ -263,7 +272,7 @@ async def test_messages_that_mean_nothing_are_ignored(
         await conversation.gone()
 
     scripted.scripts.append(noisy)
-    await tts.synthesize(TEXT)
+    await tts.synthesize(text())
     assert on_track(track) == heard_for(TEXT)
     assert errors == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -323,6 +324,31 @@ async def test_a_stream_of_nobody_ends_where_it_may_be_the_turns(
         assert raised.value.retryable
     else:
         assert await asyncio.wait_for(collecting, PATIENCE) == heard_for("My own.")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+async def test_an_eager_task_of_a_hook_is_as_little_told_as_any_other(
+    call: Call, scripted: ScriptedServer
+) -> None:
+    """It begins on top of the hook's frames, which aren't its own."""
+    kept: list[asyncio.Task[bytes]] = []
+
+    async def collect(tts: LokutorTTS) -> bytes:
+        return b"".join([piece async for piece in tts.stream_synthesize("My own.")])
+
+    async def keeping(tts: LokutorTTS, texts: Texts) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        kept.append(asyncio.Task(collect(tts), loop=loop, eager_start=True))  # type: ignore[call-arg]
+        async for piece in tts.stream_synthesize(texts):
+            yield piece
+
+    hook_into(call, keeping)
+    scripted.scripts.extend([endless, endless])
+    await call.begin("say", FIRST)
+    await in_mid_turn(call)
+    await call.cut()
+    with pytest.raises(StreamInterruptedError):
+        await kept[0]
 
 
 async def test_a_hook_can_exempt_a_stream(call: Call, scripted: ScriptedServer) -> None:

@@ -19,11 +19,14 @@ import pytest
 import workers
 from support import (
     PATIENCE,
+    Conversation,
     ScriptedServer,
     chunks_of,
     emitted_by,
     heard_for,
     listen,
+    speech_of,
+    until,
 )
 
 from videosdk.plugins.lokutor import LokutorTTS
@@ -112,10 +115,11 @@ def all_closed(elsewhere: LoopThread, server: ScriptedServer) -> None:
     elsewhere.run(server.all_closed())
 
 
+@pytest.mark.parametrize("options", [{}, {"word_timestamps": True, "visemes": True}], ids=["", "followed"])
 def test_a_plugin_speaks_in_a_second_loop(
-    server: ScriptedServer, elsewhere: LoopThread, run: Callable[..., Any]
+    server: ScriptedServer, elsewhere: LoopThread, run: Callable[..., Any], options: dict[str, Any]
 ) -> None:
-    tts = make_plugin(server)
+    tts = make_plugin(server, **options)
     errors, metrics = listen(tts), emitted_by(tts, "metrics")
     assert run(spoken(tts, tts.prewarm)) == heard_for(TEXT)
     all_closed(elsewhere, server)  # Also the socket that was left in waiting.
@@ -143,6 +147,31 @@ def test_the_second_loop_keeps_a_socket_in_waiting_where_the_first_did(
 
     run(two_turns())
     assert [one.waiting_socket_used for one in metrics] == [False, True]
+
+
+async def endless(conversation: Conversation) -> None:
+    await conversation.request()
+    await conversation.audio(speech_of(TEXT))
+    await conversation.gone()
+
+
+def test_a_turn_that_its_loop_cuts_off_leaves_no_open_socket(
+    server: ScriptedServer, elsewhere: LoopThread, run: Callable[..., Any]
+) -> None:
+    async def leave_in_the_middle() -> asyncio.Task[None]:
+        tts.audio_track = track = _Track()
+        turn = asyncio.create_task(tts.synthesize(TEXT))
+        await until(lambda: bool(track.pcm))
+        return turn
+
+    tts = make_plugin(server)
+    server.scripts.append(endless)
+    turn = run(leave_in_the_middle())
+    assert turn.cancelled()
+    all_closed(elsewhere, server)
+    assert run(spoken(tts)) == heard_for(TEXT)
+    run(tts.aclose())
+    gc.collect()
 
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # asyncio's own, of the loop that was left.

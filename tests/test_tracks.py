@@ -392,7 +392,7 @@ async def test_late_visemes_do_not_move_the_words_of_the_next_request(
 async def test_a_listener_that_raises_hurts_neither_audio_nor_the_next_word(
     generation: SpeechGeneration, tts: LokutorTTS, place: Place, error: type[BaseException]
 ) -> None:
-    """The framework's emitter lets a CancelledError out, as of a cancelled task that is asked for its result."""
+    """The framework's emitter lets a CancelledError out, as of a task that was cancelled."""
 
     def raises(_told: Any) -> None:
         raise error("somebody's mistake")

@@ -69,7 +69,7 @@ class Connection:
 
     def __init__(self, ws: aiohttp.ClientWebSocketResponse, endpoint: Endpoint, spawn: Spawn) -> None:
         self._ws = ws
-        self._sockname = ws.get_extra_info("sockname")
+        self._sockname = _sockname_of(ws.get_extra_info("socket"))
         self._endpoint = endpoint
         self._spawn = spawn
         self._dropped = False
@@ -268,7 +268,7 @@ class Connection:
         except OSError:
             return None
         # Right after the end, uvloop still names the closed descriptor, which may be somebody else's by now.
-        if _sockname_of(twin) == self._sockname:
+        if self._sockname is not None and _sockname_of(twin) == self._sockname:
             return twin
         twin.close()
         return None
@@ -387,9 +387,9 @@ def _check_session(session: aiohttp.ClientSession) -> None:
         )
 
 
-def _sockname_of(raw: socket.socket) -> object:
+def _sockname_of(raw: socket.socket | None) -> object:
     try:
-        return raw.getsockname()
+        return None if raw is None else raw.getsockname()
     except OSError:
         return None
 
