@@ -26,6 +26,8 @@ BENCH = [
     "videosdk-plugins-cartesia>=1.0.30",
     "videosdk-plugins-lmnt>=1.0.30",
 ]
+# What builds the documents.
+DOCS = ["furo>=2025.7", "myst-parser>=4", "sphinx>=8.1", "sphinxcontrib-mermaid>=1"]
 TEST = [
     *LOCAL,
     "build>=1.2",
@@ -69,5 +71,5 @@ setup(
         "av>=14",
     ],
     entry_points={"console_scripts": ["lokutor = videosdk.plugins.lokutor.__main__:run"]},
-    extras_require={"bench": BENCH, "local": LOCAL, "test": TEST},
+    extras_require={"bench": BENCH, "docs": DOCS, "local": LOCAL, "test": TEST},
 )

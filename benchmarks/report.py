@@ -89,7 +89,7 @@ def missing_contenders() -> list[str]:
 
 
 def markdown(document: Document) -> str:
-    """Return the document's rows as a Markdown table, for the README."""
+    """Return the document's rows as a Markdown table, for the documents."""
     columns = _columns(document)
     digits = {row.key: row.digits for row in ROWS}
     lines = [f"| | {' | '.join(columns)} | goal |", "|---|" + "---:|" * len(columns) + "---|"]

@@ -1,0 +1,120 @@
+"""Writes the parts of the documents that come from the code: ``python tests/documents.py``.
+
+``test_documents.py`` holds the documents against the same functions.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from faults import reliability_table
+
+from videosdk.plugins.lokutor._utterance import _MOVES, State
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+CONF = runpy.run_path(str(DOCS / "conf.py"))
+FIGURES = {
+    "warm": "first audio, later turns, ms",
+    "after_say": "first audio right after a barge-in, ms",
+    "synthesize_ends_stubborn": "interrupted turn ends if the server hangs, ms",
+    "sent_after": "audio the server still sends after a barge-in, s",
+    "stall": "event loop blocked by a 20 s message, ms",
+}
+"""The figures in the README: rows of the benchmark, and what they are called there."""
+CONTENDERS = {"lokutor": "Lokutor", "cartesia": "Cartesia", "lmnt": "LMNT"}
+
+
+def benchmark() -> dict[str, Any]:
+    """Return the run that is kept."""
+    run: dict[str, Any] = json.loads((ROOT / "benchmarks" / "result.json").read_text(encoding="utf-8"))
+    return run
+
+
+def benchmark_table() -> str:
+    from benchmarks.report import markdown
+
+    return markdown(benchmark())
+
+
+def figures_table() -> str:
+    from benchmarks.goals import ROWS
+
+    rows = {row["key"]: row["values"] for row in benchmark()["rows"]}
+    digits = {row.key: row.digits for row in ROWS}
+    lines = [f"| | {' | '.join(CONTENDERS.values())} |", "|---|" + "---:|" * len(CONTENDERS)]
+    for key, title in FIGURES.items():
+        cells = " | ".join(f"{rows[key][name]:,.{digits[key]}f}" for name in CONTENDERS)
+        lines.append(f"| {title} | {cells} |")
+    return "\n".join(lines)
+
+
+def state_diagram() -> str:
+    """Return the moves of an utterance; those that every unfinished state has are one sentence."""
+    unfinished = {state: moves for state, moves in _MOVES.items() if moves}
+    shared = frozenset.intersection(*unfinished.values())
+    lines = ["```mermaid", "stateDiagram-v2", "    direction LR", f"    [*] --> {State.CONNECTING.name}"]
+    for state, moves in unfinished.items():
+        lines += [f"    {state.name} --> {move.name}" for move in State if move in moves - shared]
+    ends = " or ".join(f"`{state.name}`" for state in State if state in shared)
+    return "\n".join([*lines, "```", "", f"Every state that isn't over can also move to {ends}."])
+
+
+def page_names() -> list[str]:
+    """Return the pages in the order of the table of contents, the index first."""
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    toctree = index.split("```{toctree}\n", 1)[1].split("```", 1)[0]
+    return ["index", *(line for line in toctree.split() if not line.startswith(":"))]
+
+
+def llms() -> str:
+    """Return ``llms.txt``: each page with its address in plain Markdown, and its first paragraph."""
+    host = CONF["REPOSITORY"].replace("github.com", "raw.githubusercontent.com")
+    head, *pages = [_lead(name) for name in page_names()]
+    lines = [f"# {head[0]}", "", f"> {head[1]}", "", "## Documentation", ""]
+    for name, (title, lead) in zip(page_names()[1:], pages, strict=True):
+        lines.append(f"- [{title}]({host}/{CONF['BRANCH']}/docs/{name}.md): {lead}")
+    return "\n".join(lines) + "\n"
+
+
+def _lead(name: str) -> tuple[str, str]:
+    title, lead, *_ = (DOCS / f"{name}.md").read_text(encoding="utf-8").split("\n\n")
+    plain = re.sub(r"\[([^]]+)]\([^)]+\)", r"\1", lead)
+    return title.removeprefix("# "), " ".join(plain.split())
+
+
+PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
+    "figures": (ROOT / "README.md", figures_table),
+    "faults": (DOCS / "reliability.md", reliability_table),
+    "benchmark": (DOCS / "performance.md", benchmark_table),
+    "states": (DOCS / "architecture.md", state_diagram),
+}
+"""Generated parts by name: the document that each is in, and what it should be."""
+
+
+def with_part(text: str, name: str, part: str) -> str:
+    """Return a document with what stands between the marks of ``name`` replaced."""
+    start, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
+    before, found, rest = text.partition(start)
+    _, closed, after = rest.partition(end)
+    assert found, name
+    assert closed, name
+    return f"{before}{start}\n{part.strip()}\n\n{end}{after}"
+
+
+def main() -> None:
+    for name, (path, make) in PARTS.items():
+        text = path.read_text(encoding="utf-8")
+        path.write_text(with_part(text, name, make()), encoding="utf-8")
+    (DOCS / "llms.txt").write_text(llms(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))  # Where the benchmarks are.
+    main()
