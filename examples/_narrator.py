@@ -105,7 +105,7 @@ class Narrator:
     def _on_metrics(self, metrics: SynthesisMetrics) -> None:
         if metrics.streamed:  # The caller's voice, made ahead.
             return
-        socket = "a waiting socket" if metrics.standby_used else "a new socket"
+        socket = "the standby connection" if metrics.standby_used else "a new connection"
         first = (
             f", first byte after {1000 * metrics.time_to_first_byte:.0f} ms"
             if metrics.time_to_first_byte

@@ -205,8 +205,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the files (default: this one)")
     parser.add_argument("--voice", default="F1", help="the agent's voice (default: F1)")
-    parser.add_argument("--service", action="store_true", help="have Lokutor itself speak (LOKUTOR_API_KEY)")
-    parser.add_argument("--verbose", action="store_true", help="show the framework's log as well")
+    parser.add_argument("--service", action="store_true", help="let Lokutor speak (needs LOKUTOR_API_KEY)")
+    parser.add_argument("--verbose", action="store_true", help="show the framework's log")
     options: argparse.Namespace = parser.parse_args()
     if options.service and not os.environ.get("LOKUTOR_API_KEY"):
         parser.error("--service needs the environment variable LOKUTOR_API_KEY")
@@ -232,8 +232,8 @@ def write_down(recording: Recording, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for file in made:
             shutil.copyfile(file, folder / file.name)
-    print(f"\n{wav}: {recording.seconds:.1f} s, left the agent as it was heard, right the caller")
-    print(f"{picture}: the same as a picture")
+    print(f"\n{wav}: {recording.seconds:.1f} s, agent on the left, caller on the right")
+    print(f"{picture}: each turn as a picture")
 
 
 def main() -> None:

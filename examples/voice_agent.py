@@ -12,7 +12,7 @@ Environment variables:
     OPENAI_API_KEY: the language model.
     VIDEOSDK_ROOM_ID: the room to join; without it, a new one is made.
 
-Run it, and follow the link that it prints: there you talk with the agent.
+Run it, and open the link that it prints to talk to the agent.
 """
 
 from __future__ import annotations

@@ -1015,16 +1015,16 @@ LINES: dict[str, str] = {
     "limit": "Its rate limit lasts longer than `connect_timeout` (HTTP 429 with `Retry-After`)",
     "address": "The address is wrong: HTTP 404, no WebSocket there, an untrusted certificate, a redirect "
     "(never followed: the key would travel along)",
-    "waiting": "The socket in waiting has died, noticed or not",
+    "waiting": "The standby connection has died, noticed or not",
     "lost": "The connection is lost or falls silent inside a reply, or between two requests",
     "gone": "It is lost again and again without progress, or no other can be opened",
     "slow": "The network is slow, or cuts messages into single bytes",
     "passing error": "The service reports an error that may pass, ends a request without any audio, or "
     "breaks the WebSocket protocol: once",
-    "lasting error": "It does so with each try",
+    "lasting error": "It does so at every attempt",
     "final error": "It refuses the request for good: key, voice, language, speed, steps, text, close 1008",
-    "excess": "It sends undecodable audio, a message over 16 MiB, or more audio than the text can need",
-    "nonsense": "It sends what the protocol doesn't know, or in another order",
+    "excess": "It sends unreadable audio, a message over 16 MiB, or more audio than the text can need",
+    "nonsense": "It sends messages that the protocol doesn't know, or in another order",
     "text raises": "Your text iterator raises, is cancelled, or yields something that isn't text",
     "silent text": "Your text holds nothing that can be heard: `...`, a lone quotation mark, an emoji "
     "that the service keeps silent about",

@@ -15,7 +15,7 @@ from videosdk.agents import _plugins
 
 from videosdk.plugins import lokutor
 from videosdk.plugins.lokutor import LokutorTTS, errors
-from videosdk.plugins.lokutor._cli import _parse
+from videosdk.plugins.lokutor._cli.commands import _parse
 from videosdk.plugins.lokutor._utterance import State
 from videosdk.plugins.lokutor.errors import LokutorError
 from videosdk.plugins.lokutor.metrics import SynthesisMetrics

@@ -62,7 +62,7 @@ LAYERS = [
     {"_timing"},
     {"_options"},
     {"_audio", "_text", "_wire"},
-    {"errors", "metrics", "version", "visemes"},
+    {"errors", "metrics", "version", "visemes", "_timer"},
 ]
 """Modules and packages from the top down. Each imports only from those beneath it, and from itself."""
 

@@ -96,7 +96,7 @@ def test_a_change_is_a_checked_copy() -> None:
 
 
 def test_an_unknown_option_is_named_with_the_known_ones() -> None:
-    expected = "unknown option 'pitch'; the options are voice, language, speed, steps, model"
+    expected = "unknown option 'pitch': use one of voice, language, speed, steps, model"
     with pytest.raises(TypeError, match=expected):
         SpeechOptions().changed({"voice": "M1", "pitch": 2, "volume": 3})
 
@@ -328,7 +328,7 @@ def test_a_query_is_sent_but_not_shown() -> None:
 
 def test_a_key_in_the_address_is_refused() -> None:
     for url in ("wss://api.lokutor.com/lk-7f3a9c51/ws", "wss://api.lokutor.com/ws?region=lk-7f3a9c51"):
-        with pytest.raises(ValueError, match="must not hold the API key"):
+        with pytest.raises(ValueError, match="must not contain the API key"):
             Endpoint(URL(url), "lk-7f3a9c51")
     assert Endpoint(URL("wss://api.lokutor.com/ws/tts"), "tts")
 

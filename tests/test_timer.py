@@ -6,7 +6,7 @@ import asyncio
 
 from support import PATIENCE
 
-from videosdk.plugins.lokutor._timing.timer import Timer
+from videosdk.plugins.lokutor._timer import Timer
 
 
 async def fired(done: asyncio.Event) -> None:

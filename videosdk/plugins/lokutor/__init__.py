@@ -1,4 +1,4 @@
-"""Lokutor's text-to-speech as a plugin for VideoSDK's agent framework."""
+"""Lokutor text-to-speech for VideoSDK's agent framework."""
 
 from . import errors
 from .tts import LokutorTTS

@@ -55,7 +55,7 @@ class SpeechOptions:
         unknown = sorted(set(changes) - set(self.__dataclass_fields__))
         if unknown:
             known = ", ".join(self.__dataclass_fields__)
-            raise TypeError(f"unknown option {unknown[0]!r}; the options are {known}")
+            raise TypeError(f"unknown option {unknown[0]!r}: use one of {known}")
         return replace(self, **changes) if changes else self
 
     def request(self, text: str, *, visemes: bool = False) -> SpeechRequest:
@@ -73,14 +73,14 @@ class SpeechOptions:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long and how often a call tries; all times in seconds, 0.05 to 600.
+    """Time-outs and retries of a call. All times are in seconds, 0.05 to 600.
 
     Attributes:
-        connect_timeout: For one time of connecting, all its tries together.
-        first_audio_timeout: From a request to its first audio, each try.
+        connect_timeout: Total time to connect, retries included.
+        first_audio_timeout: From a request to its first audio, for each attempt.
         idle_timeout: Without audio inside a request, counted from the last audio.
-        max_retries: Tries again in a row without progress, connecting and requesting counted together.
-        heartbeat: Between the pings on an open socket; None sends none.
+        max_retries: Retries in a row without progress, for connecting and requests together.
+        heartbeat: Between pings on an open connection; None disables them.
     """
 
     connect_timeout: float = 10.0

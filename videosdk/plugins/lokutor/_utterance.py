@@ -1,12 +1,13 @@
-"""One spoken reply: everything that ``synthesize()`` does, and the state of it.
+"""One spoken reply: what ``synthesize()`` does, and its state.
 
-Rule of this file: what belongs to a call lives in its :class:`Utterance` and nowhere else, so an
-utterance that is over can't be revived, and the next one can't inherit anything from it.
+Rule of this file: the state of a call lives in its :class:`Utterance` and nowhere else, so nothing of it can
+reach the next call.
 
-Two tasks work on an utterance. The *feeder* pulls the text and hands it to the planner; the *speaker*
-connects and then turns replies into audio. Whichever finds the service free sends the next request.
-The utterance ends by settling its outcome, once: spoken, interrupted or failed. Everything else (the
-sockets, the tasks, the text iterator) is cleared away after that decision, never before it.
+Two tasks work on an utterance. The *feeder* pulls text and passes it to the planner. The *speaker* connects
+and turns events into audio. Whichever finds the service free sends the next request. The utterance ends by
+settling its outcome, exactly once: spoken, interrupted or failed. Everything else (socket, tasks, text
+iterator) is cleaned up after that and can't change it. ``docs/architecture.md`` draws the states and says
+what each timer is for.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from ._audio.pcm import SAMPLE_RATE, SAMPLE_WIDTH
 from ._options import Limits, SpeechOptions
 from ._text.characters import is_pronounceable
 from ._text.planner import TextPlanner
+from ._timer import Timer
 from ._timing.timeline import Timeline
-from ._timing.timer import Timer
 from ._wire.connection import Connection
 from ._wire.protocol import Audio, EndOfRequest, ErrorReply, Event, Visemes
 from ._wire.retry import RetryPolicy
@@ -75,7 +76,7 @@ _MOVES: dict[State, frozenset[State]] = {
 
 
 class Utterance:
-    """Speaks one text into one sink, over a socket of its own.
+    """Speaks one text into one sink, over its own socket.
 
     Create it inside the running loop, :meth:`run` it once, and :meth:`interrupt` it at any time.
 
@@ -160,7 +161,7 @@ class Utterance:
                 self._timeline.end(self._output.seconds_written)
 
     def interrupt(self) -> None:
-        """Stop, from any state, without waiting for anything. Idempotent."""
+        """Stop, in any state, without awaiting anything. Idempotent."""
         self._output.close()
         if self.over:  # A failed utterance may still be writing its rest, to a track that takes its time.
             self._cancel_tasks()
@@ -426,7 +427,7 @@ class Utterance:
 
     def _give_up(self) -> None:
         silence = ReplyTimeoutError(
-            f"Lokutor sent no audio for {self._limits.max_silence:g} s, tries included"
+            f"Lokutor sent no audio for {self._limits.max_silence:g} s, retries included"
         )
         self._settle(State.FAILED, self._tally.last_error or silence)
 

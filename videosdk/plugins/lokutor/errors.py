@@ -1,4 +1,4 @@
-"""What can go wrong, sorted by who can act on it.
+"""Errors, sorted by who can fix them.
 
 Rule of this file: it imports nothing of ours and does no I/O. Every error that the plugin emits or
 raises for a failed synthesis is a :class:`LokutorError`; bad arguments are plain ``ValueError`` and
@@ -10,13 +10,13 @@ from __future__ import annotations
 
 
 class LokutorError(Exception):
-    """Base of every failure of a synthesis.
+    """Base class of all failures of a synthesis.
 
     Attributes:
         code: The service's error code (for example ``"auth.invalid_key"``), or None.
         status: The HTTP status of a refused handshake or the close code of the WebSocket, or None.
-        request_id: The service's id of the failed request, or None where it named none.
-        retryable: Whether the same call may succeed when made again unchanged.
+        request_id: The service's id of the failed request, or None if it sent none.
+        retryable: Whether the same call may succeed later.
     """
 
     retryable: bool = False
@@ -39,32 +39,32 @@ class LokutorError(Exception):
 
 
 class ConfigurationError(LokutorError):
-    """The developer can act: no audio track, a wrong ``base_url``, an untrusted certificate."""
+    """No audio track, a wrong ``base_url``, an untrusted certificate. The developer can fix it."""
 
 
 class TrackError(LokutorError):
-    """The developer can act: the audio track raised. Its exception is the ``__cause__``."""
+    """The audio track raised. Its exception is the ``__cause__``. The developer can fix it."""
 
 
 class StreamInterruptedError(LokutorError):
-    """Nobody need act: a barge-in has ended a stream. It is raised, so that no cache keeps half a phrase."""
+    """A barge-in ended a stream. It is raised so that no cache keeps half a phrase. Nothing to fix."""
 
     retryable = True
 
 
 class AuthenticationError(LokutorError):
-    """The operator can act: the API key is missing, wrong or expired."""
+    """The API key is missing, wrong or expired. The operator can fix it."""
 
 
 class InvalidRequestError(LokutorError):
-    """The developer can act: the service refuses this voice, language, speed, steps or text."""
+    """The service refuses this voice, language, speed, steps or text. The developer can fix it."""
 
 
 class RateLimitError(LokutorError):
-    """The operator can act: too many requests or sessions for this plan.
+    """Too many requests or sessions for this plan. The operator can fix it.
 
     Attributes:
-        retry_after: Seconds after which the service accepts requests again, or None.
+        retry_after: Seconds until the service accepts requests again, or None if it didn't say.
     """
 
     retryable = True
@@ -83,23 +83,23 @@ class RateLimitError(LokutorError):
 
 
 class ServiceError(LokutorError):
-    """Lokutor can act: the service failed to synthesize."""
+    """The service failed to synthesize. Lokutor can fix it."""
 
     retryable = True
 
 
 class NetworkError(LokutorError):
-    """Nobody in particular can act: the service was not reached, or the connection was lost."""
+    """The service can't be reached, or the connection was lost."""
 
     retryable = True
 
 
 class ReplyTimeoutError(NetworkError):
-    """The connection stands, but the service sent no audio in time."""
+    """The service sent no audio in time, although the connection is open."""
 
 
 class ProtocolError(LokutorError):
-    """The maintainers can act: a reply breaks the protocol, so plugin and service disagree."""
+    """A reply can't be read: plugin and service disagree about the protocol. Please report it."""
 
 
 # Source: the error catalogue of Lokutor's official JavaScript SDK. Every code that is not listed

@@ -1,4 +1,4 @@
-"""What a call cost: the payload of the ``"metrics"`` event."""
+"""The payload of the ``"metrics"`` event."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ class SynthesisMetrics:
     """Figures of one ``synthesize()`` or ``stream_synthesize()``, emitted when it has ended.
 
     Attributes:
-        time_to_first_byte: Seconds from the first request leaving to its first audio arriving, or None
-            where no audio came.
-        connect_time: Seconds that the call spent connecting: 0 with a standby connection. It usually passes
-            while the language model is still thinking.
-        standby_used: Whether the call started on the standby connection.
-        characters: Characters of text sent.
-        requests: Requests sent, repeated ones included.
+        time_to_first_byte: Seconds from the first request to its first audio, or None without audio.
+        connect_time: Seconds spent connecting, usually while the language model is still thinking. About 0
+            with a standby connection; None if the call never connected.
+        standby_used: Whether the call used the standby connection.
+        characters: Characters sent, repeated requests included.
+        requests: Requests sent, repeated requests included.
         audio_received: Seconds of audio received from the service.
         audio_pushed: Seconds of audio handed to the track or stream.
         interrupted: Whether a barge-in, a cancellation or ``aclose()`` ended it.
-        retries: How many times the call connected again.
-        error_code: The service's error code, else the name of the error's class; None without a failure.
-        streamed: Whether it was ``stream_synthesize()`` (a cache fill) and not a turn.
+        retries: How often the call connected again.
+        error_code: The service's error code, or the name of the error class. None without a failure.
+        streamed: True for ``stream_synthesize()``, False for a turn.
     """
 
     time_to_first_byte: float | None

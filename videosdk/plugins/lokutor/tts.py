@@ -1,4 +1,4 @@
-"""The framework's side of the plugin: the contract of ``videosdk.agents.TTS``, kept."""
+"""Implements the framework's contract, ``videosdk.agents.TTS``."""
 
 from __future__ import annotations
 
@@ -41,47 +41,51 @@ _STREAM_PIECES = 32
 
 
 class LokutorTTS(TTS):
-    """Lokutor's text-to-speech for VideoSDK's agent framework.
+    """Lokutor text-to-speech for VideoSDK's agent framework.
 
-    Each :meth:`synthesize` speaks over a WebSocket of its own, and all state of a call lives in that
-    call. Give it to a pipeline (``Pipeline(tts=LokutorTTS(), ...)``), which drives it from there.
+    Pass it to a pipeline: ``Pipeline(tts=LokutorTTS(), ...)``. Every call uses its own WebSocket and keeps
+    its own state.
 
-    Events: ``"error"`` with a :class:`~videosdk.plugins.lokutor.errors.LokutorError`; ``"metrics"`` with a
-    :class:`~videosdk.plugins.lokutor.metrics.SynthesisMetrics` after each call; and, where asked for, as the
-    track plays them: ``"word_spoken"`` with a dict of ``word``, ``cumulative_text``, ``start`` and ``end``
-    (seconds from the reply's first audio; ``estimated`` is True where the service told no time), and
-    ``"visemes"`` with a list of :class:`~videosdk.plugins.lokutor.visemes.Viseme`.
+    Events:
+
+    - ``"error"``: a :class:`~videosdk.plugins.lokutor.errors.LokutorError`.
+    - ``"metrics"``: a :class:`~videosdk.plugins.lokutor.metrics.SynthesisMetrics` after each call.
+    - ``"word_spoken"``, with ``word_timestamps=True``: a dict with ``word``, ``cumulative_text``, ``start``
+      and ``end``, when the track plays the word. Times are seconds from the first audio of the reply.
+      ``estimated`` is True if the service sent no time for the word.
+    - ``"visemes"``, with ``visemes=True``: a list of :class:`~videosdk.plugins.lokutor.visemes.Viseme`, when
+      the track plays them.
 
     Args:
-        api_key: API key; None takes the environment variable ``LOKUTOR_API_KEY``.
-        voice: Voice id: a Versa 2.0 name (``"en_f1"``), a Versa 1.x name (``"F1"``) or that of a cloned
+        api_key: API key. Defaults to the environment variable ``LOKUTOR_API_KEY``.
+        voice: Voice id: a Versa 2.0 name (``"en_f1"``), a Versa 1.x name (``"F1"``) or the id of a cloned
             voice. Any voice speaks any language.
-        language: Two-letter code. A regional tag is reduced (``"en-US"`` to ``"en"``); one that Lokutor
-            doesn't list passes with a warning.
+        language: Two-letter code. A regional tag is shortened (``"en-US"`` to ``"en"``). A code that Lokutor
+            doesn't list is sent as it is, with a warning.
         speed: 0.5 (slow) to 2.0 (fast).
-        steps: Denoising steps, 1 to 50: more is better and slower.
-        model: Model such as ``"versa-1.0"``; None and ``"default"`` take the service's default.
-        sample_rate: Output rate in Hz, 8 000 to 192 000, where the track doesn't tell its own.
-        base_url: ``ws(s)`` or ``http(s)`` URL of the service; None takes ``LOKUTOR_BASE_URL``, else
-            ``wss://api.lokutor.com``. A path is kept; without one it is ``/ws/tts``.
-        allow_insecure: Allow plain ``ws://`` to a host that isn't this machine.
-        word_timestamps: Ask for visemes, and emit ``"word_spoken"`` when the track has played up to a word's
-            start. The framework then keeps in the agent's memory what the listener heard of a reply that
-            was cut short, where it otherwise estimates, and the room gets the same as ``final`` transcript.
-        visemes: Ask for visemes, and emit ``"visemes"`` as the track plays them, for lip-sync.
-        keep_warm: Once :meth:`prewarm` was called (the framework does at its start), keep one standby
-            connection open, so that each turn starts without a handshake, also after a barge-in.
-        connect_timeout: Seconds for one time of connecting, all its tries together.
-        first_audio_timeout: Seconds from a request to its first audio, each try.
+        steps: Denoising steps, 1 to 50. More steps sound better and take longer.
+        model: Model such as ``"versa-1.0"``. None and ``"default"`` use the service's default.
+        sample_rate: Output rate in Hz, 8 000 to 192 000. Used only if the track has no rate of its own.
+        base_url: ``ws(s)`` or ``http(s)`` URL of the service. Defaults to ``LOKUTOR_BASE_URL``, else
+            ``wss://api.lokutor.com``. A path is kept; without one, ``/ws/tts`` is used.
+        allow_insecure: Allow plain ``ws://`` to other machines.
+        word_timestamps: Emit ``"word_spoken"`` when the track has played up to the start of a word. When a
+            reply is interrupted, the agent's memory and the room's ``final`` transcript then hold exactly
+            what was heard. Otherwise the framework estimates it.
+        visemes: Emit ``"visemes"`` when the track plays them, for lip-sync.
+        keep_warm: Keep a standby connection open after :meth:`prewarm`, which the framework calls at its
+            start. Every turn, including the one right after a barge-in, then starts without a handshake.
+        connect_timeout: Total seconds to connect, retries included.
+        first_audio_timeout: Seconds from a request to its first audio, for each attempt.
         idle_timeout: Seconds without audio inside a request, counted from the last audio.
-        max_retries: Tries again in a row without progress, connecting and requesting counted together.
-            However many, a caller waits in silence at most ``connect_timeout + 2 * first_audio_timeout``.
-        heartbeat: Seconds between the pings on an open socket; a peer that answers none is dead after
-            1.5 times as long. None sends none.
-        session: Your own ``aiohttp.ClientSession`` to connect with. It is never closed by the plugin.
+        max_retries: Retries in a row without progress, for connecting and requests together. The caller never
+            waits in silence for longer than ``connect_timeout + 2 * first_audio_timeout``.
+        heartbeat: Seconds between pings on an open connection. A peer that doesn't answer counts as dead
+            after 1.5 times as long. None disables pings.
+        session: Your own ``aiohttp.ClientSession``. The plugin never closes it.
 
     Raises:
-        ValueError: No key, or a value out of its range; the message names the parameter.
+        ValueError: There is no key, or a value is out of range. The message names the parameter.
     """
 
     provider = "lokutor"
@@ -169,40 +173,41 @@ class LokutorTTS(TTS):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            "a LokutorTTS can't be pickled or copied: make it in the process that uses it, "
-            "such as in the job's entrypoint"
+            "a LokutorTTS can't be pickled or copied: create it in the process that uses it, "
+            "for example in the job's entrypoint"
         )
 
     def update_options(self, **changes: Any) -> None:
-        """Change options from the next call on; a call that is under way keeps its own.
+        """Change options from the next call on. A call that is already running keeps its own.
 
         Args:
             **changes: Any of ``voice``, ``language``, ``speed``, ``steps``, ``model``.
 
         Raises:
             TypeError: An unknown option.
-            ValueError: A value out of its range. Nothing is changed then.
+            ValueError: A value is out of range. No option is changed.
         """
         self._options = self._options.changed(changes)
 
     async def synthesize(self, text: Text, voice_id: str | None = None, **kwargs: Any) -> None:
-        """Speak ``text`` on the audio track; return when its audio is with the track, or interrupted.
+        """Speak ``text`` on the audio track. Returns when the track has all the audio, or at a barge-in.
 
-        The connection is opened at once, before the first chunk is pulled, so that the handshake hides
-        behind the language model. A ``FlushMarker`` closes what is buffered as a request of its own.
+        The plugin connects before it pulls the first piece of text, so that the handshake hides behind the
+        language model. While there is no text to speak, no time-out runs. A ``FlushMarker`` ends the current
+        request.
 
         Args:
-            text: A string, or an async iterator of ``str`` and ``FlushMarker``: ready sentences or raw
-                tokens. It is closed when the call ends before its end.
-            voice_id: The voice of this call; the same as ``voice``.
-            **kwargs: ``voice``, ``language``, ``speed``, ``steps``, ``model``, for this call alone.
+            text: A string, or an async iterator of ``str`` and ``FlushMarker``: complete sentences or raw
+                tokens. If the call ends early, the iterator is closed.
+            voice_id: The voice of this call. Same as ``voice``.
+            **kwargs: ``voice``, ``language``, ``speed``, ``steps``, ``model``, for this call only.
 
         Raises:
-            LokutorError: The call failed before any text was taken, so that another provider can speak
-                it whole. A later failure is only emitted, and the turn is released.
+            LokutorError: The call failed before any text was taken, so that another provider can speak all of
+                it. Later failures are only emitted, and the turn is released.
             TypeError: An unknown keyword, or text of a wrong type.
-            ValueError: A value out of its range.
-            Exception: What the text iterator raised, as it is.
+            ValueError: A value is out of range.
+            Exception: Whatever the text iterator raised, unchanged.
         """
         self._forget_cancelled_caller()
         options = self._call_options(voice_id, kwargs)
@@ -243,28 +248,28 @@ class LokutorTTS(TTS):
     def stream_synthesize(
         self, text_stream: Text, *, interruptible: bool | None = None, **kwargs: Any
     ) -> AsyncGenerator[bytes, None]:
-        """Speak ``text_stream`` into an iterator of PCM instead of the track.
+        """Return the speech for ``text_stream`` as an iterator of PCM instead of playing it.
 
-        For caches and pipeline hooks. It runs beside a live turn, never touches the audio track, and doesn't
-        count as first audio.
+        For caches and pipeline hooks. It can run during a live turn: it uses its own connection and never
+        touches the audio track.
 
-        A barge-in ends the stream of a ``@pipeline.on("tts")`` hook, quietly, and each further one that the
-        hook asks for in that turn. It leaves a fill of ``TTSAudioCache`` alone. A stream whose owner can't be
-        told (your own cache's, or one that a hook runs in a task of its own) ends with it, by
-        ``StreamInterruptedError``, if the pipeline has a ``tts`` hook, and goes on if it has none.
+        At a barge-in, the stream of a ``@pipeline.on("tts")`` hook ends without an error, and further
+        streams of the hook in this turn stay silent. A fill of ``TTSAudioCache`` continues. Any other
+        stream (of your own cache, or of a hook's own task) ends with ``StreamInterruptedError`` if the
+        pipeline has a ``tts`` hook, and continues if it has none.
 
         Args:
             text_stream: As for :meth:`synthesize`.
-            interruptible: Whether a barge-in ends it, whoever its owner is. None: as above.
-            **kwargs: As for :meth:`synthesize`, ``voice_id`` included.
+            interruptible: Whether a barge-in ends this stream. None decides as described above.
+            **kwargs: As for :meth:`synthesize`, including ``voice_id``.
 
         Yields:
-            Signed 16-bit little-endian mono PCM at the track's rate, else at ``sample_rate``.
+            Signed 16-bit little-endian mono PCM at the track's rate, or at ``sample_rate`` without one.
 
         Raises:
-            LokutorError: The synthesis failed or was interrupted, so what was yielded is incomplete.
+            LokutorError: The synthesis failed or was interrupted. What was yielded is incomplete.
             TypeError: An unknown keyword, or text of a wrong type.
-            ValueError: A value out of its range.
+            ValueError: A value is out of range.
         """
         # Now, for the iterator may be begun in another task.
         return self._stream(text_stream, self._streams.find_owner(interruptible), kwargs)
@@ -302,13 +307,13 @@ class LokutorTTS(TTS):
             raise failure
 
     async def interrupt(self) -> None:
-        """Stop speaking, now (barge-in). Never waits, and never fails for the network's sake.
+        """Stop speaking (barge-in). Returns without awaiting.
 
-        The turn under way is over, the track silent and the socket on its way to being closed when this
-        returns. Which streams of :meth:`stream_synthesize` end with it is told there.
+        When it returns, playback has stopped, and the socket closes in the background.
+        :meth:`stream_synthesize` describes which streams end, too.
 
-        After a barge-in the framework calls this a second time, from the task whose ``synthesize()`` it
-        has cancelled. A turn that has begun by then is not meant, and not hurt.
+        After a barge-in, the framework calls this again from the task whose ``synthesize()`` it has
+        cancelled. A turn that has started by then isn't affected.
         """
         heard = {**dict(filter(None, [self._last_turn])), **self._turns}
         meant = self._turns_meant(heard)
@@ -334,10 +339,10 @@ class LokutorTTS(TTS):
             self._connector.session()
 
     def reset_first_audio_tracking(self) -> None:
-        """Do nothing: whether the first audio came is known by each call itself."""
+        """Do nothing: each call tracks its own first audio."""
 
     async def aclose(self) -> None:
-        """Stop every call and close what is open. Idempotent; the plugin can't be used afterwards."""
+        """Stop all calls and close all connections. Idempotent. The plugin can't be used afterwards."""
         self._closed = True
         self._first_audio_callback = None
         for utterance in list(self._turns):
@@ -361,7 +366,7 @@ class LokutorTTS(TTS):
         if voice_id is not None:
             if changes.get("voice", voice_id) != voice_id:
                 raise ValueError(
-                    f"voice_id is {voice_id!r} but voice is {changes['voice']!r}: give one of them"
+                    f"voice_id is {voice_id!r} but voice is {changes['voice']!r}: pass only one of them"
                 )
             changes = {**changes, "voice": voice_id}
         return self._options.changed(changes)
@@ -451,7 +456,7 @@ class LokutorTTS(TTS):
         self, options: SpeechOptions, output: AudioOutput, connect: Connect, timing: Timeline
     ) -> Utterance:
         if self._closed:
-            raise self._reported(ConfigurationError("This LokutorTTS is closed: make a new one"))
+            raise self._reported(ConfigurationError("This LokutorTTS is closed: create a new one"))
         return Utterance(options, connect, output, self._limits, timing)
 
     def _report_cost(self, utterance: Utterance, *, streamed: bool) -> None:
@@ -524,5 +529,5 @@ def _find_key(api_key: str | None) -> str:
     if not key:
         raise ValueError("No API key: pass api_key=..., or set the environment variable LOKUTOR_API_KEY")
     if not (key.isascii() and key.isprintable()):
-        raise ValueError("api_key holds a character that no HTTP header can carry: check how it was copied")
+        raise ValueError("api_key contains a character that isn't allowed in an HTTP header: copy it again")
     return key

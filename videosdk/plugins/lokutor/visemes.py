@@ -1,4 +1,4 @@
-"""Lip-sync: the items of the ``"visemes"`` event, and mouth shapes for them."""
+"""Lip-sync: visemes and their mouth shapes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SILENCE = "sil"
 
 @dataclass(frozen=True, slots=True)
 class Viseme:
-    """One sound, and when it begins. It lasts until the next.
+    """One sound and its start time. It lasts until the next one starts.
 
     Attributes:
         index: The character that it belongs to, in code points: of the reply's text in the event, of the
@@ -53,8 +53,9 @@ def mouth_shape(sound: str, shapes: Mapping[str, str] = MOUTH_SHAPES) -> str | N
         shapes: From sounds in lower case to the names of your shapes.
 
     Returns:
-        The shape of the whole sound, else of its first part that is listed (``"aɪ"`` is an ``"a"``); None
-        where the table has none: keep the shape that you show.
+        The shape of the whole sound, or of its first listed part (``"aɪ"`` is an ``"a"``). None if the
+        table has
+        neither: keep the current shape.
     """
     folded = sound.casefold()
     if folded in shapes or folded == SILENCE:

@@ -56,13 +56,13 @@ def rate_of(track: Any, default: int) -> int:
 def _warn_of_rate(kind: type, assumed: int, error: Exception) -> None:
     if kind not in _warned_tracks:
         _warned_tracks.add(kind)
-        logger.warning("%s.sample_rate can't be used; %d Hz are assumed: %r", kind.__name__, assumed, error)
+        logger.warning("Can't use %s.sample_rate, assuming %d Hz: %r", kind.__name__, assumed, error)
 
 
 def _rate(told: Any) -> int:
     rate = float(told)
     if not SAMPLE_RATE_RANGE[0] <= rate <= SAMPLE_RATE_RANGE[1] or rate != int(rate):
-        raise ValueError(f"{told!r} is no rate in Hz")
+        raise ValueError(f"{told!r} is not a rate in Hz")
     return int(rate)
 
 
@@ -123,7 +123,7 @@ class Playback:
             return question(self._gauge)
         except _UnreadableError as error:
             reason = error.__cause__
-        logger.warning("The track's count of what was played can't be read, so the clock is used: %r", reason)
+        logger.warning("Can't read the track's playback position, using the clock instead: %r", reason)
         self._gauge = _ClockGauge(self._rate, self._gauge)
         return question(self._gauge)
 
@@ -273,7 +273,7 @@ def _count_of(track: Any) -> _Count:
 def _samples(told: object) -> int:
     samples = told if isinstance(told, (int, float)) else float(told) if isinstance(told, Real) else math.nan
     if not 0 <= samples < math.inf:
-        raise ValueError(f"{told!r} is no number of samples")
+        raise ValueError(f"{told!r} is not a number of samples")
     return int(samples)
 
 

@@ -166,7 +166,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = _Parser(prog=_program(), description="Lokutor's text-to-speech, from a terminal.")
+    parser = _Parser(prog=_program(), description="Lokutor text-to-speech from a terminal.")
     parser.add_argument("--version", action="version", version=f"videosdk-plugins-lokutor {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (_add_say, _add_serve, _add_voices):
@@ -189,21 +189,21 @@ Commands = argparse._SubParsersAction
 def _add_say(commands: Commands[_Parser]) -> None:
     """Add ``say``; the defaults of its options are those of ``LokutorTTS``."""
     say = commands.add_parser(
-        "say", help="write a text's speech to a WAV file", description="Write a text's speech to a WAV file."
+        "say", help="speak a text into a WAV file", description="Speak a text into a WAV file."
     )
-    say.add_argument("text", metavar="TEXT", help="what to say; - reads standard input")
+    say.add_argument("text", metavar="TEXT", help="text to speak; - reads standard input")
     say.add_argument(
         "--out",
         type=_wav_path,
         default=Path("speech.wav"),
         metavar="FILE.wav",
-        help="where to write it; replaced if there; - is standard output (%(default)s)",
+        help="file to write, replaced if it exists; - is standard output (default: %(default)s)",
     )
-    say.add_argument("--voice", metavar="V", help="voice id, such as F1; see the command voices")
+    say.add_argument("--voice", metavar="V", help="voice id, such as F1; 'voices' lists them")
     say.add_argument("--language", metavar="L", help="two-letter code, such as en")
     say.add_argument("--speed", type=float, metavar="S", help="0.5 to 2.0")
     say.add_argument(
-        "--steps", type=int, metavar="N", help="denoising steps, 1 to 50: more is better and slower"
+        "--steps", type=int, metavar="N", help="denoising steps, 1 to 50: more sound better and take longer"
     )
     say.set_defaults(command=_say)
 
@@ -216,23 +216,25 @@ def _add_serve(commands: Commands[_Parser]) -> None:
         "--host",
         type=_not_empty,
         default="127.0.0.1",
-        help="address to listen on; one that other machines can reach needs a key (%(default)s)",
+        help="address to listen on; needs a key if other machines can reach it (default: %(default)s)",
     )
-    serve.add_argument("--port", type=_port, default=8765, help="0 takes a free one (%(default)s)")
+    serve.add_argument(
+        "--port", type=_port, default=8765, help="port; 0 picks a free one (default: %(default)s)"
+    )
     serve.add_argument(
         "--api-key",
         type=_not_empty,
         metavar="K",
         default=os.environ.get(_SERVER_KEY) or None,
-        help=f"the only key to accept; {_SERVER_KEY} keeps it out of process lists (default: any key)",
+        help=f"the only accepted key; {_SERVER_KEY} keeps it out of process lists (default: any key)",
     )
     serve.add_argument(
         "--allow-origin",
         action="append",
         default=[],
         metavar="ORIGIN",
-        help="let web pages of this origin in, such as https://app.example; may be repeated "
-        "(default: this machine's only)",
+        help="accept web pages of this origin, such as https://app.example; may be repeated "
+        "(default: only pages of this machine)",
     )
     serve.set_defaults(command=_serve)
 
@@ -308,7 +310,7 @@ def _text(argument: str) -> str:
     except UnicodeError:
         raise CommandError("the text is not UTF-8", MISUSED) from None
     if not is_speakable(text):
-        raise CommandError("the text holds nothing to say", MISUSED)
+        raise CommandError("the text contains nothing to speak", MISUSED)
     return text
 
 

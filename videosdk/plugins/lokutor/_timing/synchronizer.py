@@ -1,4 +1,4 @@
-"""Tells what is said when it is heard.
+"""Emits each word and viseme when it is heard.
 
 Rule of this file: it brings a reply's timing and its playback together, and may outlive the call that made
 it. Everything happens in callbacks of the loop: there is no task to leave behind.
@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Callable
 
 from .._audio.playback import Playback
+from .._timer import Timer
 from ..visemes import Viseme
 from .timeline import Timeline, WordSpoken
-from .timer import Timer
 
 _TOLERANCE = 0.0001
 """Seconds by which something may come early: times are rounded, and the last of them is the audio's end."""
@@ -21,10 +21,10 @@ _LONGEST_WAIT = 1.0
 
 
 class SpeechSynchronizer:
-    """Tells each word and viseme of a reply when the listener gets there.
+    """Reports each word and viseme of a reply when playback reaches it.
 
-    It ends with the last of them, or by :meth:`stop`. When another turn has begun it tells no more, but goes
-    on to find out what is heard. Create it inside the running loop.
+    It ends with the last of them, or with :meth:`stop`. When another turn has started, it reports nothing
+    more but still finds out what is heard. Create it inside the running loop.
 
     Args:
         timing: What is said when.

@@ -1,8 +1,8 @@
-"""What is said when in one reply: its words and visemes, gathered request by request.
+"""The timeline of one reply: its words and visemes, collected request by request.
 
-Rule of this file: pure. The utterance tells what it asks for and what comes back, the synchronizer takes what
-is due; who hears it, and when, is not known here. Times are seconds from the reply's first audio, indices
-code points of the reply's text: the texts of its requests, joined as they were when they came.
+Rule of this file: pure. The utterance adds requests and what comes back for them; the synchronizer takes what
+is due. Playback is not known here. Times are seconds from the first audio of the reply. Indices are code
+points of its text: the texts of its requests, joined as they were when they came.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class WordSpoken(TypedDict):
         word: The word, with the punctuation that touches it.
         cumulative_text: The reply's text up to and including it.
         start: Seconds from the reply's first audio to the word's first sound.
-        end: Seconds to the end of its last sound, as far as is known by its start.
-        estimated: True where the service told no time for the word: then it stands where its length puts it.
+        end: Seconds to the end of its last sound that is known when the word starts.
+        estimated: True if the service sent no time for the word. Its place follows from the words' lengths.
     """
 
     word: str
@@ -43,7 +43,7 @@ class WordSpoken(TypedDict):
 
 
 class Timeline:
-    """The words and visemes of one reply, each to be taken when the listener has got there.
+    """The words and visemes of one reply, each taken when playback reaches it.
 
     Args:
         words: Whether words are wanted.

@@ -92,7 +92,7 @@ class Connection:
 
     @property
     def replaceable(self) -> bool:
-        """Whether it has waited and answered nothing yet, so that a new one can take its place unnoticed."""
+        """Whether it was on standby and has sent nothing yet, so that a new one can replace it unnoticed."""
         return self._waited and not self._answered
 
     @classmethod
@@ -211,10 +211,10 @@ class Connection:
         )
 
     def park(self, on_end: Callable[[], None]) -> None:
-        """Watch the connection while nobody receives from it.
+        """Put the connection on standby, and watch it while nobody receives from it.
 
         Args:
-            on_end: Called once if it ends before it is unparked.
+            on_end: Called once if it ends before it is taken.
         """
         self._waited = True
         self._on_end = on_end
@@ -222,7 +222,7 @@ class Connection:
         self._early.add_done_callback(self._ended_early)
 
     def unpark(self) -> bool:
-        """Hand the connection to a call; return whether it looked alive. Sends a ping to find out."""
+        """Take the connection off standby. Return whether it looks alive, and send a ping to find out."""
         self._on_end = None
         if self._early is None or self._early.done():
             return False
@@ -230,9 +230,9 @@ class Connection:
         return True
 
     def drop(self) -> None:
-        """Close the socket, now, without waiting for anything.
+        """Close the socket without awaiting anything.
 
-        The close frame and the FIN leave in a background task: a barge-in must not wait on the network.
+        A background task sends the close frame and the FIN, because a barge-in must not wait for the network.
         """
         if not self._dropped:
             self._dropped = True
@@ -245,7 +245,7 @@ class Connection:
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self._ws.close()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            logger.debug("Closing a socket: %s", type(error).__name__)
+            logger.debug("A socket did not close cleanly: %s", type(error).__name__)
         finally:
             if twin is not None:
                 _shut(twin)
@@ -317,7 +317,7 @@ class Connection:
         try:
             await self._ws.pong(data)
         except (aiohttp.ClientError, OSError) as error:
-            logger.debug("No pong: %s", type(error).__name__)  # receive() tells why.
+            logger.debug("Could not answer a ping: %s", type(error).__name__)  # receive() tells why.
 
     def _lost(self, message: aiohttp.WSMessage) -> LokutorError:
         if isinstance(message.data, aiohttp.WebSocketError):
@@ -399,13 +399,13 @@ def _shut(raw: socket.socket) -> None:
     try:
         raw.shutdown(socket.SHUT_RDWR)
     except OSError as error:
-        logger.debug("Socket already gone: %s", error.strerror)
+        logger.debug("The socket was already closed: %s", error.strerror)
     finally:
         raw.close()
 
 
 def _timed_out(session: aiohttp.ClientSession, endpoint: Endpoint) -> NetworkError:
-    text = f"Connecting to {endpoint.url.host} took longer than connect_timeout allows"
+    text = f"Could not connect to {endpoint.url.host} within connect_timeout"
     limit = 0 if session.connector is None else session.connector.limit
     # A socket holds its place in the connector while it is open, and the next one waits for it in silence.
     hint = f": the connector of your session allows only {limit} at a time" if 0 < limit < _FEW else ""
@@ -480,7 +480,7 @@ def _refusal(status: int, headers: Mapping[str, str] | None) -> LokutorError:
             return ServiceError(f"Lokutor is not available (HTTP {status})", status=status)
         case _:
             return ConfigurationError(
-                f"No WebSocket at this address (HTTP {status}): check base_url", status=status
+                f"There is no WebSocket at this address (HTTP {status}): check base_url", status=status
             )
 
 

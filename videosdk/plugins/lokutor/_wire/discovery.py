@@ -77,7 +77,7 @@ async def _fetch(session: aiohttp.ClientSession, root: URL, name: str) -> list[d
         async with session.get(url) as response:
             return _objects(await response.read(), response.status, name, url)
     except TimeoutError:
-        failure: LokutorError = NetworkError(f"{url} gave no answer within {TIMEOUT:g} s")
+        failure: LokutorError = NetworkError(f"{url} did not answer within {TIMEOUT:g} s")
     except (
         aiohttp.ClientError,
         OSError,
@@ -95,14 +95,14 @@ def _reason(error: Exception) -> str:
 
 def _objects(body: bytes, status: int, name: str, url: URL) -> list[dict[str, Any]]:
     if status != _OK:
-        raise ConfigurationError(f"{url} is not there (HTTP {status}): check the base URL", status=status)
+        raise ConfigurationError(f"{url} was not found (HTTP {status}): check the base URL", status=status)
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
         answer = None
     items = answer.get(name) if isinstance(answer, dict) else None
     if not isinstance(items, list):
-        raise ProtocolError(f"{url} gave no list of {name}")
+        raise ProtocolError(f"{url} did not return a list of {name}")
     return [item for item in items if isinstance(item, dict)]
 
 

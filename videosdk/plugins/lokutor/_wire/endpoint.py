@@ -31,7 +31,7 @@ class Endpoint:
     def __post_init__(self) -> None:
         shown = f"{self.url.path}?{self.url.query_string}"
         if len(self.api_key) >= _LONG_KEY and self.api_key in shown:
-            raise ValueError("base_url must not hold the API key: pass it as api_key, it goes into a header")
+            raise ValueError("base_url must not contain the API key: pass it as api_key, sent in a header")
 
     def __repr__(self) -> str:
         return f"Endpoint(url='{self.shown_url}')"
@@ -77,10 +77,10 @@ def parse_base_url(base_url: str, *, allow_insecure: bool) -> URL:
         raise ValueError(f"base_url must be a ws://, wss://, http:// or https:// URL, got {_shown(base_url)}")
     if url.user or url.password or any(map(_is_credential, url.query)):
         raise ValueError(
-            "base_url must not carry credentials: pass the key as api_key, it goes into a header"
+            "base_url must not contain credentials: pass the key as api_key, which is sent in a header"
         )
     if url.fragment:
-        raise ValueError("base_url must not have a fragment: a WebSocket's URL has none")
+        raise ValueError("base_url must not have a fragment (#...): WebSocket URLs can't have one")
     url = url.with_scheme(_SCHEMES[url.scheme])
     if url.scheme == "ws" and not allow_insecure and not is_loopback(host):
         raise ValueError(

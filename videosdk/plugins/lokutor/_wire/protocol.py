@@ -226,7 +226,7 @@ def _base64(value: object) -> bytes:
             return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         pass
-    raise ProtocolError("An audio message carries no valid base64 audio.")
+    raise ProtocolError("An audio message does not contain valid base64.")
 
 
 def _timing(value: object) -> Visemes:

@@ -1,7 +1,7 @@
-"""When to try again, and when to give up.
+"""When to retry, and when to give up.
 
-Rule of this file: a policy without I/O. It is asked after each failure and answers with a delay or with
-the end; who asks does the waiting and the trying.
+Rule of this file: a policy without I/O. After each failure it returns a delay, or None to give up. The caller
+waits and retries.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class RetryPolicy:
     """Counts one call's failures in a row.
 
     Args:
-        max_retries: Tries again after the first, without progress between them.
+        max_retries: Retries in a row without progress between them.
         jitter: Source of random numbers from 0 to 1.
     """
 

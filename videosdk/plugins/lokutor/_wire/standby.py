@@ -23,16 +23,16 @@ REPLACE_INTERVAL = 10.0
 
 
 class Standby:
-    """Holds at most one open connection, and opens the next behind the one that was taken.
+    """Keeps at most one connection open for the next turn, and opens another when it is taken.
 
     Nothing happens before the first :meth:`fill`.
 
     Args:
         open_connection: Opens a connection.
         spawn: Starts a background task that the owner awaits before it closes.
-        idle_limit: Seconds without a turn after which the connection is let go.
-        replace_interval: Seconds at least between two replacements of a connection that died.
-        active: Whether it is filled from its first :meth:`refill` on, and not from :meth:`fill`.
+        idle_limit: Seconds without a turn after which the connection is closed.
+        replace_interval: Minimum seconds between two replacements of a dead connection.
+        active: Whether the first :meth:`refill` opens a connection, without a :meth:`fill` before it.
     """
 
     def __init__(
@@ -61,17 +61,18 @@ class Standby:
         return self._active
 
     async def fill(self, within: float | None = None) -> None:
-        """Open a connection unless one is here or on its way, and wait for it. Never fails.
+        """Open a connection unless there is one or one is being opened, and wait for it. Never raises.
 
         Args:
-            within: Seconds to wait at most; the opening goes on behind it. None waits for its end.
+            within: Longest wait in seconds. After that, opening continues in the background. None waits for
+                it.
         """
         self._active = True
         self.refill()
         await self._arrival(within)
 
     def refill(self) -> None:
-        """Open a connection in the background unless one is here or on its way."""
+        """Open a connection in the background unless there is one or one is being opened."""
         if not self._active:
             return
         self._restart_idle_limit()
@@ -79,9 +80,9 @@ class Standby:
             self._open()
 
     async def take(self) -> Connection | None:
-        """Return the connection for the caller's own use, or None where there is none alive.
+        """Return the connection for the caller's own use, or None if there is none alive.
 
-        One that is on its way is waited for: it will be here before a new one could be.
+        If one is being opened, wait for it: it will be open before a new one could be.
         """
         if self._connection is None:
             await self._arrival()
@@ -92,7 +93,7 @@ class Standby:
         return connection
 
     def close(self) -> None:
-        """Let everything go, and open nothing more."""
+        """Close the connection, and open no more."""
         self._active = False
         self._empty()
 

@@ -49,10 +49,10 @@ class LocalVoiceMissingError(Exception):
 class EspeakEngine:
     """Speaks with espeak-ng: ten voices (its variants ``f1`` to ``f5`` and ``m1`` to ``m5``), nine languages.
 
-    Galician is spoken by the Spanish voice, for espeak-ng has none. The library is GPL-3, so it runs in a
-    process of its own and comes with the extra ``local`` only. It is not thread-safe, and about a thousand
-    times faster than speech, so one process speaks for all clients, one request after another; a client
-    that is slow to take its audio holds up nobody, for what it hasn't taken waits in memory.
+    Galician uses the Spanish voice, because espeak-ng has none. The library is GPL-3, so it is installed by
+    the extra ``local`` only and runs in its own process. It is not thread-safe and about a thousand times
+    faster than speech, so one process serves all clients, one request after another. Audio that a slow
+    client hasn't read waits in memory and delays nobody else.
 
     Raises:
         LocalVoiceMissingError: The extra ``local`` is not installed.

@@ -1,4 +1,4 @@
-"""A Lokutor-compatible server: the wire and its rules. Its voice is an :class:`Engine` of your choice."""
+"""A Lokutor-compatible server. Its voice is an :class:`Engine` of your choice."""
 
 from __future__ import annotations
 
@@ -78,26 +78,26 @@ class ConnectionRecord:
 class LocalServer:
     """Serves Lokutor's protocol on this machine.
 
-    Use it as ``async with LocalServer(engine) as server: ... server.url``. What happened is in
-    :attr:`connections`; :meth:`wait_until` waits for what is to happen.
+    Use it as ``async with LocalServer(engine) as server: ... server.url``. :attr:`connections` records what
+    happened, and :meth:`wait_until` waits for what will.
 
     Args:
-        engine: The voice. It is started and closed with the server.
-        host: Address to listen on. One that other machines can reach needs an ``api_key``.
-        port: Port; 0 takes a free one.
-        api_key: The only key that is accepted; None accepts any that is not empty.
-        allowed_origins: Web pages that may use the server, such as ``https://app.example``, besides those
-            that this machine serves itself. Clients that aren't web pages need none.
-        first_audio_delay: Seconds from a request to its first audio, on top of the engine's own.
-        pace: Seconds of audio sent in a second; None sends as fast as the client takes it.
-        chunk_bytes: Smallest and largest size of a binary message; odd sizes split samples.
-        seed: Of the sizes' choice: the same seed gives the same sizes, for every request.
-        max_connections: How many WebSockets may be open; more are refused with 429.
-        stall_timeout: Seconds that a client may take no audio before it counts as gone.
+        engine: The voice. The server starts and closes it.
+        host: Address to listen on. An address that other machines can reach needs an ``api_key``.
+        port: Port; 0 picks a free one.
+        api_key: The only accepted key. None accepts any key that isn't empty.
+        allowed_origins: Origins of web pages that may connect, such as ``https://app.example``. Pages that
+            this machine serves, and clients that aren't web pages, may always connect.
+        first_audio_delay: Extra seconds from a request to its first audio.
+        pace: Seconds of audio to send per second. None sends as fast as the client reads.
+        chunk_bytes: Smallest and largest size of a binary message. Odd sizes split samples.
+        seed: Seed for these sizes. The same seed gives the same sizes for every request.
+        max_connections: Largest number of open WebSockets. More are refused with HTTP 429.
+        stall_timeout: Seconds without reading after which a client is disconnected.
 
     Raises:
-        ValueError: A size, the pace, the delay or the limit is out of its range, ``host`` or ``api_key`` is
-            empty, a key is needed, or an allowed origin isn't one.
+        ValueError: A number is out of range, ``host`` or ``api_key`` is empty, a key is missing, or an
+            allowed origin is not an origin.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class LocalServer:
 
     @property
     def open_connections(self) -> int:
-        """How many WebSockets are open."""
+        """Number of open WebSockets."""
         return len(self._sockets)
 
     @property
@@ -163,7 +163,7 @@ class LocalServer:
         """Start the engine and listen. Idempotent.
 
         Raises:
-            OSError: The address can't be had.
+            OSError: The address isn't available.
             SynthesisError: The engine can't speak at all.
         """
         async with self._switching:
@@ -177,7 +177,7 @@ class LocalServer:
                 raise
 
     async def close(self) -> None:
-        """Hang up on every client and release the engine. Idempotent."""
+        """Close all connections and the engine. Idempotent."""
         async with self._switching:
             runner, self._runner = self._runner, None
             if runner is None:
@@ -188,10 +188,10 @@ class LocalServer:
             await self._engine.close()
 
     async def wait_until(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:  # noqa: ASYNC109
-        """Wait until ``condition()``, looked at whenever something happened here, is true.
+        """Wait until ``condition()`` is true. It is checked whenever something happens on the server.
 
         Raises:
-            TimeoutError: It wasn't within ``timeout`` seconds.
+            TimeoutError: It wasn't true within ``timeout`` seconds.
         """
         async with asyncio.timeout(timeout):
             while not condition():

@@ -1,4 +1,4 @@
-"""A voice whose every sample is known, for tests and benchmarks."""
+"""A voice with a known value for every sample, for tests and benchmarks."""
 
 from __future__ import annotations
 
