@@ -22,7 +22,7 @@ LOCAL = ["espeakng-loader>=0.2.4", "matplotlib>=3.9", "numpy>=1.26"]
 # The peers that the benchmark measures beside it, and a certificate for its own server.
 BENCH = [
     *LOCAL,
-    "cryptography>=42",
+    "trustme>=1.2",
     "videosdk-plugins-cartesia>=1.0.30",
     "videosdk-plugins-lmnt>=1.0.30",
 ]
@@ -31,14 +31,15 @@ DOCS = ["furo>=2025.7", "myst-parser>=4", "sphinx>=8.1", "sphinxcontrib-mermaid>
 TEST = [
     *LOCAL,
     "build>=1.2",
-    "cryptography>=42",
     "hypothesis>=6.100",
     "lokutor==1.6.0",
     "mypy~=2.4",
     "pytest>=8.4",
     "pytest-asyncio>=1.4",
+    "pytest-xdist>=3.6",
     "ruff~=0.17.5",
     "setuptools>=77",
+    "trustme>=1.2",
     "uvloop>=0.21; sys_platform != 'win32'",
 ]
 

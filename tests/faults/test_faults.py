@@ -11,20 +11,10 @@ import pytest
 from kit import at_track_rate, chunks_of, heard_for, on_track, speech_of, until
 from videosdk.agents import FallbackTTS, FlushMarker
 
-from faults.table import (
-    LINES,
-    NEXT_TEXT,
-    ROWS,
-    TEXT,
-    MineError,
-    Moment,
-    Outcome,
-    Row,
-    Stage,
-    Turn,
-    reliability_table,
-    speak_silence,
-)
+from faults.plays import Moment
+from faults.scripts import speak_silence
+from faults.stage import NEXT_TEXT, TEXT, MineError, Outcome, Row, Stage, Turn
+from faults.table import LINES, ROWS, reliability_table
 from videosdk.plugins.lokutor import LokutorTTS
 from videosdk.plugins.lokutor.errors import LokutorError
 

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from kit import Conversation, Script
 
-from faults.table import ROWS, TEXT, Moment, Outcome, Row, Stage, Turn, replying
+from faults.plays import Moment
+from faults.scripts import replying
+from faults.stage import TEXT, Outcome, Row, Stage, Turn
+from faults.table import ROWS
 from videosdk.plugins.lokutor import LokutorTTS
 
 KEY = "lk-7f3a9c-keep-me-at-home-51d2"

@@ -1,4 +1,4 @@
-"""What the tests share: a scripted server, what a track was given, and a wait that knows no clock."""
+"""A scripted service: real connections on loopback, and what is said on each."""
 
 from __future__ import annotations
 
@@ -6,164 +6,14 @@ import asyncio
 import json
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 from aiohttp import web
-from videosdk.agents import FlushMarker
-from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
-from videosdk.plugins.lokutor import LokutorTTS
-from videosdk.plugins.lokutor._audio.resample import Resampler
-from videosdk.plugins.lokutor.errors import LokutorError
-
-PATIENCE = 20.0
-"""Seconds that a loaded machine may take for what is due at once."""
-SAMPLES_PER_CHARACTER = 882
-
-
-def speech_of(text: str) -> bytes:
-    """Return the 44 100 Hz PCM that the scripted server speaks for ``text``: 20 ms a character."""
-    steps = np.arange(SAMPLES_PER_CHARACTER)
-    waves = [np.sin(2 * np.pi * (100 + ord(char) % 251) * steps / 44_100) for char in text]
-    return (np.concatenate(waves or [np.zeros(0)]) * 12_000).astype("<i2").tobytes()
-
-
-def at_track_rate(pcm: bytes, rate: int = 24_000) -> bytes:
-    """Return what the listener gets for ``pcm``: resampled, then silence up to a whole 20 ms frame."""
-    resampler = Resampler(44_100, rate)
-    heard = resampler.process(pcm) + resampler.flush()
-    return heard + bytes(-len(heard) % (rate // 50 * 2))
-
-
-def heard_for(*texts: str, rate: int = 24_000) -> bytes:
-    """Return what a listener hears of a whole reply whose requests were ``texts``."""
-    return at_track_rate(b"".join(map(speech_of, texts)), rate)
-
-
-def on_track(track: CustomAudioStreamTrack) -> bytes:
-    """Return all PCM that waits on a track nobody plays, a rest shorter than a frame included."""
-    frames = [frame.to_ndarray().astype("<i2").tobytes() for frame in track.frame_buffer]
-    return b"".join(frames) + bytes(track.audio_data_buffer)
-
-
-def pushed_samples(track: CustomAudioStreamTrack) -> int:
-    """Return how many samples the track ever accepted."""
-    return int(track._cumulative_input_samples)
-
-
-class Listener:
-    """Plays a track a frame at a time, as fast as it is asked to: its ``recv()`` never waits."""
-
-    def __init__(self, track: CustomAudioStreamTrack) -> None:
-        self._track = track
-        self.heard = b""
-
-    async def hear(self, frames: int = 1) -> None:
-        """Play so many frames of 20 ms."""
-        for _ in range(frames):
-            self._track._start = 0.0  # type: ignore[assignment]  # Long ago: there is much to catch up on.
-            frame = await self._track.recv()
-            self.heard += frame.to_ndarray().astype("<i2").tobytes()
-
-
-class BareTrack:
-    """A track of somebody else's: it takes audio, and that is all."""
-
-    def __init__(self) -> None:
-        self.pcm = b""
-
-    async def add_new_bytes(self, pcm: bytes) -> None:
-        self.pcm += pcm
-
-    def interrupt(self) -> None:
-        return
-
-
-async def chunks_of(chunks: Iterable[str | FlushMarker]) -> AsyncIterator[str | FlushMarker]:
-    for chunk in chunks:
-        yield chunk
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition that only other tasks of this loop can bring about."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - what is watched notifies nobody
-            await asyncio.sleep(0.001)
-
-
-async def settled() -> None:
-    """Wait for several looks at the track, however loaded the machine is."""
-    for _ in range(5):
-        await asyncio.sleep(0.005)
-
-
-def emitted_by(tts: LokutorTTS, event: str) -> list[Any]:
-    """Return a list that grows by what ``tts`` emits with each ``event``."""
-    emitted: list[Any] = []
-
-    def on_event(what: Any) -> None:
-        emitted.append(what)
-
-    tts.on(event, on_event)  # type: ignore[arg-type]  # Some of the events are the plugin's own.
-    return emitted
-
-
-def listen(tts: LokutorTTS) -> list[LokutorError]:
-    """Return a list that grows by each error that ``tts`` emits."""
-    return emitted_by(tts, "error")
-
-
-async def interrupt_late(tts: LokutorTTS, track: CustomAudioStreamTrack, following: str) -> None:
-    """Talk over a turn once it is heard, and speak ``following`` whole.
-
-    The framework's second interrupt, from the task of the turn that it has cancelled, comes when that one
-    has begun.
-    """
-    next_begun = asyncio.Event()
-
-    async def first_turn() -> None:
-        try:
-            await tts.synthesize("To be talked over.")
-        finally:
-            await next_begun.wait()
-            await tts.interrupt()
-
-    first = asyncio.create_task(first_turn())
-    await until(lambda: pushed_samples(track) > 0)
-    await tts.interrupt()
-    first.cancel()
-    await asyncio.sleep(0)
-    track.frame_buffer.clear()
-    second = asyncio.create_task(tts.synthesize(following))
-    await asyncio.sleep(0)
-    next_begun.set()
-    await asyncio.wait({first}, timeout=PATIENCE)
-    await asyncio.wait_for(second, PATIENCE)
-
-
-class Clock:
-    """The running loop's clock, which a test can put forward.
-
-    Only for loops written in Python: uvloop's clock is not to be replaced.
-    """
-
-    def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._real = loop.time
-        self._ahead = 0.0
-        loop.time = self._now  # type: ignore[method-assign]
-
-    async def advance(self, seconds: float) -> None:
-        """Let so much time have passed, and whatever is due by then happen."""
-        self._ahead += seconds
-        for _ in range(5):
-            await asyncio.sleep(0)
-
-    def _now(self) -> float:
-        return self._real() + self._ahead
+from kit.speech import speech_of, visemes_of
+from kit.waits import PATIENCE
 
 
 class Conversation:
@@ -221,15 +71,6 @@ async def speak(conversation: Conversation) -> None:
         request = await conversation.request()
         await conversation.audio(speech_of(request["text"]))
         await conversation.end()
-
-
-def visemes_of(text: str) -> str:
-    """Return the message with the visemes of what :func:`speech_of` speaks: one for each character."""
-    items = [
-        {"v": index, "c": "sil" if char.isspace() else char, "t": index * SAMPLES_PER_CHARACTER / 44_100}
-        for index, char in enumerate(text)
-    ]
-    return json.dumps(items)
 
 
 async def speak_timed(conversation: Conversation) -> None:

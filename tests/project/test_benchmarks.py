@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("cryptography", reason="the benchmark's extra is not installed")
+pytest.importorskip("trustme", reason="the benchmark's extra is not installed")
 
 import benchmarks.__main__ as benchmark
 from benchmarks.barge_in import _stale

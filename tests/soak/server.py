@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import socket
-import struct
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +13,18 @@ from aiohttp import web
 from kit import (
     Conversation,
     LoopbackServer,
+)
+from kit.endings import (
+    Ending,
+    break_frame,
+    closing_with,
+    freeze,
+    hang_up,
+    only_ping,
+    reset,
+    saying,
+    send_no_utf8,
+    write_raw,
 )
 
 from soak.speech import speech, visemes
@@ -38,87 +47,11 @@ class Plan:
     piece: int = 4_096
 
 
-def reset(conversation: Conversation) -> None:
-    """End the connection with RST instead of FIN."""
-    transport = conversation.http.transport
-    if transport is not None:
-        raw = transport.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-
-
-def hang_up(conversation: Conversation) -> None:
-    """End the connection with FIN and without a close frame."""
-    if conversation.http.transport is not None:
-        conversation.http.transport.close()
-
-
-def write_raw(conversation: Conversation, data: bytes) -> None:
-    if conversation.http.transport is not None:
-        conversation.http.transport.write(data)
-
-
-async def freeze(conversation: Conversation) -> None:
-    """Read and answer nothing, pings included, until the client is gone."""
-    while conversation.http.transport is not None:  # noqa: ASYNC110 - its end notifies nobody
-        await asyncio.sleep(0.02)
-
-
-def closing(code: int) -> Callable[[Conversation], Awaitable[object]]:
-    async def act(conversation: Conversation) -> None:
-        await conversation.ws.close(code=code)
-
-    return act
-
-
-def saying(message: str) -> Callable[[Conversation], Awaitable[object]]:
-    async def act(conversation: Conversation) -> None:
-        await conversation.text(message)
-        await conversation.gone()
-
-    return act
-
-
-async def be_reset(conversation: Conversation) -> None:
-    await asyncio.sleep(0.005)  # So that the audio leaves before the reset overtakes it.
-    reset(conversation)
-
-
-async def be_hung_up(conversation: Conversation) -> None:
-    hang_up(conversation)
-
-
-async def be_cut_in_mid_frame(conversation: Conversation) -> None:
-    write_raw(conversation, b"\x82\x7e\x10\x00" + bytes(100))  # 100 of 4 096 bytes.
-    hang_up(conversation)
-
-
-async def send_no_utf8(conversation: Conversation) -> None:
-    write_raw(conversation, b"\x81\x02\xff\xfe")
-    await conversation.gone()
-
-
-async def only_ping(conversation: Conversation) -> None:
-    async def ping() -> None:
-        while True:
-            await conversation.ws.ping()
-            await asyncio.sleep(0.1)
-
-    pings = asyncio.create_task(ping())
-    try:
-        await conversation.gone()
-    finally:
-        pings.cancel()
-        await asyncio.wait({pings})
-        if not pings.cancelled():
-            pings.exception()  # Read it: the client may be gone for a ping first.
-
-
-REQUEST_FAULTS: dict[str, Callable[[Conversation], Awaitable[object]]] = {
-    **{f"close {code}": closing(code) for code in (1000, 1001, 1009, 1011, 1013)},
-    "reset": be_reset,
-    "fin": be_hung_up,
-    "cut in mid-frame": be_cut_in_mid_frame,
+REQUEST_FAULTS: dict[str, Ending] = {
+    **{f"close {code}": closing_with(code) for code in (1000, 1001, 1009, 1011, 1013)},
+    "reset": reset,
+    "fin": hang_up,
+    "cut in mid-frame": break_frame,
     "no UTF-8": send_no_utf8,
     "ERR:": saying("ERR: busy"),
     "error internal": saying('{"type":"error","code":"internal.error","message":"x"}'),
@@ -162,7 +95,7 @@ class FaultyServer(LoopbackServer):
         plugin = http.match_info["plugin"]
         doors = self.doors.get(plugin)
         if doors:
-            return self._refuse(http, doors.popleft())
+            return await self._refuse(http, doors.popleft())
         ws = web.WebSocketResponse(timeout=1.0)
         await ws.prepare(http)
         conversation = Conversation(ws, http)
@@ -175,7 +108,7 @@ class FaultyServer(LoopbackServer):
             self.open.discard(conversation)
         return ws
 
-    def _refuse(self, http: web.Request, fault: str) -> web.StreamResponse:
+    async def _refuse(self, http: web.Request, fault: str) -> web.StreamResponse:
         self.faults[fault] += 1
         conversation = Conversation(web.WebSocketResponse(), http)
         if fault.isdigit():
@@ -183,9 +116,9 @@ class FaultyServer(LoopbackServer):
         if fault == "door garbage":
             write_raw(conversation, b"\x00\x01 what?\r\n\r\n")
         if fault == "door reset":
-            reset(conversation)
+            await reset(conversation)
         else:
-            hang_up(conversation)
+            await hang_up(conversation)
         return web.Response()
 
     async def _converse(self, conversation: Conversation, idles: deque[str] | None) -> None:
@@ -211,9 +144,9 @@ class FaultyServer(LoopbackServer):
         if fault == "idle close":
             await conversation.ws.close(code=1001)
         elif fault == "idle reset":
-            reset(conversation)
+            await reset(conversation)
         else:
-            hang_up(conversation)
+            await hang_up(conversation)
         raise EOFError
 
     async def _answer(self, conversation: Conversation, request: dict[str, Any]) -> None:

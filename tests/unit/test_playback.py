@@ -184,7 +184,11 @@ class CountingTrack(BareTrack):
         return self.played, len(self.pcm) // 2
 
 
-@pytest.mark.parametrize("shown", [{}, {"frame_buffer": None}, {"frame_buffer": asyncio.Queue()}], ids=str)
+@pytest.mark.parametrize(
+    "shown",
+    [{}, {"frame_buffer": None}, {"frame_buffer": asyncio.Queue()}],
+    ids=["nothing", "no buffer", "another buffer"],
+)
 async def test_a_count_is_enough(shown: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     track = CountingTrack(**shown)
     playback = Playback(track, RATE)

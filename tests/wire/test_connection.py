@@ -9,8 +9,10 @@ from collections.abc import Callable
 
 import aiohttp
 import pytest
-from faults.table import FaultProxy, Link, client_context, plugin_tasks, server_context
+from faults.stage import plugin_tasks
 from kit import PATIENCE, Conversation, ScriptedServer, on_track, until
+from kit.certificates import client_context, server_context
+from kit.proxy import FaultProxy, Link
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS

@@ -11,7 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
-from faults.table import FaultProxy, Link, MineError, answering, client_context, server_context
+from faults.plays import answering
+from faults.stage import MineError
 from kit import (
     Conversation,
     ScriptedServer,
@@ -24,6 +25,8 @@ from kit import (
     speech_of,
     until,
 )
+from kit.certificates import client_context, server_context
+from kit.proxy import FaultProxy, Link
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
