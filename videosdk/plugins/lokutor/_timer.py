@@ -1,4 +1,4 @@
-"""A deadline that moves.
+"""Times that move: a callback that is due, and a deadline for what is awaited.
 
 Rule of this file: it knows the event loop and nothing else.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from types import TracebackType
 
 
 class Timer:
@@ -77,3 +78,55 @@ class Timer:
             return
         self._due = None
         self._callback()
+
+
+class Deadline:
+    """A time by which something must have come, as an asynchronous context.
+
+    It may be set, moved and stopped at any time, also by another task while one waits inside the context.
+    Time that passes between :meth:`pause` and :meth:`resume` doesn't count.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._due: float | None = None
+        self._left: float | None = None  # Seconds, while paused.
+        self._timeout: asyncio.Timeout | None = None
+
+    def start(self, seconds: float) -> None:
+        """Set the deadline to ``seconds`` from now."""
+        self._left = None
+        self._move(self._loop.time() + seconds)
+
+    def stop(self) -> None:
+        """Have no deadline."""
+        self._left = None
+        self._move(None)
+
+    def pause(self) -> None:
+        """Stop the clock until :meth:`resume`."""
+        if self._due is not None:
+            self._left = self._due - self._loop.time()
+            self._move(None)
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`, unless the deadline was set or stopped since."""
+        if self._left is not None:
+            self.start(self._left)
+
+    async def __aenter__(self) -> None:
+        self._timeout = asyncio.timeout_at(self._due)
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        timeout, self._timeout = self._timeout, None
+        assert timeout is not None
+        # Raises TimeoutError in place of the cancellation, if the deadline has passed.
+        await timeout.__aexit__(kind, error, trace)
+
+    def _move(self, due: float | None) -> None:
+        self._due = due
+        if self._timeout is not None and not self._timeout.expired():
+            self._timeout.reschedule(due)
