@@ -6,33 +6,33 @@ reach the next call.
 Theory of operation
 ===================
 
-Tasks. Two tasks work on an utterance. The *feeder* pulls the text (:class:`TextFeed`). The *speaker* opens the
-connection, receives events and writes their audio to the sink. Both call :meth:`Utterance._send_next` when
-something has changed: new text, or the end of a request. Whichever finds the service free sends the next
-request, and whichever finds that nothing is left finishes the reply. They run in one event loop, and the state
-moves before the first ``await`` of an action, so they can't both take the same step.
+Tasks. Two tasks work on an utterance. The *feeder* pulls the text (:class:`TextFeed`). The *speaker* opens
+the connection, receives events and writes their audio to the sink. Both call :meth:`Utterance._send_next`
+when something has changed: new text, or the end of a request. Whichever finds the service free sends the
+next request, and whichever finds that nothing is left finishes the reply. They run in one event loop, and
+the state moves before the first ``await`` of an action, so they can't both take the same step.
 
 States. The table ``_MOVES`` lists every legal move; any other raises. A turn without faults goes
-``CONNECTING -> WAITING -> SPEAKING -> WAITING -> ... -> FINISHING -> SPOKEN``. A connection that is lost while
-a request is under way leads back to ``CONNECTING``, and the request is sent again: what was heard of it is
-skipped (:class:`RequestProgress`). One that is lost between two requests leads to ``LOST``, where the speaker
-waits until there is text that needs a connection.
+``CONNECTING -> WAITING -> SPEAKING -> WAITING -> ... -> FINISHING -> SPOKEN``. A connection that is lost
+while a request is under way leads back to ``CONNECTING``, and the request is sent again: what was heard of
+it is skipped (:class:`RequestProgress`). One that is lost between two requests leads to ``LOST``, where the
+speaker waits until there is text that needs a connection.
 
 The end. An utterance ends by settling its outcome, exactly once: spoken, interrupted or failed
 (:meth:`Utterance._settle`). Everything else (connection, tasks, text iterator) is cleaned up afterwards and
-can't change it. That is why :meth:`Utterance.interrupt` has to wait for nothing: it settles, and the task in
-:meth:`Utterance.run` cleans up.
+can't change it. That is why :meth:`Utterance.interrupt` has to wait for nothing: it settles, and the task
+in :meth:`Utterance.run` cleans up.
 
 Clocks. Three of them run, each for one question:
 
-- ``_silence_timer``: how long does the listener wait for text that is there? It covers all retries, stops while
-  there is no text (the silence is the language model's then), and ends the turn.
-- ``_reply_deadline``: how long does one request take to its first audio, and from audio to audio? It is enforced
-  while the speaker receives, and leads to another try.
+- ``_silence_timer``: how long does the listener wait for text that is there? It covers all retries, stops
+  while there is no text (the silence is the language model's then), and ends the turn.
+- ``_reply_deadline``: how long does one request take to its first audio, and from audio to audio? It is
+  enforced while the speaker receives, and leads to another try.
 - The feed's own: is a sentence complete although no more text comes?
 
-Both clocks of audio pause while the sink takes a piece: a slow listener is not a slow service. They begin anew
-only for audio that can be heard, so a trickle of bytes or of silence doesn't keep a turn alive.
+Both clocks of audio pause while the sink takes a piece: a slow listener is not a slow service. They begin
+anew only for audio that can be heard, so a trickle of bytes or of silence doesn't keep a turn alive.
 
 ``docs/architecture.md`` draws the states.
 """
