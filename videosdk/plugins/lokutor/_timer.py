@@ -81,52 +81,66 @@ class Timer:
 
 
 class Deadline:
-    """A time by which something must have come, as an asynchronous context.
+    """A time by which something awaited must have come, as a context around the ``await``.
 
     It may be set, moved and stopped at any time, also by another task while one waits inside the context.
-    Time that passes between :meth:`pause` and :meth:`resume` doesn't count.
+    Time that passes between :meth:`pause` and :meth:`resume` doesn't count. Outside of the context nobody is
+    disturbed: what has expired there raises ``TimeoutError`` on the next entry.
+
+    ``asyncio.timeout`` does the same, but takes a new handle of the loop for each entry; this is entered once
+    for each message.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._due: float | None = None
-        self._left: float | None = None  # Seconds, while paused.
-        self._timeout: asyncio.Timeout | None = None
+        self._timer = Timer(loop, self._expire)
+        self._waiting: asyncio.Task[object] | None = None
+        self._cancelling = 0  # Requests to cancel the task that were there before ours.
+        self._expired = False  # While nobody was waiting.
+        self._fired = False  # And the waiting task was cancelled for it.
 
     def start(self, seconds: float) -> None:
         """Set the deadline to ``seconds`` from now."""
-        self._left = None
-        self._move(self._loop.time() + seconds)
+        self._expired = False
+        self._timer.start(seconds)
 
     def stop(self) -> None:
         """Have no deadline."""
-        self._left = None
-        self._move(None)
+        self._expired = False
+        self._timer.stop()
 
     def pause(self) -> None:
         """Stop the clock until :meth:`resume`."""
-        if self._due is not None:
-            self._left = self._due - self._loop.time()
-            self._move(None)
+        self._timer.pause()
 
     def resume(self) -> None:
         """Go on after :meth:`pause`, unless the deadline was set or stopped since."""
-        if self._left is not None:
-            self.start(self._left)
+        self._timer.resume()
 
-    async def __aenter__(self) -> None:
-        self._timeout = asyncio.timeout_at(self._due)
-        await self._timeout.__aenter__()
+    def close(self) -> None:
+        """Stop for good."""
+        self._expired = False
+        self._timer.close()
 
-    async def __aexit__(
+    def __enter__(self) -> None:
+        if self._expired:
+            self._expired = False
+            raise TimeoutError
+        self._waiting = asyncio.current_task()
+        self._cancelling = 0 if self._waiting is None else self._waiting.cancelling()
+
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        timeout, self._timeout = self._timeout, None
-        assert timeout is not None
-        # Raises TimeoutError in place of the cancellation, if the deadline has passed.
-        await timeout.__aexit__(kind, error, trace)
+        task, self._waiting = self._waiting, None
+        if self._fired and task is not None:
+            self._fired = False
+            # A cancellation that somebody else has asked for as well goes on.
+            if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+                raise TimeoutError from error
 
-    def _move(self, due: float | None) -> None:
-        self._due = due
-        if self._timeout is not None and not self._timeout.expired():
-            self._timeout.reschedule(due)
+    def _expire(self) -> None:
+        if self._waiting is None:
+            self._expired = True
+        else:
+            self._fired = True
+            self._waiting.cancel()

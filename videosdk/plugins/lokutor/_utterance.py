@@ -220,7 +220,7 @@ class Utterance:
     async def _receive(self, connection: Connection) -> Event:
         """Return the next event, or raise ``ReplyTimeoutError`` if no audio comes in time for the request."""
         try:
-            async with self._reply_deadline:
+            with self._reply_deadline:
                 return await connection.receive()
         except TimeoutError:
             heard = self._request is not None and self._request.position > 0
@@ -315,18 +315,22 @@ class Utterance:
         fresh = request.skip_played(pcm)
         if fresh:
             self._tally.first_byte_at = self._tally.first_byte_at or self._loop.time()
-            # A slow listener is not a slow service.
-            self._silence_timer.pause()
-            self._reply_deadline.pause()
-            await self._output.write(fresh)
-            self._silence_timer.resume()
-            self._reply_deadline.resume()
+            if self._output.gather(fresh):
+                await self._write_audio()
         if request.came.add(pcm):
             self._reply_deadline.start(self._limits.idle_timeout)
         if request.played.add(fresh):
             self._retry.progress()
             # From here on the listener waits again, also while the connection is lost and replaced.
             self._silence_timer.start(max(self._limits.max_silence, self._limits.idle_timeout))
+
+    async def _write_audio(self) -> None:
+        # A slow listener is not a slow service.
+        self._silence_timer.pause()
+        self._reply_deadline.pause()
+        await self._output.release()
+        self._silence_timer.resume()
+        self._reply_deadline.resume()
 
     async def _take_end(self, spelling: str) -> None:
         if self._request is None or self._state is not State.SPEAKING:
@@ -426,6 +430,7 @@ class Utterance:
             return
         self._move(end)
         self._silence_timer.close()
+        self._reply_deadline.close()
         self._feed.close()
         if isinstance(error, LokutorError):
             self._tally.error_code = error.code or type(error).__name__
