@@ -325,9 +325,10 @@ async def test_a_start_that_is_cancelled(engine: EspeakEngine, turns: int) -> No
 
 
 async def test_closing_while_it_speaks(engine: EspeakEngine) -> None:
-    tasks = [asyncio.create_task(speak(engine, LONG * 5)) for _ in range(3)]
     await engine.start()
     process = process_of(engine)
+    tasks = [asyncio.create_task(speak(engine, LONG * 5)) for _ in range(3)]
+    await asyncio.sleep(0)
     await engine.close()
     for result in await asyncio.gather(*tasks, return_exceptions=True):
         assert isinstance(result, SynthesisError)

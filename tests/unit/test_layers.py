@@ -32,6 +32,7 @@ PURE = {
     "_timing.timeline": set[str](),
     "_wire.__init__": set[str](),
     "_wire.endpoint": {"yarl"},
+    "_wire.progress": set[str](),
     "_wire.protocol": set[str](),
     "_wire.retry": {"random"},
 }
@@ -44,7 +45,7 @@ HARMLESS = {
 """What a pure module may import of Python's own. Neither asyncio, socket, ssl, time, os nor random."""
 
 KNOW_THE_FRAMEWORK = {
-    "tts", "_utterance", "_framework.callers", "_framework.streams", "_framework.transcript", "_text.planner",
+    "tts", "_framework.callers", "_framework.streams", "_framework.transcript", "_text.feed", "_text.planner",
 }  # fmt: skip
 """The only modules that import ``videosdk.agents``: what changes there is looked up in few places."""
 
@@ -61,7 +62,8 @@ LAYERS = [
     {"_utterance"},
     {"_timing"},
     {"_options"},
-    {"_audio", "_text", "_wire"},
+    {"_text", "_wire"},
+    {"_audio"},
     {"errors", "metrics", "version", "visemes", "_timer"},
 ]
 """Modules and packages from the top down. Each imports only from those beneath it, and from itself."""

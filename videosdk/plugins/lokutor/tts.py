@@ -22,9 +22,10 @@ from ._framework.streams import StreamOwner, Streams
 from ._framework.transcript import Transcript, unsubscribe_others
 from ._options import DEFAULT_MODEL, Limits, SpeechOptions, check_sample_rate
 from ._text.characters import is_speakable
+from ._text.feed import Text
 from ._timing.synchronizer import SpeechSynchronizer
 from ._timing.timeline import Timeline
-from ._utterance import Connect, Text, Utterance
+from ._utterance import Connect, Utterance
 from ._wire.connector import Connector, Connectors, ConnectorSettings
 from ._wire.endpoint import Endpoint, parse_base_url
 from ._wire.protocol import Language, Voice
