@@ -36,6 +36,8 @@ LOUD = 1_000
 """A sample above this is speech."""
 CALLS = 20
 """Calls that go on at the same time."""
+LONGEST = 6.0
+"""Seconds after which a reply is cut off at the latest."""
 LATE = 0.02
 """Seconds: where the loop itself is later than a frame, no cut says anything about the plugin."""
 STEADY = 1.0
@@ -160,9 +162,12 @@ class _Lateness:
 class _Call:
     """One call: a track that is played, and replies that are cut off."""
 
-    def __init__(self, tap: _Tap, server: LocalServer, chance: random.Random, lateness: _Lateness) -> None:
+    def __init__(
+        self, tap: _Tap, server: LocalServer, chance: random.Random, lateness: _Lateness, longest: float
+    ) -> None:
         self._tap = tap
         self._lateness = lateness
+        self._longest = longest
         self._chance = chance
         self._frames: list[bytes] = []
         self._track = CustomAudioStreamTrack(asyncio.get_running_loop())
@@ -192,7 +197,7 @@ class _Call:
         self._frames.clear()
         self._tap.made.clear()
         reply = self._chance.choice(REPLIES)
-        heard_for = self._chance.uniform(0.2, 4.0)
+        heard_for = self._chance.uniform(0.2, self._longest)
         text: str | AsyncIterator[str] = " ".join(reply) if self._chance.random() < 0.3 else _sentences(reply)
         speaking = asyncio.create_task(self._speech.synthesize(text))
         if self._chance.random() < 0.25:  # The framework pauses where it isn't sure of an interruption.
@@ -262,7 +267,7 @@ def _is_loud(frame: bytes) -> bool:
     return bool(np.abs(np.frombuffer(frame, "<i2").astype(np.int32)).max(initial=0) > LOUD)
 
 
-async def cut_replies(cuts: int, seed: int, at_once: int = CALLS) -> list[Cut]:
+async def cut_replies(cuts: int, seed: int, at_once: int = CALLS, longest: float = LONGEST) -> list[Cut]:
     """Cut off so many replies, of ``at_once`` calls, and return what became of them."""
     chance = random.Random(seed)
     engine = EspeakEngine()
@@ -278,7 +283,7 @@ async def cut_replies(cuts: int, seed: int, at_once: int = CALLS) -> list[Cut]:
             pace = [1.1, 4.0, None][number % 3]
             server = LocalServer(tap, first_audio_delay=0.06, pace=pace)
             await stack.enter_async_context(server)
-            calls.append(_Call(tap, server, random.Random(chance.random()), lateness))
+            calls.append(_Call(tap, server, random.Random(chance.random()), lateness, longest))
         rounds = -(-cuts // at_once)
         evidence = await asyncio.gather(*(call.run(rounds) for call in calls))
     return [_judge(one) for call in evidence for one in call][:cuts]

@@ -17,7 +17,7 @@ Maker = Callable[..., LokutorTTS]
 REPLY = "One is cut off, somewhere."
 """A frame of the track for each character."""
 FRAME_SECONDS = 0.02
-CUTS, CALLS, SEED = 32, 16, 1
+CUTS, CALLS, LONGEST, SEED = 32, 16, 4.0, 1
 ENOUGH = 8
 """Cuts at which the loop was in time; fewer say nothing."""
 
@@ -56,7 +56,7 @@ async def test_a_reply_that_is_cut_off_is_remembered_to_the_word(
 
 async def test_the_transcript_stops_where_the_voice_stopped(capsys: pytest.CaptureFixture[str]) -> None:
     """In real time, with the real voice, many calls at once: no chance but the machine's."""
-    cuts = await cut_replies(CUTS, SEED, CALLS)
+    cuts = await cut_replies(CUTS, SEED, CALLS, LONGEST)
     with capsys.disabled():
         print(f"\n{report(cuts)}")
     assert len(cuts) == CUTS

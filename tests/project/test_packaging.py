@@ -18,6 +18,7 @@ import pytest
 import videosdk
 from videosdk.plugins.lokutor import __version__
 
+pytestmark = pytest.mark.xdist_group("wheel")
 PROJECT = Path(__file__).parents[2]
 SOURCES = ["pyproject.toml", "setup.py", "README.md", "LICENSE", "videosdk"]
 SETUPTOOLS = 77
