@@ -460,6 +460,22 @@ async def refuse_later(conversation: Conversation) -> None:
     await conversation.ws.close(code=1008)
 
 
+async def with_half_a_sample(conversation: Conversation) -> None:
+    """End each request in the middle of a sample."""
+    while True:
+        request = await conversation.request()
+        await conversation.audio(speech_of(request["text"]) + b"\x7f")
+        await conversation.end()
+
+
+async def send_one_byte(conversation: Conversation) -> None:
+    """Send half a sample for a whole text."""
+    await conversation.request()
+    await conversation.audio(b"\x7f")
+    await conversation.end()
+    await conversation.gone()
+
+
 def ending_twice(first: str, second: str) -> Script:
     """Return a script that speaks, and says twice that a request has ended."""
 
@@ -1455,6 +1471,7 @@ def _service_rows() -> list[Row]:
         *_lasting_rows(),
         *_final_rows(),
         Row("passing error", "EOS without audio", _BEFORE, Outcome.HEALED, script=_mute_once),
+        Row("passing error", "EOS after half a sample", _BEFORE, Outcome.HEALED, script=send_one_byte),
         Row(
             "passing error",
             "EOS without audio after a reset",
@@ -1593,6 +1610,13 @@ def _nonsense_rows() -> list[Row]:
                 tries=1,
             )
             for first, second in (("EOS", '{"type":"eos"}'), ('{"type":"eos"}', "EOS"))
+        ),
+        nonsense(
+            "half a sample at the end",
+            Moment.BETWEEN,
+            script=with_half_a_sample,
+            arrange=with_text(of_three_requests),
+            tries=1,
         ),
         nonsense("timing after audio, audio after EOS", _AFTER, script=out_of_order),
         nonsense("EOS before any request", Moment.WAITING, script=_early_end, warm=True),

@@ -40,7 +40,8 @@ PURE = {
 
 HARMLESS = {
     "__future__", "base64", "binascii", "bisect", "collections", "collections.abc", "dataclasses", "enum",
-    "fractions", "ipaddress", "itertools", "json", "logging", "math", "re", "types", "typing", "unicodedata",
+    "fractions", "ipaddress", "itertools", "json", "logging", "math", "re", "reprlib",
+    "types", "typing", "unicodedata",
 }  # fmt: skip
 """What a pure module may import of Python's own. Neither asyncio, socket, ssl, time, os nor random."""
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import socket
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -494,5 +497,17 @@ def _refusal(status: int, headers: Mapping[str, str] | None) -> LokutorError:
 
 
 def _seconds(value: str | None) -> float | None:
-    """Return the seconds of a ``Retry-After`` header; its date form is rare and left alone."""
-    return float(value) if value is not None and value.strip().isdecimal() else None
+    """Return the seconds of a ``Retry-After`` header, which may be a number or a date."""
+    try:
+        return max(float(value or ""), 0.0) if math.isfinite(float(value or "")) else None
+    except ValueError:
+        return _seconds_until(value or "")
+
+
+def _seconds_until(date: str) -> float | None:
+    try:
+        due = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    due = due if due.tzinfo else due.replace(tzinfo=UTC)
+    return max((due - datetime.now(UTC)).total_seconds(), 0.0)
