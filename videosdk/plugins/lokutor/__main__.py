@@ -1,4 +1,7 @@
-"""Entry point of the command ``lokutor`` and of ``python -m videosdk.plugins.lokutor``; see ``_cli/commands.py``."""
+"""Entry point of the command ``lokutor`` and of ``python -m videosdk.plugins.lokutor``.
+
+See ``_cli/commands.py``.
+"""
 
 import os
 import signal

@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict
 
 from ._audio.pcm import SAMPLE_RATE_RANGE
-from ._wire.protocol import LANGUAGES, SPEED_RANGE, STEPS_RANGE, SpeechRequest
+from ._wire.protocol import LANGUAGES, SPEED_RANGE, STEPS_RANGE, Language, SpeechRequest, Voice
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
@@ -22,6 +22,34 @@ RETRIES_RANGE = (0, 100)
 DEFAULT_MODEL = "default"
 """Name of the service's default model, which has none of its own in a request."""
 _warned_languages: set[str] = set()
+
+
+class SpeechChanges(TypedDict, total=False):
+    """The options that can change between calls, as keywords of a call and of ``update_options()``.
+
+    Attributes:
+        voice: Voice id.
+        language: Two-letter code, or a regional tag.
+        speed: 0.5 (slow) to 2.0 (fast).
+        steps: Denoising steps, 1 to 50.
+        model: Model such as ``"versa-1.0"``. None and ``"default"`` use the service's default.
+    """
+
+    voice: Voice
+    language: Language
+    speed: float
+    steps: int
+    model: str | None
+
+
+class StreamChanges(SpeechChanges, total=False):
+    """The keywords of ``stream_synthesize()``.
+
+    Attributes:
+        voice_id: Same as ``voice``.
+    """
+
+    voice_id: str | None
 
 
 @dataclass(frozen=True, slots=True)

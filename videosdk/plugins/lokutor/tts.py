@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Unpack
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -20,7 +20,14 @@ from ._audio.playback import Playback, rate_of
 from ._framework.callers import find_caller
 from ._framework.streams import StreamOwner, Streams
 from ._framework.transcript import Transcript, unsubscribe_others
-from ._options import DEFAULT_MODEL, Limits, SpeechOptions, check_sample_rate
+from ._options import (
+    DEFAULT_MODEL,
+    Limits,
+    SpeechChanges,
+    SpeechOptions,
+    StreamChanges,
+    check_sample_rate,
+)
 from ._text.characters import is_speakable
 from ._timing.synchronizer import SpeechSynchronizer
 from ._timing.timeline import Timeline
@@ -49,12 +56,11 @@ class LokutorTTS(TTS):
     Events:
 
     - ``"error"``: a :class:`~videosdk.plugins.lokutor.errors.LokutorError`.
-    - ``"metrics"``: a :class:`~videosdk.plugins.lokutor.metrics.SynthesisMetrics` after each call.
-    - ``"word_spoken"``, with ``word_timestamps=True``: a dict with ``word``, ``cumulative_text``, ``start``
-      and ``end``, when the track plays the word. Times are seconds from the first audio of the reply.
-      ``estimated`` is True if the service sent no time for the word.
-    - ``"visemes"``, with ``visemes=True``: a list of :class:`~videosdk.plugins.lokutor.visemes.Viseme`, when
-      the track plays them.
+    - ``"metrics"``: a :class:`~videosdk.plugins.lokutor.SynthesisMetrics` after each call.
+    - ``"word_spoken"``, with ``word_timestamps=True``: a dict, :class:`~videosdk.plugins.lokutor.WordSpoken`,
+      when the track plays the word.
+    - ``"visemes"``, with ``visemes=True``: a list of :class:`~videosdk.plugins.lokutor.Viseme`, when the
+      track plays them.
 
     Args:
         api_key: API key. Defaults to the environment variable ``LOKUTOR_API_KEY``.
@@ -177,7 +183,7 @@ class LokutorTTS(TTS):
             "for example in the job's entrypoint"
         )
 
-    def update_options(self, **changes: Any) -> None:
+    def update_options(self, **changes: Unpack[SpeechChanges]) -> None:
         """Change options from the next call on. A call that is already running keeps its own.
 
         Args:
@@ -189,7 +195,10 @@ class LokutorTTS(TTS):
         """
         self._options = self._options.changed(changes)
 
-    async def synthesize(self, text: Text, voice_id: str | None = None, **kwargs: Any) -> None:
+    # The base class takes any keyword; here an editor completes those that there are.
+    async def synthesize(  # type: ignore[override]
+        self, text: Text, voice_id: str | None = None, **kwargs: Unpack[SpeechChanges]
+    ) -> None:
         """Speak ``text`` on the audio track. Returns when the track has all the audio, or at a barge-in.
 
         The plugin connects before it pulls the first piece of text, so that the handshake hides behind the
@@ -245,8 +254,8 @@ class LokutorTTS(TTS):
             if not utterance.text_pulled:
                 raise failure
 
-    def stream_synthesize(
-        self, text_stream: Text, *, interruptible: bool | None = None, **kwargs: Any
+    def stream_synthesize(  # type: ignore[override]
+        self, text_stream: Text, *, interruptible: bool | None = None, **kwargs: Unpack[StreamChanges]
     ) -> AsyncGenerator[bytes, None]:
         """Return the speech for ``text_stream`` as an iterator of PCM instead of playing it.
 
@@ -275,7 +284,7 @@ class LokutorTTS(TTS):
         return self._stream(text_stream, self._streams.find_owner(interruptible), kwargs)
 
     async def _stream(
-        self, text: Text, owner: StreamOwner, changes: dict[str, Any]
+        self, text: Text, owner: StreamOwner, changes: StreamChanges
     ) -> AsyncGenerator[bytes, None]:
         options = self._call_options(changes.pop("voice_id", None), changes)
         if _nothing_to_say(text) or owner.silenced:
@@ -362,7 +371,7 @@ class LokutorTTS(TTS):
     def _standby(self) -> Standby:
         return self._connector.standby
 
-    def _call_options(self, voice_id: str | None, changes: dict[str, Any]) -> SpeechOptions:
+    def _call_options(self, voice_id: str | None, changes: SpeechChanges) -> SpeechOptions:
         if voice_id is not None:
             if changes.get("voice", voice_id) != voice_id:
                 raise ValueError(
