@@ -129,7 +129,7 @@ def _number(value: object, limits: tuple[float, float], code: Refusal, name: str
     raise RequestRefusedError(code, f"{name} must be from {low} to {high}")
 
 
-def _whole(value: object, limits: tuple[int, int], code: str, name: str) -> int:
+def _whole(value: object, limits: tuple[int, int], code: Refusal, name: str) -> int:
     number = _number(value, limits, code, name)
     if number != int(number):
         raise RequestRefusedError(code, f"{name} must be a whole number")
