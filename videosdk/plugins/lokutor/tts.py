@@ -8,10 +8,9 @@ import os
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NoReturn, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Unpack
 from weakref import WeakKeyDictionary
 
-import aiohttp
 from videosdk.agents import TTS
 from videosdk.agents.speech_generation import SpeechGeneration
 
@@ -37,6 +36,9 @@ from ._wire.endpoint import Endpoint, parse_base_url
 from ._wire.protocol import Language, Voice
 from ._wire.standby import Standby
 from .errors import ConfigurationError, LokutorError, StreamInterruptedError
+
+if TYPE_CHECKING:
+    import aiohttp
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
