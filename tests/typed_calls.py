@@ -31,6 +31,11 @@ async def kept_changes(tts: LokutorTTS) -> None:
     await tts.synthesize("Hello.", **slow)
 
 
+async def opened() -> None:
+    async with LokutorTTS() as tts:
+        assert_type(tts, LokutorTTS)
+
+
 async def mistakes(tts: LokutorTTS) -> None:
     tts.update_options(pitch=2)  # type: ignore[call-arg]
     tts.update_options(speed="fast")  # type: ignore[arg-type]

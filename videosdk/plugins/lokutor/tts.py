@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
 from weakref import WeakKeyDictionary
 
 from videosdk.agents import TTS
@@ -97,6 +97,7 @@ class LokutorTTS(TTS):
     """
 
     provider = "lokutor"
+    audio_track: Any  # The base class says None.
 
     def __init__(
         self,
@@ -146,6 +147,9 @@ class LokutorTTS(TTS):
         self._closed = False
         self.loop: asyncio.AbstractEventLoop | None = None  # type: ignore[assignment]
         """Set by the framework, never used: it isn't always the running loop."""
+
+    async def __aenter__(self) -> Self:
+        return self
 
     @property
     def voice(self) -> str:
