@@ -10,10 +10,10 @@ import logging
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict
 
 from ._audio.pcm import SAMPLE_RATE_RANGE
-from ._wire.protocol import LANGUAGES, SPEED_RANGE, STEPS_RANGE, SpeechRequest
+from ._wire.protocol import LANGUAGES, SPEED_RANGE, STEPS_RANGE, Language, SpeechRequest, Voice
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
@@ -26,6 +26,34 @@ _warned_languages: set[str] = set()
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = 80
 _repr.maxlong = 500
+
+
+class SpeechChanges(TypedDict, total=False):
+    """The options that can change between calls, as keywords of a call and of ``update_options()``.
+
+    Attributes:
+        voice: Voice id.
+        language: Two-letter code, or a regional tag.
+        speed: 0.5 (slow) to 2.0 (fast).
+        steps: Denoising steps, 1 to 50.
+        model: Model such as ``"versa-1.0"``. None and ``"default"`` use the service's default.
+    """
+
+    voice: Voice
+    language: Language
+    speed: float
+    steps: int
+    model: str | None
+
+
+class StreamChanges(SpeechChanges, total=False):
+    """The keywords of ``stream_synthesize()``.
+
+    Attributes:
+        voice_id: Same as ``voice``.
+    """
+
+    voice_id: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,8 @@ import os
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
 
-import aiohttp
 from videosdk.agents import TTS
 from videosdk.agents.speech_generation import SpeechGeneration
 
@@ -20,7 +19,15 @@ from ._framework.callers import find_caller
 from ._framework.streams import StreamOwner, Streams
 from ._framework.transcript import Transcript, unsubscribe_others
 from ._framework.turns import Turns
-from ._options import DEFAULT_MODEL, Limits, SpeechOptions, check_flag, check_sample_rate
+from ._options import (
+    DEFAULT_MODEL,
+    Limits,
+    SpeechChanges,
+    SpeechOptions,
+    StreamChanges,
+    check_flag,
+    check_sample_rate,
+)
 from ._text.characters import is_speakable
 from ._text.feed import Text
 from ._timing.synchronizer import SpeechSynchronizer
@@ -31,6 +38,9 @@ from ._wire.endpoint import Endpoint, parse_base_url
 from ._wire.protocol import Language, Voice
 from ._wire.standby import Standby
 from .errors import ConfigurationError, LokutorError, StreamInterruptedError
+
+if TYPE_CHECKING:
+    import aiohttp
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
@@ -50,12 +60,11 @@ class LokutorTTS(TTS):
     Events:
 
     - ``"error"``: a :class:`~videosdk.plugins.lokutor.errors.LokutorError`.
-    - ``"metrics"``: a :class:`~videosdk.plugins.lokutor.metrics.SynthesisMetrics` after each call.
-    - ``"word_spoken"``, with ``word_timestamps=True``: a dict with ``word``, ``cumulative_text``, ``start``
-      and ``end``, when the track plays the word. Times are seconds from the first audio of the reply.
-      ``estimated`` is True if the service sent no time for the word.
-    - ``"visemes"``, with ``visemes=True``: a list of :class:`~videosdk.plugins.lokutor.visemes.Viseme`, when
-      the track plays them.
+    - ``"metrics"``: a :class:`~videosdk.plugins.lokutor.SynthesisMetrics` after each call.
+    - ``"word_spoken"``, with ``word_timestamps=True``: a dict, :class:`~videosdk.plugins.lokutor.WordSpoken`,
+      when the track plays the word.
+    - ``"visemes"``, with ``visemes=True``: a list of :class:`~videosdk.plugins.lokutor.Viseme`, when the
+      track plays them.
 
     Args:
         api_key: API key. Defaults to the environment variable ``LOKUTOR_API_KEY``.
@@ -90,6 +99,7 @@ class LokutorTTS(TTS):
     """
 
     provider = "lokutor"
+    audio_track: Any  # The base class says None.
 
     def __init__(
         self,
@@ -134,8 +144,6 @@ class LokutorTTS(TTS):
             max_retries=max_retries,
             heartbeat=heartbeat,
         )
-        if session is not None and not isinstance(session, aiohttp.ClientSession):
-            raise ValueError(f"session must be an aiohttp.ClientSession, got a {type(session).__name__}")
         settings = ConnectorSettings(self._endpoint, connect_timeout, heartbeat, session)
         self._connectors = Connectors(settings)
         self._turns = Turns()
@@ -146,6 +154,9 @@ class LokutorTTS(TTS):
         self._closed = False
         self.loop: asyncio.AbstractEventLoop | None = None  # type: ignore[assignment]
         """Set by the framework, never used: it isn't always the running loop."""
+
+    async def __aenter__(self) -> Self:
+        return self
 
     @property
     def voice(self) -> str:
@@ -185,7 +196,7 @@ class LokutorTTS(TTS):
             "for example in the job's entrypoint"
         )
 
-    def update_options(self, **changes: Any) -> None:
+    def update_options(self, **changes: Unpack[SpeechChanges]) -> None:
         """Change options from the next call on. A call that is already running keeps its own.
 
         Args:
@@ -197,7 +208,10 @@ class LokutorTTS(TTS):
         """
         self._options = self._options.changed(changes)
 
-    async def synthesize(self, text: Text, voice_id: str | None = None, **kwargs: Any) -> None:
+    # The base class takes any keyword; here an editor completes those that there are.
+    async def synthesize(  # type: ignore[override]
+        self, text: Text, voice_id: str | None = None, **kwargs: Unpack[SpeechChanges]
+    ) -> None:
         """Speak ``text`` on the audio track. Returns when the track has all the audio, or at a barge-in.
 
         The plugin connects before it pulls the first piece of text, so that the handshake hides behind the
@@ -254,8 +268,8 @@ class LokutorTTS(TTS):
             if not utterance.text_pulled:
                 raise failure
 
-    def stream_synthesize(
-        self, text_stream: Text, *, interruptible: bool | None = None, **kwargs: Any
+    def stream_synthesize(  # type: ignore[override]
+        self, text_stream: Text, *, interruptible: bool | None = None, **kwargs: Unpack[StreamChanges]
     ) -> AsyncGenerator[bytes, None]:
         """Return the speech for ``text_stream`` as an iterator of PCM instead of playing it.
 
@@ -284,7 +298,7 @@ class LokutorTTS(TTS):
         return self._stream(text_stream, self._streams.find_owner(interruptible), kwargs)
 
     async def _stream(
-        self, text: Text, owner: StreamOwner, changes: dict[str, Any]
+        self, text: Text, owner: StreamOwner, changes: StreamChanges
     ) -> AsyncGenerator[bytes, None]:
         options = self._call_options(changes.pop("voice_id", None), changes)
         if _nothing_to_say(text) or owner.silenced:
@@ -363,7 +377,7 @@ class LokutorTTS(TTS):
     def _standby(self) -> Standby:
         return self._connector.standby
 
-    def _call_options(self, voice_id: str | None, changes: dict[str, Any]) -> SpeechOptions:
+    def _call_options(self, voice_id: str | None, changes: SpeechChanges) -> SpeechOptions:
         if voice_id is not None:
             if changes.get("voice", voice_id) != voice_id:
                 raise ValueError(
