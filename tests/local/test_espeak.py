@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 import espeakng_loader
 import pytest
-from support import PATIENCE
+from kit import PATIENCE
 
 from videosdk.plugins.lokutor._wire.protocol import LANGUAGES, SpeechRequest
 from videosdk.plugins.lokutor.local.engine import SynthesisError

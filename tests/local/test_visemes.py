@@ -17,7 +17,7 @@ import aiohttp
 import numpy as np
 import pytest
 from espeak_events import Events, events_of
-from support import PATIENCE
+from kit import PATIENCE
 
 from videosdk.plugins.lokutor._audio.pcm import SAMPLE_RATE
 from videosdk.plugins.lokutor._wire.protocol import SpeechRequest, encode_request
