@@ -467,7 +467,7 @@ async def test_a_deep_environment(
 def test_the_library_is_never_loaded_into_this_process() -> None:
     code = """
 import asyncio, sys
-from videosdk.plugins.lokutor._protocol import SpeechRequest
+from videosdk.plugins.lokutor._wire.protocol import SpeechRequest
 from videosdk.plugins.lokutor.local.espeak import EspeakEngine
 
 async def main():

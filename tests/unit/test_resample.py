@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from videosdk.plugins.lokutor._audio.resample import Resampler
@@ -187,7 +187,6 @@ def test_the_bytes_do_not_depend_on_the_size_of_the_pieces(size: int, rate: int)
 
 
 @given(st.lists(st.integers(0, 3_000), max_size=30), st.sampled_from(RATES))
-@settings(deadline=None)
 def test_the_bytes_do_not_depend_on_the_pieces(sizes: list[int], rate: int) -> None:
     pcm = noise(12_000)
     places = [0, *np.minimum(np.cumsum(sizes, dtype=int), len(pcm)).tolist(), len(pcm)]
@@ -196,7 +195,6 @@ def test_the_bytes_do_not_depend_on_the_pieces(sizes: list[int], rate: int) -> N
 
 
 @given(st.binary(max_size=300), st.sampled_from(RATES))
-@settings(deadline=None)
 def test_whatever_goes_in_the_length_is_exact(pcm: bytes, rate: int) -> None:
     assert len(converted(cut(pcm, 11), rate)) == 2 * math.ceil(len(pcm) // 2 * rate / SOURCE)
 

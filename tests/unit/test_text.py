@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from videosdk.agents import BasicSentenceChunker, FlushMarker
 
@@ -446,7 +446,6 @@ def what_was_left_out(text: str, requests: Sequence[str]) -> str:
 
 
 @given(TEXTS, st.randoms(use_true_random=False), st.integers(1, 40))
-@settings(deadline=None)
 def test_any_chunking_sends_all_that_can_be_said_in_order(
     text: str, dice: random.Random, pieces: int
 ) -> None:
@@ -463,7 +462,6 @@ def test_any_chunking_sends_all_that_can_be_said_in_order(
 
 
 @given(TEXTS, st.randoms(use_true_random=False), st.integers(1, 40))
-@settings(deadline=None)
 def test_a_release_at_any_moment_loses_nothing(text: str, dice: random.Random, pieces: int) -> None:
     planner = TextPlanner("en")
     requests = []
@@ -495,14 +493,12 @@ SPACED = st.lists(st.tuples(WORDS, SPACES), min_size=1, max_size=60).map(
 
 
 @given(SPACED, st.randoms(use_true_random=False), st.integers(1, 60))
-@settings(deadline=None)
 def test_tokens_cut_anywhere_keep_every_word(text: str, dice: random.Random, pieces: int) -> None:
     requests = plan(cut(text, dice, pieces=pieces), moments=dice)
     assert " ".join(requests).split() == text.split()
 
 
 @given(SPACED, st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_an_llms_tokens_keep_every_word_of_any_text(text: str, dice: random.Random) -> None:
     assert " ".join(plan(tokens_of(text), moments=dice)).split() == text.split()
 
@@ -517,19 +513,16 @@ LINES = st.lists(PLAIN, min_size=2, max_size=30).map(lambda words: " ".join(word
 
 
 @given(st.lists(st.one_of(SENTENCES, LINES), max_size=60), st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_sentences_and_lines_keep_every_word(sentences: list[str], dice: random.Random) -> None:
     assert " ".join(plan(sentences, moments=dice)).split() == " ".join(sentences).split()
 
 
 @given(st.lists(SENTENCES, min_size=1, max_size=20))
-@settings(deadline=None)
 def test_every_sentence_is_ready_at_once(sentences: list[str]) -> None:
     assert plan(sentences, busy=False) == sentences
 
 
 @given(st.text(st.sampled_from("你好我日本語カ。！？、「」"), max_size=60), st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_scripts_without_spaces_get_none(text: str, dice: random.Random) -> None:
     for request in plan(cut(text, dice, pieces=20), moments=dice, language="zh"):
         assert request == squeezed(request)

@@ -245,7 +245,7 @@ def test_a_plugin_that_was_only_made_can_be_dropped(server: ScriptedServer) -> N
 
 @pytest.mark.parametrize("copied", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_a_plugin_can_not_be_copied_into_another_process(copied: Callable[[Any], Any]) -> None:
-    with pytest.raises(TypeError, match="make it in the process that uses it") as caught:
+    with pytest.raises(TypeError, match="create it in the process that uses it") as caught:
         copied(LokutorTTS(api_key="lk-keep-me-at-home"))
     assert "lk-keep" not in str(caught.value)
 
@@ -291,5 +291,5 @@ async def test_a_forked_child_leaves_the_sockets_of_its_parent_alone(scripted: S
 async def test_a_plugin_that_is_made_in_a_worker_speaks(scripted: ScriptedServer, method: str) -> None:
     told = await at_work(method, scripted.url)
     assert told["child"] == WHOLE
-    assert "make it in the process that uses it" in told["pickled"]
+    assert "create it in the process that uses it" in told["pickled"]
     await scripted.all_closed()
