@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
+from documents import ROOT
 
 from videosdk.plugins import lokutor
 from videosdk.plugins.lokutor import LokutorTTS, SpeechChanges
 from videosdk.plugins.lokutor._options import SpeechOptions
 
-TESTS = Path(__file__).parent
+CALLS = Path(__file__).with_name("typed_calls.py")
 
 
 def test_what_users_need_can_be_imported_from_the_root() -> None:
@@ -38,6 +39,6 @@ async def test_an_unknown_keyword_is_refused_when_it_runs(tts: LokutorTTS) -> No
 
 
 def test_a_type_checker_finds_mistakes_in_calls() -> None:
-    command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", "tests/typed_calls.py"]
-    result = subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", str(CALLS)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr

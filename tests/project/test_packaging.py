@@ -159,7 +159,7 @@ def test_every_python_that_it_accepts_is_a_classifier(metadata: Message) -> None
     assert named == {"3", "Only", "3.11", "3.12", "3.13"}
 
 
-@pytest.mark.parametrize("folder", [".ci", "benchmarks", "docs", "examples", "tests", "videosdk"])
+@pytest.mark.parametrize("folder", [".ci", ".github", "benchmarks", "docs", "examples", "tests", "videosdk"])
 def test_the_sdist_holds_the_folder(unpacked: Path, folder: str) -> None:
     assert files_of(unpacked / folder) == files_of(PROJECT / folder)
 

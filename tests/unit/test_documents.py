@@ -229,6 +229,7 @@ def test_the_quick_start_names_every_key_and_package(text: str) -> None:
         "pytest",
         "ruff check .",
         "ruff format --check .",
+        "codespell",
         "mypy",
         'pip install -e ".[docs]"',
         "python -m sphinx -W --keep-going -b html docs",
