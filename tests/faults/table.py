@@ -10,7 +10,7 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator
 
-from kit import Conversation, heard_for, speech_of, until
+from kit import PATIENCE, Conversation, heard_for, logged, speech_of, until
 from kit.endings import NO_UTF8, Ending
 from kit.proxy import Link, Play
 from videosdk.agents import FlushMarker
@@ -263,8 +263,9 @@ def listening_late(turn: Turn) -> None:
     """Let the port be open when the first try has failed."""
 
     async def drive(turn: Turn) -> None:
-        call = asyncio.create_task(turn.tts.synthesize(turn.text))
-        await until(lambda: any(utterance._tally.retries for utterance in turn.tts._turns))
+        with logged("Trying again") as failed:
+            call = asyncio.create_task(turn.tts.synthesize(turn.text))
+            await asyncio.wait_for(failed.wait(), PATIENCE)
         await turn.stage.proxy.listen()
         await call
 

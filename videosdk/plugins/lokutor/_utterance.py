@@ -301,6 +301,7 @@ class Utterance:
             raise error
         self._tally.retries += 1
         self._tally.last_error = error
+        logger.debug("Trying again in %.2f s: %s", delay, error)
         await asyncio.sleep(delay)
 
     async def _handle(self, event: Event) -> None:
