@@ -206,7 +206,7 @@ class ScriptedLLM(LLM):
         self._generation = 0
         self._random = random.Random(7)
 
-    async def chat(
+    async def chat(  # type: ignore[override, misc]  # The base class has no yield.
         self, messages: ChatContext, tools: Any = None, conversational_graph: Any = None, **kwargs: Any
     ) -> AsyncIterator[LLMResponse]:
         """Stream the answer to the caller's last words, until it ends or is cancelled."""

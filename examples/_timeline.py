@@ -41,7 +41,7 @@ MOUTHS = {
     "closed": (0.05, "#999999", "silent"),
 }
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "text.color": INK,

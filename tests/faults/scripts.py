@@ -134,6 +134,22 @@ async def refuse_later(conversation: Conversation) -> None:
     await conversation.ws.close(code=1008)
 
 
+async def with_half_a_sample(conversation: Conversation) -> None:
+    """End each request in the middle of a sample."""
+    while True:
+        request = await conversation.request()
+        await conversation.audio(speech_of(request["text"]) + b"\x7f")
+        await conversation.end()
+
+
+async def send_one_byte(conversation: Conversation) -> None:
+    """Send half a sample for a whole text."""
+    await conversation.request()
+    await conversation.audio(b"\x7f")
+    await conversation.end()
+    await conversation.gone()
+
+
 def ending_twice(first: str, second: str) -> Script:
     """Return a script that speaks, and says twice that a request has ended."""
 

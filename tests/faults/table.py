@@ -10,7 +10,7 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator
 
-from kit import Conversation, heard_for, speech_of, until
+from kit import PATIENCE, Conversation, heard_for, logged, speech_of, until
 from kit.endings import NO_UTF8, Ending
 from kit.proxy import Link, Play
 from videosdk.agents import FlushMarker
@@ -51,9 +51,11 @@ from faults.scripts import (
     refuse_at_once,
     refuse_later,
     replying,
+    send_one_byte,
     speak_silence,
     surrounding,
     trickle,
+    with_half_a_sample,
 )
 from faults.stage import NEXT_TEXT, TEXT, MineError, Outcome, Row, Turn
 from videosdk.plugins.lokutor.errors import (
@@ -261,8 +263,9 @@ def listening_late(turn: Turn) -> None:
     """Let the port be open when the first try has failed."""
 
     async def drive(turn: Turn) -> None:
-        call = asyncio.create_task(turn.tts.synthesize(turn.text))
-        await until(lambda: any(utterance._tally.retries for utterance in turn.tts._turns))
+        with logged("Trying again") as failed:
+            call = asyncio.create_task(turn.tts.synthesize(turn.text))
+            await asyncio.wait_for(failed.wait(), PATIENCE)
         await turn.stage.proxy.listen()
         await call
 
@@ -522,6 +525,7 @@ def _service_rows() -> list[Row]:
         *_lasting_rows(),
         *_final_rows(),
         Row("passing error", "EOS without audio", _BEFORE, Outcome.HEALED, script=_mute_once),
+        Row("passing error", "EOS after half a sample", _BEFORE, Outcome.HEALED, script=send_one_byte),
         Row(
             "passing error",
             "EOS without audio after a reset",
@@ -656,6 +660,13 @@ def _nonsense_rows() -> list[Row]:
                 tries=1,
             )
             for first, second in (("EOS", '{"type":"eos"}'), ('{"type":"eos"}', "EOS"))
+        ),
+        nonsense(
+            "half a sample at the end",
+            Moment.BETWEEN,
+            script=with_half_a_sample,
+            arrange=with_text(of_three_requests),
+            tries=1,
         ),
         nonsense("timing after audio, audio after EOS", _AFTER, script=out_of_order),
         nonsense("EOS before any request", Moment.WAITING, script=_early_end, warm=True),

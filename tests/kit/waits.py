@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 PATIENCE = 20.0
 """Seconds that a loaded machine may take for what is due at once."""
@@ -20,6 +22,26 @@ async def settled() -> None:
     """Wait for several looks at the track, however loaded the machine is."""
     for _ in range(5):
         await asyncio.sleep(0.005)
+
+
+@contextmanager
+def logged(words: str) -> Iterator[asyncio.Event]:
+    """Yield an event that is set once the plugin logs ``words``."""
+    logger, seen = logging.getLogger("videosdk.plugins.lokutor"), asyncio.Event()
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if words in record.getMessage():
+                seen.set()
+
+    handler, level = Handler(), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield seen
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 class Clock:

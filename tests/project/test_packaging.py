@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from videosdk.plugins.lokutor import __version__
 
 pytestmark = pytest.mark.xdist_group("wheel")
 PROJECT = Path(__file__).parents[2]
-SOURCES = ["pyproject.toml", "setup.py", "README.md", "LICENSE", "videosdk"]
+CONF = runpy.run_path(str(PROJECT / "docs/conf.py"))
 SETUPTOOLS = 77
 """First version of setuptools that pyproject.toml accepts."""
 
@@ -32,22 +33,48 @@ def has_setuptools() -> bool:
         return False
 
 
+def left_out() -> list[str]:
+    """Return what isn't copied: the history, and what git ignores."""
+    lines = (PROJECT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    return [".git", *(line.strip("/").split("/")[-1] for line in lines)]
+
+
+def files_of(folder: Path) -> set[str]:
+    """Return what is in a folder, without what isn't copied."""
+    ignore, found = shutil.ignore_patterns(*left_out()), set[str]()
+    for path, folders, files in os.walk(folder):
+        left = ignore(str(path), [*folders, *files])
+        folders[:] = set(folders) - left
+        found |= {(Path(path) / name).relative_to(folder).as_posix() for name in files if name not in left}
+    return found
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel from a copy, so that nothing of it stays in the checkout."""
-    copy, out = tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("dist")
-    for name in SOURCES:
-        source = PROJECT / name
-        if source.is_dir():
-            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, copy / name)
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the sdist, and the wheel from it, from a copy, so that nothing of it stays in the checkout."""
+    copy, out = tmp_path_factory.mktemp("copy") / "checkout", tmp_path_factory.mktemp("dist")
+    shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns(*left_out()))
     offline = ["--no-isolation"] if has_setuptools() else []
-    command = [sys.executable, "-m", "build", "--wheel", *offline, "--outdir", str(out), str(copy)]
+    command = [sys.executable, "-m", "build", *offline, "--outdir", str(out), str(copy)]
     result = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
-    (built,) = out.iterdir()
+    return out
+
+
+@pytest.fixture(scope="module")
+def wheel(dist: Path) -> Path:
+    (built,) = dist.glob("*.whl")
     return built
+
+
+@pytest.fixture(scope="module")
+def unpacked(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unpack the sdist."""
+    (sdist,) = dist.glob("*.tar.gz")
+    target = tmp_path_factory.mktemp("sdist")
+    shutil.unpack_archive(sdist, target, filter="data")
+    (root,) = target.iterdir()
+    return root
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +95,7 @@ def requirements(metadata: Message, extra: str | None) -> dict[str, str]:
     found = {}
     for line in metadata.get_all("Requires-Dist", []):
         requirement, _, marker = line.partition(";")
-        match = re.match(r"([\w-]+)(.*)", requirement.strip())
+        match = re.match(r"([\w-]+(?:\[[\w,]+\])?)(.*)", requirement.strip())
         assert match is not None
         named = re.search(r"extra == ['\"](\w+)['\"]", marker)
         if (named.group(1) if named else None) == extra:
@@ -110,10 +137,38 @@ def test_what_everybody_needs_is_little_and_has_a_lower_bound(metadata: Message)
 
 
 def test_the_extras(metadata: Message) -> None:
-    assert {"local", "test"} <= set(metadata.get_all("Provides-Extra", []))
-    local = requirements(metadata, "local")
-    assert "espeakng-loader" in local
-    assert local.items() <= requirements(metadata, "test").items()
+    assert set(metadata.get_all("Provides-Extra", [])) == {"bench", "docs", "lint", "local", "test"}
+    assert "espeakng-loader" in requirements(metadata, "local")
+    assert "videosdk-plugins-lokutor[local]" in requirements(metadata, "bench")
+    assert "videosdk-plugins-lokutor[lint,local]" in requirements(metadata, "test")
+
+
+def test_it_says_whose_it_is_and_where_it_is_hosted(metadata: Message) -> None:
+    assert metadata["Author"] == CONF["author"]
+    assert metadata["Keywords"]
+    urls = dict(line.split(", ") for line in metadata.get_all("Project-URL", []))
+    assert set(urls) == {"Documentation", "Source", "Changelog", "Issues"}
+    assert urls.pop("Source") == CONF["REPOSITORY"]
+    assert all(url.startswith(f"{CONF['REPOSITORY']}/") for url in urls.values())
+    for page in ("Documentation", "Changelog"):
+        path = urls[page].partition(f"/{CONF['BRANCH']}/")[2]
+        assert (PROJECT / path).exists(), path
+
+
+def test_every_python_that_it_accepts_is_a_classifier(metadata: Message) -> None:
+    named = {line.rpartition(" :: ")[2] for line in metadata.get_all("Classifier", []) if "Python ::" in line}
+    assert named == {"3", "Only", "3.11", "3.12", "3.13"}
+
+
+@pytest.mark.parametrize("folder", [".ci", ".github", "benchmarks", "docs", "examples", "tests", "videosdk"])
+def test_the_sdist_holds_the_folder(unpacked: Path, folder: str) -> None:
+    assert files_of(unpacked / folder) == files_of(PROJECT / folder)
+
+
+def test_the_tests_are_collected_from_the_sdist(unpacked: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    result = subprocess.run(command, cwd=unpacked, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr
 
 
 def test_it_puts_one_command_on_the_path(wheel: Path, names: set[str]) -> None:

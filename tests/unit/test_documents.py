@@ -138,7 +138,7 @@ def test_every_timer_is_explained() -> None:
         f"{owner.name}.{node.targets[0].attr}"
         for path in PACKAGE.rglob("*.py")
         for owner in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(owner, ast.ClassDef)
+        if isinstance(owner, ast.ClassDef) and owner.name != "Deadline"  # It is made of one.
         for node in ast.walk(owner)
         if isinstance(node, ast.Assign)
         and isinstance(node.targets[0], ast.Attribute)
@@ -229,6 +229,7 @@ def test_the_quick_start_names_every_key_and_package(text: str) -> None:
         "pytest",
         "ruff check .",
         "ruff format --check .",
+        "codespell",
         "mypy",
         'pip install -e ".[docs]"',
         "python -m sphinx -W --keep-going -b html docs",

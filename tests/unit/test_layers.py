@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from videosdk.plugins import lokutor
@@ -40,7 +41,8 @@ PURE = {
 
 HARMLESS = {
     "__future__", "base64", "binascii", "bisect", "collections", "collections.abc", "dataclasses", "enum",
-    "fractions", "ipaddress", "itertools", "json", "logging", "math", "re", "types", "typing", "unicodedata",
+    "fractions", "ipaddress", "itertools", "json", "logging", "math", "re", "reprlib",
+    "types", "typing", "unicodedata",
 }  # fmt: skip
 """What a pure module may import of Python's own. Neither asyncio, socket, ssl, time, os nor random."""
 
@@ -48,6 +50,12 @@ KNOW_THE_FRAMEWORK = {
     "tts", "_framework.callers", "_framework.streams", "_framework.transcript", "_text.feed", "_text.planner",
 }  # fmt: skip
 """The only modules that import ``videosdk.agents``: what changes there is looked up in few places."""
+
+KNOW_AIOHTTP = {"_wire.connection", "_wire.connector", "_wire.discovery"}
+"""The plugin's only modules that import ``aiohttp`` when they run."""
+
+MAPS_EXCEPTIONS = "_wire.connection"
+"""The only one that says which of aiohttp's exceptions is which of ours."""
 
 DOWNWARDS = ["__init__", "tts", "_utterance", "_wire.connection", "_wire.protocol", "errors"]
 """The order in which the plugin is read: no module imports one before it."""
@@ -164,6 +172,44 @@ def test_few_modules_know_the_framework() -> None:
     for name in module_names():
         knows = any(imported.startswith("videosdk.agents") for imported in imports_of(name))
         assert knows is (name in KNOW_THE_FRAMEWORK), name
+
+
+def is_type_check(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def nodes_at_runtime(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield all that runs: what is imported for types only doesn't."""
+    for node in ast.iter_child_nodes(tree):
+        if not is_type_check(node):
+            yield node
+            yield from nodes_at_runtime(node)
+
+
+def imports_aiohttp(node: ast.AST) -> bool:
+    names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+    names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+    return any(name.split(".")[0] == "aiohttp" for name in names)
+
+
+def test_few_modules_know_aiohttp() -> None:
+    """The local server is a program of its own."""
+    plugin = [name for name in module_names() if not name.startswith("local.")]
+    knowing = {name for name in plugin if any(map(imports_aiohttp, nodes_at_runtime(tree_of(name))))}
+    assert knowing == KNOW_AIOHTTP
+
+
+@pytest.mark.parametrize("module", sorted(KNOW_AIOHTTP - {MAPS_EXCEPTIONS}))
+def test_one_module_tells_aiohttps_exceptions_apart(module: str) -> None:
+    """Elsewhere they may be caught, but only by their base class: what they mean is looked up."""
+    names = {node.attr for node in ast.walk(tree_of(module)) if isinstance(node, ast.Attribute)}
+    kinds = {name for name, value in vars(aiohttp).items() if is_exception(value)}
+    assert not names & kinds - {"ClientError"}
+    assert not {"strerror", "errno", "os_error"} & names
+
+
+def is_exception(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Exception)
 
 
 @pytest.mark.parametrize("module", [name for name in module_names() if name.startswith("local.")])

@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
+from videosdk.plugins.lokutor import LokutorTTS
 from videosdk.plugins.lokutor._options import SpeechOptions, check_sample_rate
 from videosdk.plugins.lokutor._wire.endpoint import Endpoint, is_loopback, parse_base_url, redact_key
 from videosdk.plugins.lokutor._wire.protocol import LANGUAGES, SpeechRequest
@@ -350,3 +351,58 @@ def test_a_key_in_the_address_is_refused() -> None:
 )
 def test_a_key_is_hidden_and_a_short_one_only_where_it_stands_alone(key: str, text: str, hidden: str) -> None:
     assert Endpoint(URL("wss://api.lokutor.com/ws/tts"), key).redact(text) == hidden
+
+
+# --- what a constructor is given by mistake -------------------------------------------------------------
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no name")
+
+
+@pytest.mark.parametrize("name", ["allow_insecure", "word_timestamps", "visemes", "keep_warm"])
+@pytest.mark.parametrize("value", ["false", "0", 1, None, Unprintable()])
+def test_a_switch_is_a_bool(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be True or False"):
+        LokutorTTS(api_key="k", base_url="ws://remote.example", **{"allow_insecure": True, name: value})
+
+
+@pytest.mark.parametrize("name", ["api_key", "base_url", "voice", "language", "model"])
+@pytest.mark.parametrize("value", [5, True, b"k", ["k"], Unprintable()])
+def test_a_name_is_a_string(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        LokutorTTS(**{"api_key": "k", name: value})
+
+
+def test_a_session_is_aiohttps() -> None:
+    with pytest.raises(ValueError, match=r"session must be an aiohttp\.ClientSession, got a str"):
+        LokutorTTS(api_key="k", session="session")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["voice", "language", "model"])
+def test_what_can_not_be_sent_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        LokutorTTS(api_key="k", **{name: "\ud800"})
+
+
+def test_a_long_mistake_is_shortened() -> None:
+    with pytest.raises(ValueError, match="speed must be") as caught:
+        LokutorTTS(api_key="k", speed="x" * 1_000_000)  # type: ignore[arg-type]
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["wss://u:SECRET%40h:80", "wss://u%3ASECRET%40h", "wss://u:SECRET＠h", "wss://h;SECRET/x",
+     "ws://localhost:SECRET", "javascript:SECRET", "wss://u:SECRET@h", "wss://h?token=SECRET"],
+)  # fmt: skip
+def test_a_base_url_that_could_hold_a_credential_is_not_shown(url: str) -> None:
+    with pytest.raises(ValueError, match="base_url") as caught:
+        LokutorTTS(api_key="k", base_url=url)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_a_blank_address_in_the_environment_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOKUTOR_BASE_URL", " ")
+    assert "wss://api.lokutor.com" in repr(LokutorTTS(api_key="k"))

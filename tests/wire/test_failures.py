@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+import email.utils
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -25,6 +27,7 @@ from kit import (
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
+from videosdk.plugins.lokutor._wire.connection import _seconds
 from videosdk.plugins.lokutor.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -37,6 +40,7 @@ from videosdk.plugins.lokutor.errors import (
     ServiceError,
 )
 
+Maker = Callable[..., LokutorTTS]
 TEXT = "A sentence that fails."
 
 
@@ -312,3 +316,47 @@ async def test_an_error_listener_that_raises_changes_nothing(
     await tts.synthesize(TEXT)
     await tts.synthesize(TEXT)
     assert on_track(track) == heard_for(TEXT)
+
+
+@pytest.mark.parametrize(
+    ("value", "within"),
+    [
+        ("7", (7.0, 7.0)),
+        ("0.5", (0.5, 0.5)),
+        ("-3", (0.0, 0.0)),
+        ("inf", None),
+        ("nan", None),
+        ("soon", None),
+    ],
+)
+def test_retry_after_is_a_number_of_seconds(value: str, within: tuple[float, float] | None) -> None:
+    assert _seconds(value) == (None if within is None else pytest.approx(within[0]))
+
+
+def test_retry_after_may_be_a_date() -> None:
+    later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=300)
+    seconds = _seconds(email.utils.format_datetime(later, usegmt=True))
+    assert seconds is not None
+    assert 200 < seconds <= 300
+    assert _seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
+    assert _seconds(None) is None
+
+
+@pytest.mark.parametrize("kind", [ServiceError, NetworkError])
+async def test_an_error_of_ours_that_the_text_raises_comes_out_as_it_is(
+    make_tts: Maker, scripted: ScriptedServer, kind: type[LokutorError]
+) -> None:
+    """A text may come from another plugin call. It is the caller's to handle, like every other exception."""
+
+    async def text() -> AsyncIterator[str]:
+        yield "The beginning. "
+        raise kind("somebody else's")
+
+    tts = make_tts(scripted.url)
+    errors = listen(tts)
+    with pytest.raises(kind, match="somebody else's"):
+        await tts.synthesize(text())
+    with pytest.raises(kind, match="somebody else's"):
+        async for _ in tts.stream_synthesize(text()):
+            pass
+    assert not errors

@@ -10,6 +10,7 @@ import pytest
 from kit import (
     PATIENCE,
     BareTrack,
+    Clock,
     Conversation,
     ScriptedServer,
     chunks_of,
@@ -36,6 +37,7 @@ class Turn:
     task: asyncio.Task[None] = field(init=False)
     text_closed: asyncio.Event = field(default_factory=asyncio.Event)
     text_begun: bool = False
+    others: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def text(self, *, endless: bool = False) -> AsyncIterator[str]:
         self.text_begun = True
@@ -263,8 +265,12 @@ async def test_a_caller_who_swallowed_its_cancellation_can_interrupt_its_next_tu
             await turn.tts.synthesize(turn.text(endless=True))
         except asyncio.CancelledError:
             begun.set()
-        await in_mid_audio(turn)
-        await turn.tts.synthesize("")
+        await turn.tts.synthesize("Its next.")
+        turn.track.interrupt()
+        turn.track.enable_audio_input(manual_control=True)
+        turn.server.scripts.append(half)
+        turn.begin(turn.text())
+        await until(lambda: len(turn.server.texts) == 2)
         await turn.tts.interrupt()
 
     call = asyncio.create_task(caller())
@@ -272,6 +278,50 @@ async def test_a_caller_who_swallowed_its_cancellation_can_interrupt_its_next_tu
     call.cancel()
     await asyncio.wait_for(call, PATIENCE)
     assert begun.is_set()
+    await asyncio.wait_for(turn.task, PATIENCE)
+    await assert_over(turn)
+
+
+async def swallow_cancellation(turn: Turn, then: asyncio.Event) -> None:
+    """Cancel a turn in a task that goes on as if nothing had been, and interrupts when told to."""
+    cancelled = asyncio.Event()
+
+    async def caller() -> None:
+        try:
+            await turn.tts.synthesize(turn.text(endless=True))
+        except asyncio.CancelledError:
+            cancelled.set()
+        await then.wait()
+        await turn.tts.interrupt()
+
+    call = asyncio.create_task(caller())
+    await until(lambda: turn.text_begun)
+    call.cancel()
+    await asyncio.wait_for(cancelled.wait(), PATIENCE)
+    turn.others.append(call)
+
+
+async def test_a_cancellation_of_long_ago_spares_no_turn(turn: Turn, clock: Clock) -> None:
+    now = asyncio.Event()
+    await swallow_cancellation(turn, now)
+    await clock.advance(5.0)
+    await in_mid_audio(turn)
+    now.set()
+    await asyncio.wait_for(turn.task, PATIENCE)
+    await assert_over(turn)
+
+
+async def test_a_cancellation_spares_no_turn_but_the_next(turn: Turn) -> None:
+    now = asyncio.Event()
+    await swallow_cancellation(turn, now)
+    await turn.tts.synthesize(TEXT)
+    turn.track.interrupt()
+    turn.track.enable_audio_input(manual_control=True)
+    pushed = pushed_samples(turn.track)
+    turn.server.scripts.append(half)
+    turn.begin(turn.text())
+    await until(lambda: pushed_samples(turn.track) > pushed)
+    now.set()
     await asyncio.wait_for(turn.task, PATIENCE)
     await assert_over(turn)
 
@@ -296,7 +346,7 @@ async def test_a_late_interrupt_ends_older_turns_and_spares_newer_ones(turn: Tur
     cancelled = asyncio.create_task(cancelled_turn())
     await until(lambda: pushed_samples(turn.track) > 0)
     cancelled.cancel()
-    await until(lambda: len(turn.tts._turns) == 1)
+    await until(lambda: turn.server.open_connections == 1)
     turn.tts.audio_track = newer_track
     newer = asyncio.create_task(turn.tts.synthesize(TEXT))
     await until(lambda: newer_track.pcm != b"")
@@ -348,3 +398,16 @@ async def test_a_track_whose_interrupt_raises_does_not_keep_the_turn_alive(
     await asyncio.wait_for(turn.task, PATIENCE)
     assert len(on_track(turn.track)) <= 24_000 * 2 * 0.4
     assert "the track is gone" in caplog.text
+
+
+async def test_a_track_whose_interrupt_is_a_coroutine_is_interrupted_nevertheless(turn: Turn) -> None:
+    silenced = asyncio.Event()
+
+    class AsyncTrack(BareTrack):
+        async def interrupt(self) -> None:  # type: ignore[override]
+            silenced.set()
+
+    turn.tts.audio_track = AsyncTrack()
+    await turn.tts.synthesize(TEXT)
+    await turn.tts.interrupt()
+    await asyncio.wait_for(silenced.wait(), PATIENCE)

@@ -1,7 +1,20 @@
 """Lokutor text-to-speech for VideoSDK's agent framework."""
 
 from . import errors
+from ._options import SpeechChanges
+from ._timing.timeline import WordSpoken
+from .metrics import SynthesisMetrics
 from .tts import LokutorTTS
 from .version import __version__
+from .visemes import Viseme, mouth_shape
 
-__all__ = ["LokutorTTS", "__version__", "errors"]
+__all__ = [
+    "LokutorTTS",
+    "SpeechChanges",
+    "SynthesisMetrics",
+    "Viseme",
+    "WordSpoken",
+    "__version__",
+    "errors",
+    "mouth_shape",
+]

@@ -47,6 +47,7 @@ from enum import Enum, auto
 from typing import Any
 
 from ._audio.output import AudioOutput
+from ._audio.pcm import SAMPLE_WIDTH
 from ._options import Limits, SpeechOptions
 from ._text.characters import is_pronounceable
 from ._text.feed import Text, TextFeed
@@ -143,6 +144,10 @@ class Utterance:
     def spoke_text(self) -> bool:
         """Whether it ended well, and there was text: the framework then waits for the first audio."""
         return self._state is State.SPOKEN and self._feed.taken
+
+    def is_from_text(self, error: BaseException | None) -> bool:
+        """Return whether the text iterator has raised ``error``: it is not ours to report then."""
+        return error is not None and error is self._feed.error
 
     @property
     def over(self) -> bool:
@@ -296,6 +301,7 @@ class Utterance:
             raise error
         self._tally.retries += 1
         self._tally.last_error = error
+        logger.debug("Trying again in %.2f s: %s", delay, error)
         await asyncio.sleep(delay)
 
     async def _handle(self, event: Event) -> None:
@@ -345,7 +351,8 @@ class Utterance:
 
     def _end_request(self, request: RequestProgress) -> None:
         self._reply_deadline.stop()
-        if not request.position and is_pronounceable(request.text):
+        request.heard -= self._output.drop_half_sample()
+        if request.position < SAMPLE_WIDTH and is_pronounceable(request.text):
             request.mutes += 1
             # Once: a service that stays mute for a text won't say it at the third time either.
             raise ServiceError("Lokutor sent no audio for a text", retryable=request.mutes == 1)

@@ -1,3 +1,3 @@
-"""The version of this distribution, read by ``setup.py`` and by users."""
+"""The version of this distribution, read by ``pyproject.toml`` and by users."""
 
 __version__ = "0.1.0"

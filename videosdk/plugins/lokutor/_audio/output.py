@@ -75,6 +75,20 @@ class AudioOutput:
         self._gathered += pcm
         return len(self._gathered) >= _GATHERED_BYTES or not self._has_headroom()
 
+    def drop_half_sample(self) -> int:
+        """Forget half a sample whose other half didn't come, since what follows would be noise.
+
+        Returns:
+            How many bytes were dropped: 1 or 0.
+        """
+        odd = self._received % SAMPLE_WIDTH
+        self._received -= odd
+        if odd and self._gathered:
+            del self._gathered[-1]
+        elif odd:
+            self._resampler().drop_half_sample()
+        return odd
+
     async def release(self) -> None:
         """Write what was gathered."""
         async with self._writing:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
 
 from videosdk.agents import FlushMarker
 
@@ -19,6 +20,7 @@ logger = logging.getLogger("videosdk.plugins.lokutor")
 
 Text = AsyncIterator[str | FlushMarker] | str
 
+_END: Final = object()
 _CLOSE_TIMEOUT = 0.5
 """Seconds for the user's text iterator to close, before it is left behind."""
 
@@ -43,12 +45,18 @@ class TextFeed:
         self._quiet_timer = Timer(asyncio.get_running_loop(), self._release)
         self._source: AsyncIterator[str | FlushMarker] | None = None
         self._taken = False
+        self._error: Exception | None = None
         self._closed = False
 
     @property
     def taken(self) -> bool:
         """Whether there was any text."""
         return self._taken
+
+    @property
+    def error(self) -> Exception | None:
+        """What the iterator has raised, if anything."""
+        return self._error
 
     @property
     def exhausted(self) -> bool:
@@ -66,7 +74,7 @@ class TextFeed:
             self._take(text)
         else:
             self._source = text
-            async for chunk in text:
+            while (chunk := await self._next_chunk(text)) is not _END:
                 if self._closed:
                     return
                 self._take(chunk)
@@ -110,6 +118,13 @@ class TextFeed:
         except Exception as error:  # noqa: BLE001 - comes too late to change the outcome, or to hide it
             reason = f"{type(error).__name__}: {error}"
             logger.warning("The text iterator did not stop when the utterance ended: %s", reason)
+
+    async def _next_chunk(self, text: AsyncIterator[str | FlushMarker]) -> object:
+        try:
+            return await anext(text, _END)
+        except Exception as error:
+            self._error = error
+            raise
 
     def _take(self, chunk: object) -> None:
         match chunk:

@@ -1,21 +1,25 @@
 """One WebSocket to the service.
 
-Rule of this file: the only one that knows aiohttp. It maps every foreign exception to the tree in
-``errors.py``, in one place, and raises it outside the ``except`` block, so that no ``__context__`` can
-carry a request (and with it the API key) into a traceback. Nothing is retried here.
+Rule of this file: the only one that knows what aiohttp's exceptions mean. It maps them to the tree in
+``errors.py``, and raises outside the ``except`` block, so that no ``__context__`` can carry a request (and
+with it the API key) into a traceback. Nothing is retried here. Only modules of ``_wire`` import aiohttp.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import socket
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from ..errors import (
     AuthenticationError,
@@ -434,7 +438,7 @@ def _handshake_failure(error: Exception, endpoint: Endpoint) -> LokutorError:
         case aiohttp.InvalidURL():
             return ConfigurationError(f"aiohttp can't read the URL of {endpoint.url.host}: check base_url")
         case aiohttp.ClientError() | OSError():
-            return _unreached(error, endpoint)
+            return unreached(error, endpoint.url)
         case _:
             return ConfigurationError(
                 f"Connecting to {endpoint.url.host} is not possible ({type(error).__name__}): "
@@ -442,8 +446,9 @@ def _handshake_failure(error: Exception, endpoint: Endpoint) -> LokutorError:
             )
 
 
-def _unreached(error: Exception, endpoint: Endpoint) -> LokutorError:
-    host = endpoint.url.host
+def unreached(error: Exception, url: URL) -> LokutorError:
+    """Map the exception of a host that can't be reached, for whatever reason."""
+    host = url.host
     match error:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ServerFingerprintMismatch():
             return ConfigurationError(f"The certificate of {host} is not trusted")
@@ -454,9 +459,9 @@ def _unreached(error: Exception, endpoint: Endpoint) -> LokutorError:
         case aiohttp.ClientProxyConnectionError():
             return NetworkError(f"Connecting to the proxy failed: {_reason(error)}")
         case aiohttp.ClientConnectorError():
-            return NetworkError(f"Connecting to {host}:{endpoint.url.port} failed: {_reason(error)}")
+            return NetworkError(f"Connecting to {host}:{url.port} failed: {_reason(error)}")
         case _:
-            return NetworkError(f"The handshake with {host} failed ({type(error).__name__})")
+            return NetworkError(f"{host} can't be reached ({type(error).__name__})")
 
 
 def _reason(error: aiohttp.ClientConnectorError) -> str:
@@ -494,5 +499,17 @@ def _refusal(status: int, headers: Mapping[str, str] | None) -> LokutorError:
 
 
 def _seconds(value: str | None) -> float | None:
-    """Return the seconds of a ``Retry-After`` header; its date form is rare and left alone."""
-    return float(value) if value is not None and value.strip().isdecimal() else None
+    """Return the seconds of a ``Retry-After`` header, which may be a number or a date."""
+    try:
+        return max(float(value or ""), 0.0) if math.isfinite(float(value or "")) else None
+    except ValueError:
+        return _seconds_until(value or "")
+
+
+def _seconds_until(date: str) -> float | None:
+    try:
+        due = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    due = due if due.tzinfo else due.replace(tzinfo=UTC)
+    return max((due - datetime.now(UTC)).total_seconds(), 0.0)

@@ -6,9 +6,7 @@ error of ``errors.py``; what a service leaves out of its answer is empty, never 
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +14,7 @@ import aiohttp
 from yarl import URL
 
 from ..errors import ConfigurationError, LokutorError, NetworkError, ProtocolError
+from .connection import unreached
 from .endpoint import parse_base_url
 
 TIMEOUT = 10.0
@@ -78,19 +77,9 @@ async def _fetch(session: aiohttp.ClientSession, root: URL, name: str) -> list[d
             return _objects(await response.read(), response.status, name, url)
     except TimeoutError:
         failure: LokutorError = NetworkError(f"{url} did not answer within {TIMEOUT:g} s")
-    except (
-        aiohttp.ClientError,
-        OSError,
-        UnicodeError,
-    ) as error:  # A redirect can lead to no host.
-        failure = NetworkError(f"{url} can't be reached: {_reason(error)}")
+    except (aiohttp.ClientError, OSError, UnicodeError) as error:  # A redirect can lead to no host.
+        failure = unreached(error, url)
     raise failure
-
-
-def _reason(error: Exception) -> str:
-    """Return what the system says where it says it best; aiohttp wraps that into its own words."""
-    number = error.os_error.errno if isinstance(error, aiohttp.ClientConnectorError) else None
-    return str(error) if number is None or number not in errno.errorcode else os.strerror(number)
 
 
 def _objects(body: bytes, status: int, name: str, url: URL) -> list[dict[str, Any]]:

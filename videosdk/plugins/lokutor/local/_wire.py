@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from .._wire.protocol import LANGUAGES, SPEED_RANGE, STEPS_RANGE, SpeechRequest
@@ -26,20 +26,7 @@ VOICES: dict[str, str] = {
 CLONE_PREFIX = "clone_"
 
 
-class RequestRefusedError(Exception):
-    """A request that the service would refuse.
-
-    Attributes:
-        code: Code of Lokutor's error catalogue.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(StrEnum):
     """Codes of the catalogue that this server uses."""
 
     FORMAT = "validation.invalid_request_format"
@@ -49,6 +36,18 @@ class Refusal:
     SPEED = "validation.speed_out_of_range"
     STEPS = "validation.steps_out_of_range"
     FAILED = "tts.synthesis_failed"
+
+
+class RequestRefusedError(Exception):
+    """A request that the service would refuse.
+
+    Attributes:
+        code: Code of Lokutor's error catalogue.
+    """
+
+    def __init__(self, code: Refusal, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def decode_request(message: str) -> SpeechRequest:
@@ -122,7 +121,7 @@ def _language(value: object) -> str:
     raise RequestRefusedError(Refusal.LANGUAGE, "no such language: GET /languages lists them")
 
 
-def _number(value: object, limits: tuple[float, float], code: str, name: str) -> float:
+def _number(value: object, limits: tuple[float, float], code: Refusal, name: str) -> float:
     low, high = limits
     # The comparison refuses NaN, and unlike a conversion to float it takes an integer of any size.
     if isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high:
@@ -130,7 +129,7 @@ def _number(value: object, limits: tuple[float, float], code: str, name: str) ->
     raise RequestRefusedError(code, f"{name} must be from {low} to {high}")
 
 
-def _whole(value: object, limits: tuple[int, int], code: str, name: str) -> int:
+def _whole(value: object, limits: tuple[int, int], code: Refusal, name: str) -> int:
     number = _number(value, limits, code, name)
     if number != int(number):
         raise RequestRefusedError(code, f"{name} must be a whole number")

@@ -1,0 +1,44 @@
+"""The types that users see: what can be imported from the package's root, and what a type checker finds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from documents import ROOT
+
+from videosdk.plugins import lokutor
+from videosdk.plugins.lokutor import LokutorTTS, SpeechChanges
+from videosdk.plugins.lokutor._options import SpeechOptions
+
+CALLS = Path(__file__).with_name("typed_calls.py")
+
+
+def test_what_users_need_can_be_imported_from_the_root() -> None:
+    public = {"LokutorTTS", "SpeechChanges", "SynthesisMetrics", "Viseme", "WordSpoken", "mouth_shape"}
+    public |= {"__version__", "errors"}
+    assert set(lokutor.__all__) == public
+    assert all(hasattr(lokutor, name) for name in public)
+
+
+def test_every_option_of_a_call_can_be_changed() -> None:
+    assert set(get_type_hints(SpeechChanges)) == set(SpeechOptions.__dataclass_fields__)
+
+
+async def test_an_unknown_keyword_is_refused_when_it_runs(tts: LokutorTTS) -> None:
+    unknown: Any = {"pitch": 2}
+    with pytest.raises(TypeError, match="unknown option 'pitch'"):
+        tts.update_options(**unknown)
+    with pytest.raises(TypeError, match="unknown option 'pitch'"):
+        await tts.synthesize("Hello.", **unknown)
+    with pytest.raises(TypeError, match="unknown option 'pitch'"):
+        await anext(tts.stream_synthesize("Hello.", **unknown))
+
+
+def test_a_type_checker_finds_mistakes_in_calls() -> None:
+    command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", str(CALLS)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
