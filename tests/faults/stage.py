@@ -264,10 +264,15 @@ class Stage:
         await turn.speak()
         return turn
 
+    async def close(self) -> None:
+        """Close the plugin and what the application has given it, and wait until nothing is open."""
+        await self.tts.aclose()
+        if self._session is not None:
+            await self._session.close()  # It keeps refused connections alive, for its other users.
+        await self.all_closed()
+
     async def all_closed(self) -> None:
         """Wait until nothing of the plugin is open, on the other side either."""
-        if self._session is not None and self.tts._closed:
-            await self._session.close()  # It keeps refused connections alive, for its other users.
         await self.proxy.all_closed()
         await self.server.all_closed()
         await until(lambda: not plugin_tasks())

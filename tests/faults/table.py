@@ -277,7 +277,7 @@ def while_warming(turn: Turn) -> None:
 
     async def drive(turn: Turn) -> None:
         warming = asyncio.create_task(turn.tts.prewarm())
-        await until(lambda: turn.tts._standby._opening is not None)
+        await until(lambda: bool(turn.stage.proxy.links))
         try:
             await turn.tts.synthesize(turn.text)
         finally:

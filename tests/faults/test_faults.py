@@ -95,8 +95,7 @@ async def test_fault(row: Row) -> None:
             await stage.all_closed()
         await check_the_next_turn(row, stage)
         assert len(turn.emitted) == (row.outcome in TOLD)
-        await stage.tts.aclose()
-        await stage.all_closed()
+        await stage.close()
     gc.collect()  # So that what was not closed warns here.
 
 
@@ -129,8 +128,7 @@ async def test_a_stream_keeps_the_same_promises(row: Row) -> None:
         assert [turn.raised] == (turn.emitted or [None])
         if row.outcome in WHOLE:
             assert bytes(turn.streamed) == heard_for(TEXT)
-        await stage.tts.aclose()
-        await stage.all_closed()
+        await stage.close()
 
 
 async def read_stream(turn: Turn) -> None:
