@@ -13,13 +13,12 @@ import argparse
 import asyncio
 import logging
 import random
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 
 import numpy as np
-from kit import at_track_rate
+from kit import Lateness, at_track_rate
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from videosdk.agents.speech_generation import SpeechGeneration
 
@@ -132,38 +131,11 @@ class _Evidence:
     late: float
 
 
-class _Lateness:
-    """Watches the running loop: how late it was, and when."""
-
-    _LOOK = 0.005
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._looks: deque[tuple[float, float]] = deque()
-        self._look(self._loop.time())
-
-    def lately(self) -> float:
-        """Return by how many seconds it was late at most in the last :data:`STEADY` seconds, and is now."""
-        now = self._loop.time()
-        return max([now - self._due, *(late for at, late in self._looks if at > now - STEADY)])
-
-    def stop(self) -> None:
-        self._handle.cancel()
-
-    def _look(self, due: float) -> None:
-        now = self._loop.time()
-        self._looks.append((now, now - due))
-        while self._looks[0][0] < now - STEADY:
-            self._looks.popleft()
-        self._due = now + self._LOOK
-        self._handle = self._loop.call_at(self._due, self._look, self._due)
-
-
 class _Call:
     """One call: a track that is played, and replies that are cut off."""
 
     def __init__(
-        self, tap: _Tap, server: LocalServer, chance: random.Random, lateness: _Lateness, longest: float
+        self, tap: _Tap, server: LocalServer, chance: random.Random, lateness: Lateness, longest: float
     ) -> None:
         self._tap = tap
         self._lateness = lateness
@@ -212,7 +184,7 @@ class _Call:
         return evidence
 
     async def _interrupt(self) -> _Evidence:
-        frames, late = list(self._frames), self._lateness.lately()
+        frames, late = list(self._frames), self._lateness.in_the_last(STEADY)
         words, self._speech._tier2_spoken_transcript = self._speech._tier2_spoken_transcript, ""
         estimate = self._speech.compute_spoken_transcript()
         self._speech._tier2_spoken_transcript = words
@@ -275,7 +247,7 @@ async def cut_replies(cuts: int, seed: int, at_once: int = CALLS, longest: float
         await engine.start()
         stack.push_async_callback(engine.close)
         calls = []
-        lateness = _Lateness()
+        lateness = Lateness()
         stack.callback(lateness.stop)
         for number in range(at_once):
             tap = _Tap(engine)

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from kit import PATIENCE, Script, ScriptedServer, until
+from kit import PATIENCE, Lateness, Script, ScriptedServer, until
 from kit.certificates import client_context, server_context
 from kit.proxy import FaultProxy, Play
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
@@ -85,12 +85,13 @@ class Turn:
     streamed: bytearray = field(default_factory=bytearray)
     raised: BaseException | None = None
     seconds: float = 0.0
+    late: float = 0.0
 
     async def speak(self) -> None:
         """Speak, and note what happens in which order."""
         self._listen()
         loop = asyncio.get_running_loop()
-        begun = loop.time()
+        begun, lateness = loop.time(), Lateness()
         try:
             async with asyncio.timeout(PATIENCE):
                 await (self.drive or _synthesize)(self)
@@ -101,7 +102,9 @@ class Turn:
                 raise
             self.raised = error
             self.order.append("raised")
-        self.seconds = loop.time() - begun
+        finally:
+            lateness.stop()
+            self.seconds, self.late = loop.time() - begun, lateness.total
 
     def _listen(self) -> None:
         async def on_first_audio() -> None:
@@ -147,7 +150,7 @@ class Row:
         retryable: The error's own word on trying again.
         heard: Bytes of the service's audio that are heard of a reply that isn't whole; None: any.
         options: Options of the plugin.
-        within: Seconds that the turn may take.
+        within: Seconds that the turn may take, where the event loop is never late.
         at_least: Seconds that the turn must take.
         tries: How many connections the fault must see; None: not counted.
         warm: Whether the connection is opened ahead of the turn.

@@ -14,7 +14,7 @@ from kit.server import (
 )
 from kit.speech import SAMPLES_PER_CHARACTER, at_track_rate, heard_for, speech_of, visemes_of
 from kit.tracks import BareTrack, Listener, on_track, pushed_samples
-from kit.waits import PATIENCE, Clock, logged, settled, until
+from kit.waits import PATIENCE, Clock, Lateness, logged, settled, until
 
 __all__ = [
     "PATIENCE",
@@ -22,6 +22,7 @@ __all__ = [
     "BareTrack",
     "Clock",
     "Conversation",
+    "Lateness",
     "Listener",
     "LoopbackServer",
     "Script",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -42,6 +43,40 @@ def logged(words: str) -> Iterator[asyncio.Event]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+
+
+class Lateness:
+    """Watches the running loop: how late it is, because the machine has other things to do.
+
+    Attributes:
+        total: Seconds that it was late, together.
+    """
+
+    _LOOK = 0.005
+    _KEPT = 5.0
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._looks: deque[tuple[float, float]] = deque()
+        self._look(self._loop.time())
+
+    def in_the_last(self, seconds: float) -> float:
+        """Return by how many seconds it was late at most, in up to 5 s, or is now."""
+        now = self._loop.time()
+        return max([now - self._due, *(late for at, late in self._looks if at > now - seconds)])
+
+    def stop(self) -> None:
+        self._handle.cancel()
+
+    def _look(self, due: float) -> None:
+        now = self._loop.time()
+        self.total += now - due
+        self._looks.append((now, now - due))
+        while self._looks[0][0] < now - self._KEPT:
+            self._looks.popleft()
+        self._due = now + self._LOOK
+        self._handle = self._loop.call_at(self._due, self._look, self._due)
 
 
 class Clock:

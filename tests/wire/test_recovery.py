@@ -227,12 +227,10 @@ async def test_the_callers_silence_is_bounded_however_many_tries(
     )
     emitted = listen(tts)
     scripted.scripts.extend([cut_after(0, "silence")] * 100)
-    begun = asyncio.get_running_loop().time()
     await asyncio.wait_for(tts.synthesize(TEXT), PATIENCE)
-    waited = asyncio.get_running_loop().time() - begun
     assert [type(error) for error in emitted] == [ReplyTimeoutError]
-    # Without the bound, a hundred tries of 0.2 s and more each.
-    assert waited < 10
+    # Without the bound, a hundred.
+    assert len(scripted.conversations) < 20
 
 
 async def test_an_unavailable_service_is_tried_again(make_tts: Maker) -> None:
