@@ -3,7 +3,7 @@
 from videosdk.plugins.lokutor import __version__
 
 REPOSITORY = "https://github.com/lokutor/videosdk-plugins-lokutor"
-"""Where the project is hosted. ``tests/test_documents.py`` holds every link to it against this."""
+"""Where the project is hosted. ``tests/unit/test_documents.py`` holds every link to it against this."""
 BRANCH = "main"
 
 project = "videosdk-plugins-lokutor"

@@ -59,7 +59,13 @@ class Narrator:
         """Print a line of the story, with the seconds since the call began."""
         head = f"{self._clock():6.2f}  {who:<7} "
         indent = " " * len(head)
-        print(textwrap.fill(what, self._width, initial_indent=head, subsequent_indent=indent), flush=True)
+        line = textwrap.fill(what, self._width, initial_indent=head, subsequent_indent=indent)
+        try:
+            print(line, flush=True)
+        except (
+            OSError
+        ) as error:  # Whoever reads it has had enough. Raised here, it would look like a lost connection.
+            self._failure = f"The story can't be told: {error}"
 
     def on_caller(self, speech: Speech, *, over: bool) -> None:
         """The caller begins to speak."""

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import pytest
-from support import Clock, ScriptedServer
+from hypothesis import settings
+from kit import Clock, ScriptedServer
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
 
 Maker = Callable[..., LokutorTTS]
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+# Nothing must fail by chance: the same examples each time. ``HYPOTHESIS_PROFILE=random`` hunts for others.
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("random", deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from faults import reliability_table
+from faults.table import reliability_table
 
 from videosdk.plugins.lokutor._utterance import _MOVES, State
 

@@ -18,9 +18,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 VERSIONS = ["1.0.28", "1.0.29", "1.0.30"]
-NEEDED = ["aiohttp>=3.11", "av>=14", "numpy>=1.26", "pytest>=8.2", "pytest-asyncio>=0.24"]
+NEEDED = [
+    "aiohttp>=3.11",
+    "av>=14",
+    "hypothesis",
+    "numpy>=1.26",
+    "pytest>=8.4",
+    "pytest-asyncio>=1.4",
+    "pytest-xdist>=3.6",
+]
 """What the plugin and these tests need beside the framework."""
-TESTS = ["test_agent_session.py", "test_framework.py", "test_hooks.py", "test_words_spoken.py"]
+TESTS = [f"framework/test_{name}.py" for name in ("agent_session", "framework", "hooks", "words_spoken")]
 
 
 def environment_with(version: str, folder: Path) -> Path:

@@ -13,12 +13,13 @@ import argparse
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 
 import numpy as np
-from support import at_track_rate
+from kit import at_track_rate
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from videosdk.agents.speech_generation import SpeechGeneration
 
@@ -35,6 +36,12 @@ LOUD = 1_000
 """A sample above this is speech."""
 CALLS = 20
 """Calls that go on at the same time."""
+LONGEST = 6.0
+"""Seconds after which a reply is cut off at the latest."""
+LATE = 0.02
+"""Seconds: where the loop itself is later than a frame, no cut says anything about the plugin."""
+STEADY = 1.0
+"""Seconds before a cut in which the loop must not have been late."""
 
 REPLIES = [
     ["Of course, I can help you with that.", "Please give me your order number first."],
@@ -57,11 +64,13 @@ class Cut:
         heard: What was heard of it.
         remembered: What the framework remembers.
         estimate: What it would remember by its own estimate.
+        late: By how many seconds the event loop was late shortly before the cut.
     """
 
     heard: str
     remembered: str
     estimate: str
+    late: float = 0.0
 
     @property
     def error(self) -> int:
@@ -120,13 +129,45 @@ class _Evidence:
     frames: list[bytes]
     remembered: str
     estimate: str
+    late: float
+
+
+class _Lateness:
+    """Watches the running loop: how late it was, and when."""
+
+    _LOOK = 0.005
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._looks: deque[tuple[float, float]] = deque()
+        self._look(self._loop.time())
+
+    def lately(self) -> float:
+        """Return by how many seconds it was late at most in the last :data:`STEADY` seconds, and is now."""
+        now = self._loop.time()
+        return max([now - self._due, *(late for at, late in self._looks if at > now - STEADY)])
+
+    def stop(self) -> None:
+        self._handle.cancel()
+
+    def _look(self, due: float) -> None:
+        now = self._loop.time()
+        self._looks.append((now, now - due))
+        while self._looks[0][0] < now - STEADY:
+            self._looks.popleft()
+        self._due = now + self._LOOK
+        self._handle = self._loop.call_at(self._due, self._look, self._due)
 
 
 class _Call:
     """One call: a track that is played, and replies that are cut off."""
 
-    def __init__(self, tap: _Tap, server: LocalServer, chance: random.Random) -> None:
+    def __init__(
+        self, tap: _Tap, server: LocalServer, chance: random.Random, lateness: _Lateness, longest: float
+    ) -> None:
         self._tap = tap
+        self._lateness = lateness
+        self._longest = longest
         self._chance = chance
         self._frames: list[bytes] = []
         self._track = CustomAudioStreamTrack(asyncio.get_running_loop())
@@ -156,7 +197,7 @@ class _Call:
         self._frames.clear()
         self._tap.made.clear()
         reply = self._chance.choice(REPLIES)
-        heard_for = self._chance.uniform(0.2, 6.0)
+        heard_for = self._chance.uniform(0.2, self._longest)
         text: str | AsyncIterator[str] = " ".join(reply) if self._chance.random() < 0.3 else _sentences(reply)
         speaking = asyncio.create_task(self._speech.synthesize(text))
         if self._chance.random() < 0.25:  # The framework pauses where it isn't sure of an interruption.
@@ -171,13 +212,13 @@ class _Call:
         return evidence
 
     async def _interrupt(self) -> _Evidence:
-        frames = list(self._frames)
+        frames, late = list(self._frames), self._lateness.lately()
         words, self._speech._tier2_spoken_transcript = self._speech._tier2_spoken_transcript, ""
         estimate = self._speech.compute_spoken_transcript()
         self._speech._tier2_spoken_transcript = words
         made = list(self._tap.made)
         await self._speech.interrupt()
-        return _Evidence(made, frames, self._speech.spoken_transcript, estimate)
+        return _Evidence(made, frames, self._speech.spoken_transcript, estimate, late)
 
 
 async def _sentences(reply: list[str]) -> AsyncIterator[str]:
@@ -194,7 +235,7 @@ def _judge(evidence: _Evidence) -> Cut:
     for made in evidence.made:
         heard += [word for word, start in _words(made) if played and begun + start <= played]
         begun += len(made.pcm) / 88_200
-    return Cut(" ".join(heard), evidence.remembered, evidence.estimate)
+    return Cut(" ".join(heard), evidence.remembered, evidence.estimate, evidence.late)
 
 
 def _words(made: _Made) -> list[tuple[str, float]]:
@@ -226,36 +267,52 @@ def _is_loud(frame: bytes) -> bool:
     return bool(np.abs(np.frombuffer(frame, "<i2").astype(np.int32)).max(initial=0) > LOUD)
 
 
-async def cut_replies(cuts: int, seed: int) -> list[Cut]:
-    """Cut off so many replies and return what became of them."""
+async def cut_replies(cuts: int, seed: int, at_once: int = CALLS, longest: float = LONGEST) -> list[Cut]:
+    """Cut off so many replies, of ``at_once`` calls, and return what became of them."""
     chance = random.Random(seed)
     engine = EspeakEngine()
     async with AsyncExitStack() as stack:
         await engine.start()
         stack.push_async_callback(engine.close)
         calls = []
-        for number in range(CALLS):
+        lateness = _Lateness()
+        stack.callback(lateness.stop)
+        for number in range(at_once):
             tap = _Tap(engine)
             # From a network that is hardly fast enough to one that is no limit.
             pace = [1.1, 4.0, None][number % 3]
             server = LocalServer(tap, first_audio_delay=0.06, pace=pace)
             await stack.enter_async_context(server)
-            calls.append(_Call(tap, server, random.Random(chance.random())))
-        rounds = -(-cuts // CALLS)
+            calls.append(_Call(tap, server, random.Random(chance.random()), lateness, longest))
+        rounds = -(-cuts // at_once)
         evidence = await asyncio.gather(*(call.run(rounds) for call in calls))
     return [_judge(one) for call in evidence for one in call][:cuts]
 
 
+def judged(cuts: list[Cut]) -> list[Cut]:
+    """Return the cuts at which the loop was in time: the others show the machine's load."""
+    return [cut for cut in cuts if cut.late <= LATE]
+
+
 def report(cuts: list[Cut]) -> str:
     """Return what came out, the framework's own estimate beside it."""
+    left_out = len(cuts) - len(cuts := judged(cuts))
+    told = f"{len(cuts)} cuts; {left_out} more are left out, for the event loop was late"
+    if not cuts:
+        return told
     rows = (
         ("with word timing", [cut.error for cut in cuts]),
         ("the framework's estimate", [cut.estimates_error for cut in cuts]),
     )
     return "\n".join(
-        f"{name:<25} {sum(not error for error in errors):>4} of {len(errors)} exact, "
-        f"at most {max(errors)} words off, {sum(errors) / len(errors):.2f} in the mean"
-        for name, errors in rows
+        [
+            told,
+            *(
+                f"{name:<25} {sum(not error for error in errors):>4} of {len(errors)} exact, "
+                f"at most {max(errors)} words off, {sum(errors) / len(errors):.2f} in the mean"
+                for name, errors in rows
+            ),
+        ]
     )
 
 
@@ -267,7 +324,7 @@ def main() -> None:
     options = parser.parse_args()
     logging.getLogger("videosdk.agents").setLevel(logging.CRITICAL)
     cuts = asyncio.run(cut_replies(options.cuts, options.seed))
-    for cut in cuts:
+    for cut in judged(cuts):
         if cut.error:
             print(f"off by {cut.error}: heard {cut.heard!r}, remembered {cut.remembered!r}")
     print(f"seed {options.seed}")

@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 import espeakng_loader
 import pytest
-from support import PATIENCE
+from kit import PATIENCE
 
 from videosdk.plugins.lokutor._wire.protocol import LANGUAGES, SpeechRequest
 from videosdk.plugins.lokutor.local.engine import SynthesisError
@@ -325,9 +325,10 @@ async def test_a_start_that_is_cancelled(engine: EspeakEngine, turns: int) -> No
 
 
 async def test_closing_while_it_speaks(engine: EspeakEngine) -> None:
-    tasks = [asyncio.create_task(speak(engine, LONG * 5)) for _ in range(3)]
     await engine.start()
     process = process_of(engine)
+    tasks = [asyncio.create_task(speak(engine, LONG * 5)) for _ in range(3)]
+    await asyncio.sleep(0)
     await engine.close()
     for result in await asyncio.gather(*tasks, return_exceptions=True):
         assert isinstance(result, SynthesisError)
@@ -466,7 +467,7 @@ async def test_a_deep_environment(
 def test_the_library_is_never_loaded_into_this_process() -> None:
     code = """
 import asyncio, sys
-from videosdk.plugins.lokutor._protocol import SpeechRequest
+from videosdk.plugins.lokutor._wire.protocol import SpeechRequest
 from videosdk.plugins.lokutor.local.espeak import EspeakEngine
 
 async def main():

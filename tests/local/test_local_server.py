@@ -17,7 +17,7 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import PATIENCE
+from kit import PATIENCE
 from websockets.asyncio.client import connect as websockets_connect
 
 from videosdk.plugins.lokutor._wire.protocol import LANGUAGES, SpeechRequest

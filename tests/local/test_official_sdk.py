@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from support import PATIENCE, until
+from kit import PATIENCE, until
 
 from videosdk.plugins.lokutor.local.server import LocalServer
 from videosdk.plugins.lokutor.local.signal_engine import SignalEngine, character_samples, signal

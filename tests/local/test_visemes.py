@@ -17,7 +17,7 @@ import aiohttp
 import numpy as np
 import pytest
 from espeak_events import Events, events_of
-from support import PATIENCE
+from kit import PATIENCE
 
 from videosdk.plugins.lokutor._audio.pcm import SAMPLE_RATE
 from videosdk.plugins.lokutor._wire.protocol import SpeechRequest, encode_request
@@ -25,6 +25,7 @@ from videosdk.plugins.lokutor.local.espeak import EspeakEngine
 from videosdk.plugins.lokutor.local.server import LocalServer
 from videosdk.plugins.lokutor.visemes import SILENCE, Viseme
 
+pytestmark = pytest.mark.xdist_group("visemes")
 TEXTS = {
     "en": [
         "Good morning, it's the 21st of March. Don't open the door, please; wait outside!",

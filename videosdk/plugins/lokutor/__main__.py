@@ -1,7 +1,4 @@
-"""Entry point of the command ``lokutor`` and of ``python -m videosdk.plugins.lokutor``.
-
-See ``_cli/commands.py``.
-"""
+"""Entry point of ``lokutor`` and ``python -m videosdk.plugins.lokutor``; see ``_cli/commands.py``."""
 
 import os
 import signal

@@ -7,6 +7,7 @@ changed later can reach it.
 from __future__ import annotations
 
 import logging
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
@@ -22,6 +23,9 @@ RETRIES_RANGE = (0, 100)
 DEFAULT_MODEL = "default"
 """Name of the service's default model, which has none of its own in a request."""
 _warned_languages: set[str] = set()
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = 80
+_repr.maxlong = 500
 
 
 class SpeechChanges(TypedDict, total=False):
@@ -141,9 +145,31 @@ def check_sample_rate(value: object) -> int:
     return value
 
 
+def check_flag(name: str, value: object) -> None:
+    """Check that ``value`` is a bool: a string such as ``"false"`` would count as True.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if value is not True and value is not False:
+        raise ValueError(f"{name} must be True or False, got {_shown(value)}")
+
+
 def _check_name(name: str, value: object) -> None:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{name} must be a non-empty string, got {value!r}")
+    if not isinstance(value, str) or not value.strip() or not _can_be_sent(value):
+        raise ValueError(f"{name} must be a non-empty string, got {_shown(value)}")
+
+
+def _can_be_sent(text: str) -> bool:
+    try:
+        return bool(text.encode())
+    except UnicodeEncodeError:  # Half a surrogate pair.
+        return False
+
+
+def _shown(value: object) -> str:
+    """Return a value for a message: shortened, and whatever its own ``repr`` does."""
+    return _repr.repr(value)
 
 
 def _check_number(name: str, value: object, limits: tuple[float, float], types: tuple[type, ...]) -> None:
@@ -151,7 +177,7 @@ def _check_number(name: str, value: object, limits: tuple[float, float], types: 
     valid = isinstance(value, types) and not isinstance(value, bool)
     if not valid or not low <= value <= high:  # type: ignore[operator]
         kind = "a whole number" if types == (int,) else "a number"
-        raise ValueError(f"{name} must be {kind} from {low} to {high}, got {value!r}")
+        raise ValueError(f"{name} must be {kind} from {low} to {high}, got {_shown(value)}")
 
 
 def _reduce_language(tag: str) -> str:

@@ -1,4 +1,4 @@
-"""A deadline that moves.
+"""Times that move: a callback that is due, and a deadline for what is awaited.
 
 Rule of this file: it knows the event loop and nothing else.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from types import TracebackType
 
 
 class Timer:
@@ -77,3 +78,69 @@ class Timer:
             return
         self._due = None
         self._callback()
+
+
+class Deadline:
+    """A time by which something awaited must have come, as a context around the ``await``.
+
+    It may be set, moved and stopped at any time, also by another task while one waits inside the context.
+    Time that passes between :meth:`pause` and :meth:`resume` doesn't count. Outside of the context nobody is
+    disturbed: what has expired there raises ``TimeoutError`` on the next entry.
+
+    ``asyncio.timeout`` does the same, but takes a new handle of the loop for each entry; this is entered once
+    for each message.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = Timer(loop, self._expire)
+        self._waiting: asyncio.Task[object] | None = None
+        self._cancelling = 0  # Requests to cancel the task that were there before ours.
+        self._expired = False  # While nobody was waiting.
+        self._fired = False  # And the waiting task was cancelled for it.
+
+    def start(self, seconds: float) -> None:
+        """Set the deadline to ``seconds`` from now."""
+        self._expired = False
+        self._timer.start(seconds)
+
+    def stop(self) -> None:
+        """Have no deadline."""
+        self._expired = False
+        self._timer.stop()
+
+    def pause(self) -> None:
+        """Stop the clock until :meth:`resume`."""
+        self._timer.pause()
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`, unless the deadline was set or stopped since."""
+        self._timer.resume()
+
+    def close(self) -> None:
+        """Stop for good."""
+        self._expired = False
+        self._timer.close()
+
+    def __enter__(self) -> None:
+        if self._expired:
+            self._expired = False
+            raise TimeoutError
+        self._waiting = asyncio.current_task()
+        self._cancelling = 0 if self._waiting is None else self._waiting.cancelling()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        task, self._waiting = self._waiting, None
+        if self._fired and task is not None:
+            self._fired = False
+            # A cancellation that somebody else has asked for as well goes on.
+            if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+                raise TimeoutError from error
+
+    def _expire(self) -> None:
+        if self._waiting is None:
+            self._expired = True
+        else:
+            self._fired = True
+            self._waiting.cancel()

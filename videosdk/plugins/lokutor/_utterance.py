@@ -3,32 +3,58 @@
 Rule of this file: the state of a call lives in its :class:`Utterance` and nowhere else, so nothing of it can
 reach the next call.
 
-Two tasks work on an utterance. The *feeder* pulls text and passes it to the planner. The *speaker* connects
-and turns events into audio. Whichever finds the service free sends the next request. The utterance ends by
-settling its outcome, exactly once: spoken, interrupted or failed. Everything else (socket, tasks, text
-iterator) is cleaned up after that and can't change it. ``docs/architecture.md`` draws the states and says
-what each timer is for.
+Theory of operation
+===================
+
+Tasks. Two tasks work on an utterance. The *feeder* pulls the text (:class:`TextFeed`). The *speaker* opens
+the connection, receives events and writes their audio to the sink. Both call :meth:`Utterance._send_next`
+when something has changed: new text, or the end of a request. Whichever finds the service free sends the
+next request, and whichever finds that nothing is left finishes the reply. They run in one event loop, and
+the state moves before the first ``await`` of an action, so they can't both take the same step.
+
+States. The table ``_MOVES`` lists every legal move; any other raises. A turn without faults goes
+``CONNECTING -> WAITING -> SPEAKING -> WAITING -> ... -> FINISHING -> SPOKEN``. A connection that is lost
+while a request is under way leads back to ``CONNECTING``, and the request is sent again: what was heard of
+it is skipped (:class:`RequestProgress`). One that is lost between two requests leads to ``LOST``, where the
+speaker waits until there is text that needs a connection.
+
+The end. An utterance ends by settling its outcome, exactly once: spoken, interrupted or failed
+(:meth:`Utterance._settle`). Everything else (connection, tasks, text iterator) is cleaned up afterwards and
+can't change it. That is why :meth:`Utterance.interrupt` has to wait for nothing: it settles, and the task
+in :meth:`Utterance.run` cleans up.
+
+Clocks. Three of them run, each for one question:
+
+- ``_silence_timer``: how long does the listener wait for text that is there? It covers all retries, stops
+  while there is no text (the silence is the language model's then), and ends the turn.
+- ``_reply_deadline``: how long does one request take to its first audio, and from audio to audio? It is
+  enforced while the speaker receives, and leads to another try.
+- The feed's own: is a sentence complete although no more text comes?
+
+Both clocks of audio pause while the sink takes a piece: a slow listener is not a slow service. They begin
+anew only for audio that can be heard, so a trickle of bytes or of silence doesn't keep a turn alive.
+
+``docs/architecture.md`` draws the states.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from videosdk.agents import FlushMarker
-
 from ._audio.output import AudioOutput
-from ._audio.pcm import SAMPLE_RATE, SAMPLE_WIDTH
+from ._audio.pcm import SAMPLE_WIDTH
 from ._options import Limits, SpeechOptions
 from ._text.characters import is_pronounceable
-from ._text.planner import TextPlanner
-from ._timer import Timer
+from ._text.feed import Text, TextFeed
+from ._timer import Deadline, Timer
 from ._timing.timeline import Timeline
 from ._wire.connection import Connection
+from ._wire.progress import RequestEnds, RequestProgress
 from ._wire.protocol import Audio, EndOfRequest, ErrorReply, Event, Visemes
 from ._wire.retry import RetryPolicy
 from .errors import LokutorError, NetworkError, ReplyTimeoutError, ServiceError, TrackError, error_from_reply
@@ -36,16 +62,9 @@ from .metrics import SynthesisMetrics
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
-Text = AsyncIterator[str | FlushMarker] | str
 Connect = Callable[[bool, float], Awaitable[Connection]]
 """Returns an open connection within so many seconds; with True a new one, never one that has waited."""
 
-_LONGEST_PAUSE = 30
-"""Seconds of audio that a request may have on top of one for each character, before it counts as endless."""
-_AUDIBLE = SAMPLE_RATE * SAMPLE_WIDTH // 10
-"""0.1 s: less audio than that, or silence, doesn't count as something that the listener has heard."""
-_LIVENESS_TIMEOUT = 1.0
-"""Seconds for a socket that has waited to give a sign of life. It was pinged when it was taken."""
 _CLEANUP_TIMEOUT = 0.5
 """Seconds for the user's text iterator to honour its cancellation, before it is left behind."""
 
@@ -103,21 +122,17 @@ class Utterance:
         self._limits = limits
         self._timeline = timing
         self._retry = RetryPolicy(limits.max_retries)
-        self._planner = TextPlanner(options.language)
         self._state = State.CONNECTING
         self._outcome: asyncio.Future[None] = self._loop.create_future()
         self._connection: Connection | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._reply_timer = Timer(self._loop, self._give_up_reply)
+        self._reply_deadline = Deadline(self._loop)
         self._silence_timer = Timer(self._loop, self._give_up)
-        self._quiet_timer = Timer(self._loop, self._release_text)
-        self._liveness_timer = Timer(self._loop, self._check_liveness)
-        self._request: _Request | None = None  # The request under way, or due again.
+        self._feed = TextFeed(options.language, self._send_next, self._send_soon)
+        self._request: RequestProgress | None = None  # The request under way, or due again.
         self._needed = asyncio.Event()  # Text is there for which a lost connection must be replaced.
-        self._failure: LokutorError | None = None  # Why the connection was given up by ourselves.
         self._text_pulled = False
-        self._text_taken = False
-        self._ends = _Ends()
+        self._ends = RequestEnds()
         self._tally = _Tally()
 
     @property
@@ -128,7 +143,11 @@ class Utterance:
     @property
     def spoke_text(self) -> bool:
         """Whether it ended well, and there was text: the framework then waits for the first audio."""
-        return self._state is State.SPOKEN and self._text_taken
+        return self._state is State.SPOKEN and self._feed.taken
+
+    def is_from_text(self, error: BaseException | None) -> bool:
+        """Return whether the text iterator has raised ``error``: it is not ours to report then."""
+        return error is not None and error is self._feed.error
 
     @property
     def over(self) -> bool:
@@ -156,7 +175,7 @@ class Utterance:
         finally:
             self._settle(State.INTERRUPTED)  # Without effect, unless the caller was cancelled.
             try:
-                await self._clear_away(source)
+                await self._clear_away()
             finally:
                 self._timeline.end(self._output.seconds_written)
 
@@ -189,26 +208,36 @@ class Utterance:
         connection = await self._open(fresh=False)
         self._tally.standby_used = connection.waited
         self._text_pulled = True
-        self._start(self._feed(text))
+        self._start(self._feed.run(text))
         # Runs after the feeder's first step, so text that is ready has been taken by then.
         self._loop.call_soon(self._excuse_silence)
         while not self.over:
             try:
-                await self._handle(await connection.receive())
+                await self._handle(await self._receive(connection))
             except LokutorError as error:
                 if isinstance(error, TrackError):
                     raise  # No other connection mends that.
                 if self._state is State.FINISHING:
                     return  # Everything was received before.
-                connection = await self._recover(connection, self._failure or error)
+                connection = await self._recover(connection, error)
                 await self._send_next()
+
+    async def _receive(self, connection: Connection) -> Event:
+        """Return the next event, or raise ``ReplyTimeoutError`` if no audio comes in time for the request."""
+        try:
+            with self._reply_deadline:
+                return await connection.receive()
+        except TimeoutError:
+            heard = self._request is not None and self._request.position > 0
+        seconds = self._limits.idle_timeout if heard else self._limits.first_audio_timeout
+        raise ReplyTimeoutError(f"Lokutor sent no audio for {seconds:g} s")
 
     async def _recover(self, lost: Connection, error: LokutorError) -> Connection:
         """Return another connection, or raise ``error`` where trying again is no use."""
         logger.debug("Recovering from: %s", error)
         lost.drop()
-        self._connection = self._failure = None
-        self._reply_timer.stop()
+        self._connection = None
+        self._reply_deadline.stop()
         await self._output.release()
         if lost.replaceable:  # It died while it waited: the listener needn't know.
             self._tally.retries += 1
@@ -256,8 +285,6 @@ class Utterance:
         self._connection = connection
         self._ends.begin_connection()
         self._move(State.WAITING)
-        if not connection.alive:
-            self._liveness_timer.start(_LIVENESS_TIMEOUT)
         return connection
 
     async def _try_to_connect(self, fresh: bool, deadline: float) -> Connection:
@@ -274,33 +301,8 @@ class Utterance:
             raise error
         self._tally.retries += 1
         self._tally.last_error = error
+        logger.debug("Trying again in %.2f s: %s", delay, error)
         await asyncio.sleep(delay)
-
-    async def _feed(self, text: Text) -> None:
-        if isinstance(text, str):
-            self._take(text)
-        else:
-            async for chunk in text:
-                if self.over:
-                    return
-                self._take(chunk)
-                await self._send_next()
-        self._quiet_timer.stop()
-        self._planner.end()
-        await self._send_next()
-
-    def _take(self, chunk: object) -> None:
-        match chunk:
-            case str():
-                self._text_taken = self._text_taken or bool(chunk)
-                self._planner.push(chunk)
-            case FlushMarker():
-                self._planner.flush()
-            case None:  # Some LLM streams carry empty deltas.
-                return
-            case _:
-                kind = type(chunk).__name__
-                raise TypeError(f"the text iterator must yield str or FlushMarker, got {kind}")
 
     async def _handle(self, event: Event) -> None:
         match event:
@@ -315,22 +317,26 @@ class Utterance:
             case _:
                 logger.debug("Ignored %s while %s", type(event).__name__, self._state.name)
 
-    async def _on_audio(self, request: _Request, pcm: bytes) -> None:
+    async def _on_audio(self, request: RequestProgress, pcm: bytes) -> None:
         fresh = request.skip_played(pcm)
         if fresh:
             self._tally.first_byte_at = self._tally.first_byte_at or self._loop.time()
-            # A slow listener is not a slow service.
-            self._silence_timer.pause()
-            self._reply_timer.pause()
-            await self._output.write(fresh)
-            self._silence_timer.resume()
-            self._reply_timer.resume()
+            if self._output.gather(fresh):
+                await self._write_audio()
         if request.came.add(pcm):
-            self._reply_timer.start(self._limits.idle_timeout)
+            self._reply_deadline.start(self._limits.idle_timeout)
         if request.played.add(fresh):
             self._retry.progress()
             # From here on the listener waits again, also while the connection is lost and replaced.
             self._silence_timer.start(max(self._limits.max_silence, self._limits.idle_timeout))
+
+    async def _write_audio(self) -> None:
+        # A slow listener is not a slow service.
+        self._silence_timer.pause()
+        self._reply_deadline.pause()
+        await self._output.release()
+        self._silence_timer.resume()
+        self._reply_deadline.resume()
 
     async def _take_end(self, spelling: str) -> None:
         if self._request is None or self._state is not State.SPEAKING:
@@ -343,9 +349,10 @@ class Utterance:
             await self._send_next()
             await self._output.release()
 
-    def _end_request(self, request: _Request) -> None:
-        self._reply_timer.stop()
-        if not request.position and is_pronounceable(request.text):
+    def _end_request(self, request: RequestProgress) -> None:
+        self._reply_deadline.stop()
+        request.heard -= self._output.drop_half_sample()
+        if request.position < SAMPLE_WIDTH and is_pronounceable(request.text):
             request.mutes += 1
             # Once: a service that stays mute for a text won't say it at the third time either.
             raise ServiceError("Lokutor sent no audio for a text", retryable=request.mutes == 1)
@@ -365,34 +372,37 @@ class Utterance:
             if not self._silence_timer.running:
                 self._silence_timer.start(self._limits.max_silence)
             await self._send_or_ask(self._request)
-        elif self._planner.exhausted:
+        elif self._feed.exhausted:
             self._move(State.FINISHING)
             await self._output.finish()
             self._settle(State.SPOKEN)
         else:
             self._excuse_silence()
-            self._wait_for_quiet()
+            self._feed.wait_for_quiet()
 
-    async def _send_or_ask(self, request: _Request) -> None:
+    async def _send_or_ask(self, request: RequestProgress) -> None:
         """Send ``request``, or ask the speaker for a connection to send it on."""
         if self._state is State.WAITING and self._connection is not None:
             await self._send(self._connection, request)
         else:
             self._needed.set()
 
+    def _send_soon(self) -> None:
+        self._start(self._send_next())
+
     def _excuse_silence(self) -> None:
         """Stop the clock while there is no text to speak: the silence is the language model's."""
         if self._request is None:
             self._silence_timer.stop()
 
-    def _next_request(self) -> _Request | None:
-        text = self._planner.next_request()
-        return None if text is None else _Request(text)
+    def _next_request(self) -> RequestProgress | None:
+        text = self._feed.next_request()
+        return None if text is None else RequestProgress(text)
 
-    async def _send(self, connection: Connection, request: _Request) -> None:
+    async def _send(self, connection: Connection, request: RequestProgress) -> None:
         self._move(State.SPEAKING)
-        self._quiet_timer.stop()
-        self._reply_timer.start(self._limits.first_audio_timeout)
+        self._feed.pause()
+        self._reply_deadline.start(self._limits.first_audio_timeout)
         request.begin()
         self._tally.count(request.text, self._loop.time())
         try:
@@ -402,28 +412,6 @@ class Utterance:
         # What takes time comes while the service is at work.
         self._timeline.begin_request(request.text, self._output.seconds_received)
         self._output.prepare()
-
-    def _wait_for_quiet(self) -> None:
-        quiet = self._planner.quiet_time
-        if quiet is None:
-            self._quiet_timer.stop()
-        else:
-            self._quiet_timer.start(quiet)
-
-    def _release_text(self) -> None:
-        self._planner.release()
-        self._start(self._send_next())
-
-    def _check_liveness(self) -> None:
-        if self._connection is not None and not self._connection.alive:
-            self._connection.drop()  # The speaker sees the end, and connects again.
-
-    def _give_up_reply(self) -> None:
-        heard = self._request is not None and self._request.position > 0
-        seconds = self._limits.idle_timeout if heard else self._limits.first_audio_timeout
-        self._failure = ReplyTimeoutError(f"Lokutor sent no audio for {seconds:g} s")
-        if self._connection is not None:
-            self._connection.drop()  # The speaker sees the end, and recovers from this failure.
 
     def _give_up(self) -> None:
         silence = ReplyTimeoutError(
@@ -448,8 +436,9 @@ class Utterance:
         if self.over:
             return
         self._move(end)
-        for timer in (self._reply_timer, self._silence_timer, self._quiet_timer, self._liveness_timer):
-            timer.close()
+        self._silence_timer.close()
+        self._reply_deadline.close()
+        self._feed.close()
         if isinstance(error, LokutorError):
             self._tally.error_code = error.code or type(error).__name__
         self._cancel_tasks()
@@ -471,7 +460,7 @@ class Utterance:
             raise RuntimeError(f"an utterance can't go from {self._state.name} to {state.name}")
         self._state = state
 
-    async def _clear_away(self, text: Text) -> None:
+    async def _clear_away(self) -> None:
         """Wait for the tasks, then close the text iterator: a generator can't be closed while it runs."""
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=_CLEANUP_TIMEOUT)
@@ -481,7 +470,7 @@ class Utterance:
             if self._state is State.FAILED and self._output.seconds_written and not self._tasks:
                 await self._finish_failed()
         finally:
-            await self._close_text(text)
+            await self._feed.close_source()
 
     async def _finish_failed(self) -> None:
         """Write the rest of what came before the failure, in a task that :meth:`interrupt` can cancel."""
@@ -490,106 +479,6 @@ class Utterance:
             await asyncio.wait(set(self._tasks))
         finally:
             self._cancel_tasks()
-
-    async def _close_text(self, text: Text) -> None:
-        close = getattr(text, "aclose", None)
-        # An iterator that was never begun is left for whoever speaks the text instead (FallbackTTS).
-        if close is None or not self._text_pulled:
-            return
-        try:
-            async with asyncio.timeout(_CLEANUP_TIMEOUT):
-                await close()
-        except Exception as error:  # noqa: BLE001 - comes too late to change the outcome, or to hide it
-            reason = f"{type(error).__name__}: {error}"
-            logger.warning("The text iterator did not stop when the utterance ended: %s", reason)
-
-
-@dataclass(slots=True)
-class _Audible:
-    """Counts audio that a listener can hear, so that a trickle of bytes or of silence holds no turn."""
-
-    gathered: int = 0
-
-    def add(self, pcm: bytes) -> bool:
-        """Take a piece; return whether so much has come by now that the time-outs may begin anew."""
-        if any(pcm):  # Ends at the first byte that isn't zero.
-            self.gathered += len(pcm)
-        enough = self.gathered >= _AUDIBLE
-        if enough:
-            self.gathered = 0
-        return enough
-
-
-@dataclass(slots=True)
-class _Request:
-    """A request under way, over all its tries. Positions are bytes of the service's audio.
-
-    Attributes:
-        text: What it speaks.
-        mutes: How often it was said to be spoken when no audio had come.
-        heard: How much of its audio went to the listener.
-        position: How much of this try's audio has come.
-        came: What of this try's audio shows that the service is at work.
-        played: What of all its audio ends the listener's waiting.
-    """
-
-    text: str
-    mutes: int = 0
-    heard: int = 0
-    position: int = 0
-    came: _Audible = field(default_factory=_Audible)
-    played: _Audible = field(default_factory=_Audible)
-
-    def begin(self) -> None:
-        """Note that it is sent once more."""
-        self.position = 0
-        self.came = _Audible()
-
-    def skip_played(self, pcm: bytes) -> bytes:
-        """Take this try's next audio and return what of it an earlier try had not brought.
-
-        Raises:
-            ServiceError: It is more audio than the text can need.
-        """
-        skip = max(self.heard - self.position, 0)
-        self.position += len(pcm)
-        if self.position > (_LONGEST_PAUSE + len(self.text)) * SAMPLE_RATE * SAMPLE_WIDTH:
-            raise ServiceError("Lokutor sent more audio than the text can need", retryable=False)
-        fresh = pcm[skip:]
-        self.heard += len(fresh)
-        return fresh
-
-
-class _Ends:
-    """Tells the end of a request from one that the service sends again for the request before it.
-
-    Servers of different ages end a request with ``EOS`` or ``{"type":"eos"}``; one that serves clients of
-    both ages may send both. The second arrives when the next request has been sent, and would end that one.
-    """
-
-    def __init__(self) -> None:
-        self._awaited: str | None = None  # How the last request ended, while its second end may still come.
-        self._doubled = False  # Whether one was seen to end twice in the same spelling.
-
-    def begin_connection(self) -> None:
-        """Note a new connection, on which no request has ended yet."""
-        self._awaited = None
-
-    def end_request(self, spelling: str) -> None:
-        """Note that a request has ended."""
-        self._awaited = spelling
-
-    def note_second(self) -> None:
-        """Note that the service was seen to end the last request twice."""
-        self._awaited = None
-        self._doubled = True
-
-    def is_second(self, spelling: str) -> bool:
-        """Return whether an end that comes before any audio belongs to the request before."""
-        if self._awaited is None or (spelling == self._awaited and not self._doubled):
-            return False
-        self._awaited = None
-        return True
 
 
 @dataclass(slots=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
-from weakref import WeakKeyDictionary
 
 from videosdk.agents import TTS
 from videosdk.agents.speech_generation import SpeechGeneration
@@ -19,18 +18,21 @@ from ._audio.playback import Playback, rate_of
 from ._framework.callers import find_caller
 from ._framework.streams import StreamOwner, Streams
 from ._framework.transcript import Transcript, unsubscribe_others
+from ._framework.turns import Turns
 from ._options import (
     DEFAULT_MODEL,
     Limits,
     SpeechChanges,
     SpeechOptions,
     StreamChanges,
+    check_flag,
     check_sample_rate,
 )
 from ._text.characters import is_speakable
+from ._text.feed import Text
 from ._timing.synchronizer import SpeechSynchronizer
 from ._timing.timeline import Timeline
-from ._utterance import Connect, Text, Utterance
+from ._utterance import Connect, Utterance
 from ._wire.connector import Connector, Connectors, ConnectorSettings
 from ._wire.endpoint import Endpoint, parse_base_url
 from ._wire.protocol import Language, Voice
@@ -121,12 +123,19 @@ class LokutorTTS(TTS):
         heartbeat: float | None = 20.0,
         session: aiohttp.ClientSession | None = None,
     ) -> None:
+        for name, value in (
+            ("allow_insecure", allow_insecure),
+            ("word_timestamps", word_timestamps),
+            ("visemes", visemes),
+            ("keep_warm", keep_warm),
+        ):
+            check_flag(name, value)
         super().__init__(
             sample_rate=check_sample_rate(sample_rate), num_channels=1, word_timestamps=word_timestamps
         )
         self._visemes = visemes
         self._options = SpeechOptions(voice=voice, language=language, speed=speed, steps=steps, model=model)
-        url = base_url or os.environ.get("LOKUTOR_BASE_URL") or DEFAULT_BASE_URL
+        url = _given("base_url", base_url, "LOKUTOR_BASE_URL") or DEFAULT_BASE_URL
         self._endpoint = Endpoint(parse_base_url(url, allow_insecure=allow_insecure), _find_key(api_key))
         self._limits = Limits(
             connect_timeout=connect_timeout,
@@ -137,13 +146,11 @@ class LokutorTTS(TTS):
         )
         settings = ConnectorSettings(self._endpoint, connect_timeout, heartbeat, session)
         self._connectors = Connectors(settings)
-        self._turns: dict[Utterance, Any] = {}  # Each with its track, in order of their beginning.
-        self._last_turn: tuple[Utterance, Any] | None = None  # And its track: it may still be heard there.
+        self._turns = Turns()
         self._streams = Streams(self._tells_final_of)
         self._synchronizer: SpeechSynchronizer | None = None  # Of the last turn: it may still be heard.
         self._replaced: set[SpeechSynchronizer] = set()  # Of turns before it that still may.
         self._keep_warm = keep_warm
-        self._cancelled_callers: WeakKeyDictionary[asyncio.Task[Any], list[Utterance]] = WeakKeyDictionary()
         self._closed = False
         self.loop: asyncio.AbstractEventLoop | None = None  # type: ignore[assignment]
         """Set by the framework, never used: it isn't always the running loop."""
@@ -224,7 +231,6 @@ class LokutorTTS(TTS):
             ValueError: A value is out of range.
             Exception: Whatever the text iterator raised, unchanged.
         """
-        self._forget_cancelled_caller()
         options = self._call_options(voice_id, kwargs)
         if _nothing_to_say(text):
             await self._release_turn(text)
@@ -236,23 +242,25 @@ class LokutorTTS(TTS):
         sink = self._follow(timing, track)
         output = self._output(sink, self._refilling(self._first_audio_callback))
         utterance = self._utterance(options, output, self._connector.take_or_connect, timing)
-        self._turns[utterance] = track
-        self._last_turn = (utterance, track)
+        self._turns.begin(utterance, track)
         failure: LokutorError | None = None
+        cancelled = False
         try:
             await utterance.run(text)
             if utterance.spoke_text:  # Also where nothing of it could be heard.
                 await output.announce()
         except LokutorError as error:
+            if utterance.is_from_text(error):
+                raise
             failure = error
             if utterance.text_pulled:
                 # The turn waits for this callback; without it, it would hang for the framework's 10 s.
                 await output.announce()
         except asyncio.CancelledError:
-            self._remember_cancelled_caller(utterance)
+            cancelled = True
             raise
         finally:
-            del self._turns[utterance]
+            self._turns.end(utterance, cancelled=cancelled)
             self._standby.refill()
             self._report_cost(utterance, streamed=False)
         if failure is not None:
@@ -316,7 +324,7 @@ class LokutorTTS(TTS):
             return
         if owner.interrupted:
             raise StreamInterruptedError("A barge-in ended the stream: pass interruptible=False to keep it")
-        if isinstance(failure, LokutorError):
+        if isinstance(failure, LokutorError) and not utterance.is_from_text(failure):
             self._reported(failure)
         if failure is not None:
             raise failure
@@ -330,15 +338,9 @@ class LokutorTTS(TTS):
         After a barge-in, the framework calls this again from the task whose ``synthesize()`` it has
         cancelled. A turn that has started by then isn't affected.
         """
-        heard = {**dict(filter(None, [self._last_turn])), **self._turns}
-        meant = self._turns_meant(heard)
-        for utterance in meant:
-            utterance.interrupt()
-        spared = [track for utterance, track in heard.items() if utterance not in meant]
-        if not spared:
+        if self._turns.interrupt(self.audio_track):
             self._streams.interrupt()
             self._stop_synchronizing(interrupted=True)
-        _silence([*(heard[utterance] for utterance in meant), self.audio_track], spared)
 
     async def prewarm(self) -> None:
         """Open the standby connection. Idempotent, and never fatal.
@@ -360,11 +362,9 @@ class LokutorTTS(TTS):
         """Stop all calls and close all connections. Idempotent. The plugin can't be used afterwards."""
         self._closed = True
         self._first_audio_callback = None
-        for utterance in list(self._turns):
-            utterance.interrupt()
+        self._turns.close()
         self._streams.close()
         self._stop_synchronizing()
-        self._last_turn = None
         await self._connectors.close()
         # Not the base class's aclose(): it runs a garbage collection that stalls every call in the process.
 
@@ -440,28 +440,6 @@ class LokutorTTS(TTS):
 
         return on_first_audio
 
-    def _remember_cancelled_caller(self, utterance: Utterance) -> None:
-        caller = asyncio.current_task()
-        if caller is not None:
-            turns = list(self._turns)
-            self._cancelled_callers[caller] = turns[: turns.index(utterance) + 1]
-
-    def _forget_cancelled_caller(self) -> list[Utterance] | None:
-        """Return this task's cancelled turn and those older than it, once; None where there was none."""
-        caller = asyncio.current_task()
-        return None if caller is None else self._cancelled_callers.pop(caller, None)
-
-    def _turns_meant(self, heard: Iterable[Utterance]) -> list[Utterance]:
-        """Return which of the turns that are ``heard`` an interrupt is for.
-
-        One from a task that is ending because its turn was cancelled is for that turn, and for older ones.
-        One from a task that has caught its cancellation, as ``asyncio.timeout`` does, is for all.
-        """
-        caller, meant = asyncio.current_task(), self._forget_cancelled_caller()
-        if caller is None or meant is None or not caller.cancelling():
-            return list(heard)
-        return [turn for turn in heard if turn in meant]
-
     async def _release_turn(self, text: Text) -> None:
         """End a turn without anything to say: the framework waits for the first audio of any text."""
         if text:
@@ -521,26 +499,19 @@ async def _drop(_: bytes) -> None:
     """Take audio that goes nowhere."""
 
 
-def _silence(tracks: list[Any], spared: list[Any]) -> None:
-    """Interrupt each of ``tracks`` once, but none that a turn still speaks on."""
-    done = [None, *spared]
-    for track in tracks:
-        if any(track is other for other in done):
-            continue
-        done.append(track)
-        try:
-            if hasattr(track, "interrupt"):
-                track.interrupt()
-        except Exception:  # The turn is over all the same, and so must the other tracks be.
-            logger.exception("The audio track's interrupt() raised")
-
-
 def _nothing_to_say(text: Text) -> bool:
     return isinstance(text, str) and not is_speakable(text)
 
 
+def _given(name: str, value: object, variable: str) -> str:
+    """Return an argument, else the environment's value; an empty one counts as not given."""
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{name} must be a string, got a {type(value).__name__}")
+    return (value or "").strip() or os.environ.get(variable, "").strip()
+
+
 def _find_key(api_key: str | None) -> str:
-    key = (api_key or os.environ.get("LOKUTOR_API_KEY") or "").strip()
+    key = _given("api_key", api_key, "LOKUTOR_API_KEY")
     if not key:
         raise ValueError("No API key: pass api_key=..., or set the environment variable LOKUTOR_API_KEY")
     if not (key.isascii() and key.isprintable()):

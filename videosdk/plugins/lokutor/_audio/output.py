@@ -69,15 +69,28 @@ class AudioOutput:
         """Do ahead what needs no audio, while the service is making it."""
         self._resampler()
 
-    async def write(self, pcm: bytes) -> None:
-        """Take a piece of the service's audio, of any size, and write what should be played by now."""
+    def gather(self, pcm: bytes) -> bool:
+        """Take a piece of the service's audio, of any size. Return whether a :meth:`release` is due."""
         self._received += len(pcm)
         self._gathered += pcm
-        if len(self._gathered) >= _GATHERED_BYTES or not self._has_headroom():
-            await self.release()
+        return len(self._gathered) >= _GATHERED_BYTES or not self._has_headroom()
+
+    def drop_half_sample(self) -> int:
+        """Forget half a sample whose other half didn't come, since what follows would be noise.
+
+        Returns:
+            How many bytes were dropped: 1 or 0.
+        """
+        odd = self._received % SAMPLE_WIDTH
+        self._received -= odd
+        if odd and self._gathered:
+            del self._gathered[-1]
+        elif odd:
+            self._resampler().drop_half_sample()
+        return odd
 
     async def release(self) -> None:
-        """Write what has gathered: no more may come soon."""
+        """Write what was gathered."""
         async with self._writing:
             await self._write_gathered()
 

@@ -58,6 +58,10 @@ class Resampler:
         self._consumed += whole // SAMPLE_WIDTH
         return self._convert(data[:whole] if self._odd else data)
 
+    def drop_half_sample(self) -> None:
+        """Forget half a sample that waits for its other half."""
+        self._odd = b""
+
     def flush(self) -> bytes:
         """End the stream and return its rest.
 

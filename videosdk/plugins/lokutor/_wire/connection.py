@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import socket
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -46,6 +49,8 @@ _MAX_MESSAGE = 16 * 1024 * 1024
 """Largest message in bytes: 190 s of audio. aiohttp's default is 47 s of audio, and ends the connection."""
 _CLOSE_TIMEOUT = 1.0
 """Seconds for a close frame to leave. A peer that reads nothing would hold it back for ever."""
+_LIVENESS_TIMEOUT = 1.0
+"""Seconds for a connection that was on standby to give a sign of life. It is pinged when it is taken."""
 _POLICY_VIOLATION = 1008
 _SERVER_ERROR = 500
 """The lowest HTTP status by which a server says that the fault is its own."""
@@ -75,7 +80,7 @@ class Connection:
         self._spawn = spawn
         self._dropped = False
         self._waited = False
-        self._heard = False
+        self._liveness_check: asyncio.TimerHandle | None = None
         self._answered = False
         self._unread: Visemes | None = None  # A message of which there is more to decode.
         self._early: asyncio.Task[aiohttp.WSMessage] | None = None
@@ -85,11 +90,6 @@ class Connection:
     def waited(self) -> bool:
         """Whether it was opened ahead of its call."""
         return self._waited
-
-    @property
-    def alive(self) -> bool:
-        """Whether it is known to be alive: freshly opened, or heard from since it was unparked."""
-        return self._heard or not self._waited
 
     @property
     def replaceable(self) -> bool:
@@ -223,11 +223,16 @@ class Connection:
         self._early.add_done_callback(self._ended_early)
 
     def unpark(self) -> bool:
-        """Take the connection off standby. Return whether it looks alive, and send a ping to find out."""
+        """Take the connection off standby. Return whether it looks alive.
+
+        A ping finds out whether it is: without a sign of life it ends by itself, within a second.
+        """
         self._on_end = None
         if self._early is None or self._early.done():
             return False
         self._spawn(self._probe())
+        loop = asyncio.get_running_loop()
+        self._liveness_check = loop.call_later(_LIVENESS_TIMEOUT, self.drop)
         return True
 
     def drop(self) -> None:
@@ -238,6 +243,7 @@ class Connection:
         if not self._dropped:
             self._dropped = True
             self._on_end = None
+            self._stop_liveness_check()
             self._spawn(self._close())
 
     async def _close(self) -> None:
@@ -304,9 +310,15 @@ class Connection:
         # Two tasks can't receive at once, so the watcher's message is the call's first.
         early, self._early = self._early, None
         message = await (self._ws.receive() if early is None else early)
-        self._heard = self._heard or message.type in _ALIVE
+        if message.type in _ALIVE:
+            self._stop_liveness_check()
         self._answered = self._answered or message.type in _DATA
         return message
+
+    def _stop_liveness_check(self) -> None:
+        if self._liveness_check is not None:
+            self._liveness_check.cancel()
+            self._liveness_check = None
 
     async def _probe(self) -> None:
         try:
@@ -487,5 +499,17 @@ def _refusal(status: int, headers: Mapping[str, str] | None) -> LokutorError:
 
 
 def _seconds(value: str | None) -> float | None:
-    """Return the seconds of a ``Retry-After`` header; its date form is rare and left alone."""
-    return float(value) if value is not None and value.strip().isdecimal() else None
+    """Return the seconds of a ``Retry-After`` header, which may be a number or a date."""
+    try:
+        return max(float(value or ""), 0.0) if math.isfinite(float(value or "")) else None
+    except ValueError:
+        return _seconds_until(value or "")
+
+
+def _seconds_until(date: str) -> float | None:
+    try:
+        due = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    due = due if due.tzinfo else due.replace(tzinfo=UTC)
+    return max((due - datetime.now(UTC)).total_seconds(), 0.0)

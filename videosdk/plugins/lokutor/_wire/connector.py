@@ -38,6 +38,10 @@ class ConnectorSettings:
     heartbeat: float | None
     session: aiohttp.ClientSession | None
 
+    def __post_init__(self) -> None:
+        if self.session is not None and not isinstance(self.session, aiohttp.ClientSession):
+            raise ValueError(f"session must be an aiohttp.ClientSession, got a {type(self.session).__name__}")
+
 
 class Connector:
     """Opens connections in the running loop.

@@ -17,6 +17,9 @@ _LONG_KEY = 8
 """Characters. No key of a service is shorter; one for a server of your own may be."""
 _CREDENTIAL = re.compile(r"(key|token|secret|password|passwd|pwd|auth|authorization|jwt|signature|sig)$")
 """How the name of a credential ends, without its separators and in lower case."""
+_SUSPICIOUS = re.compile(r"[@?#%;]|[^\x00-\x7f]|:[^/\d][^/]{3}")
+"""What a credential in an address needs: a separator, an escape, or a word where a port belongs."""
+_ADDRESS = re.compile(r"\[[\da-fA-F:.]*\]?")
 _HOST_NAME = re.compile(r"[a-z0-9_.-]+")
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
@@ -123,5 +126,5 @@ def is_loopback(host: str) -> bool:
 
 def _shown(base_url: object) -> str:
     """Return ``base_url`` for a message, unless it could hold a credential."""
-    text = str(base_url)
-    return "(not shown: it may hold a credential)" if "@" in text or "?" in text else repr(base_url)
+    suspicious = _SUSPICIOUS.search(_ADDRESS.sub("", str(base_url)))
+    return "(not shown: it may hold a credential)" if suspicious else repr(base_url)

@@ -252,6 +252,8 @@ class LocalServer:
         try:
             await ws.prepare(http)
             await self._converse(ws, self._record(http))
+        except ConnectionError:
+            logger.debug("A client left during the handshake")
         finally:
             del self._sockets[ws]
             self._note()

@@ -1,0 +1,47 @@
+"""What the tests share: a scripted server, what a track was given, and waits that know no clock."""
+
+from kit.calls import chunks_of, emitted_by, interrupt_late, listen
+from kit.server import (
+    Conversation,
+    LoopbackServer,
+    Script,
+    ScriptedServer,
+    close_on_request,
+    cut_on_request,
+    refusing,
+    speak,
+    speak_timed,
+)
+from kit.speech import SAMPLES_PER_CHARACTER, at_track_rate, heard_for, speech_of, visemes_of
+from kit.tracks import BareTrack, Listener, on_track, pushed_samples
+from kit.waits import PATIENCE, Clock, logged, settled, until
+
+__all__ = [
+    "PATIENCE",
+    "SAMPLES_PER_CHARACTER",
+    "BareTrack",
+    "Clock",
+    "Conversation",
+    "Listener",
+    "LoopbackServer",
+    "Script",
+    "ScriptedServer",
+    "at_track_rate",
+    "chunks_of",
+    "close_on_request",
+    "cut_on_request",
+    "emitted_by",
+    "heard_for",
+    "interrupt_late",
+    "listen",
+    "logged",
+    "on_track",
+    "pushed_samples",
+    "refusing",
+    "settled",
+    "speak",
+    "speak_timed",
+    "speech_of",
+    "until",
+    "visemes_of",
+]

@@ -1,0 +1,64 @@
+"""What happens in a call: its text, its events, its interruptions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from videosdk.agents import FlushMarker
+from videosdk.agents.room.output_stream import CustomAudioStreamTrack
+
+from kit.tracks import pushed_samples
+from kit.waits import PATIENCE, until
+from videosdk.plugins.lokutor import LokutorTTS
+from videosdk.plugins.lokutor.errors import LokutorError
+
+
+async def chunks_of(chunks: Iterable[str | FlushMarker]) -> AsyncIterator[str | FlushMarker]:
+    for chunk in chunks:
+        yield chunk
+
+
+def emitted_by(tts: LokutorTTS, event: str) -> list[Any]:
+    """Return a list that grows by what ``tts`` emits with each ``event``."""
+    emitted: list[Any] = []
+
+    def on_event(what: Any) -> None:
+        emitted.append(what)
+
+    tts.on(event, on_event)  # type: ignore[arg-type]  # Some of the events are the plugin's own.
+    return emitted
+
+
+def listen(tts: LokutorTTS) -> list[LokutorError]:
+    """Return a list that grows by each error that ``tts`` emits."""
+    return emitted_by(tts, "error")
+
+
+async def interrupt_late(tts: LokutorTTS, track: CustomAudioStreamTrack, following: str) -> None:
+    """Talk over a turn once it is heard, and speak ``following`` whole.
+
+    The framework's second interrupt, from the task of the turn that it has cancelled, comes when that one
+    has begun.
+    """
+    next_begun = asyncio.Event()
+
+    async def first_turn() -> None:
+        try:
+            await tts.synthesize("To be talked over.")
+        finally:
+            await next_begun.wait()
+            await tts.interrupt()
+
+    first = asyncio.create_task(first_turn())
+    await until(lambda: pushed_samples(track) > 0)
+    await tts.interrupt()
+    first.cancel()
+    await asyncio.sleep(0)
+    track.frame_buffer.clear()
+    second = asyncio.create_task(tts.synthesize(following))
+    await asyncio.sleep(0)
+    next_begun.set()
+    await asyncio.wait({first}, timeout=PATIENCE)
+    await asyncio.wait_for(second, PATIENCE)

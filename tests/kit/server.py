@@ -1,0 +1,197 @@
+"""A scripted service: real connections on loopback, and what is said on each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import web
+
+from kit.speech import speech_of, visemes_of
+from kit.waits import PATIENCE
+
+
+class Conversation:
+    """The server's side of one connection."""
+
+    def __init__(self, ws: web.WebSocketResponse, http: web.Request) -> None:
+        self.ws = ws
+        self.http = http
+        self.requests: list[dict[str, Any]] = []
+        self.closed = asyncio.Event()
+
+    @property
+    def texts(self) -> list[str]:
+        return [request["text"] for request in self.requests]
+
+    async def request(self) -> dict[str, Any]:
+        """Return the client's next request.
+
+        Raises:
+            EOFError: The client is gone.
+        """
+        message = await self.ws.receive()
+        if message.type is not web.WSMsgType.TEXT:
+            raise EOFError
+        self.requests.append(json.loads(message.data))
+        return self.requests[-1]
+
+    async def audio(self, pcm: bytes, size: int = 4096) -> None:
+        for start in range(0, len(pcm), size):
+            await self.ws.send_bytes(pcm[start : start + size])
+
+    async def text(self, message: str) -> None:
+        await self.ws.send_str(message)
+
+    async def end(self) -> None:
+        await self.text("EOS")
+
+    async def gone(self) -> None:
+        """Wait until the client is gone, answering nothing."""
+        while True:
+            await self.request()
+
+    def abort(self) -> None:
+        """Cut the connection without a close frame."""
+        assert self.http.transport is not None
+        self.http.transport.abort()
+
+
+Script = Callable[[Conversation], Awaitable[None]]
+
+
+async def speak(conversation: Conversation) -> None:
+    """Answer every request with its speech: the script of a healthy server."""
+    while True:
+        request = await conversation.request()
+        await conversation.audio(speech_of(request["text"]))
+        await conversation.end()
+
+
+async def speak_timed(conversation: Conversation) -> None:
+    """Answer every request with its visemes and its speech."""
+    while True:
+        request = await conversation.request()
+        await conversation.text(visemes_of(request["text"]))
+        await conversation.audio(speech_of(request["text"]))
+        await conversation.end()
+
+
+async def close_on_request(conversation: Conversation) -> None:
+    """Close without an answer, instead of speaking."""
+    await conversation.request()
+    await conversation.ws.close()
+
+
+async def cut_on_request(conversation: Conversation) -> None:
+    """Cut the connection without a close frame, instead of speaking."""
+    await conversation.request()
+    conversation.abort()
+
+
+async def refusing(status: int, headers: dict[str, str] | None = None) -> tuple[web.AppRunner, str]:
+    """Start a server that answers every handshake with ``status``."""
+
+    async def refuse(http: web.Request) -> web.Response:
+        return web.Response(status=status, headers=headers)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", refuse)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return runner, f"ws://127.0.0.1:{runner.addresses[0][1]}"
+
+
+class LoopbackServer(ABC):
+    """A real HTTP server on loopback, at a free port.
+
+    Args:
+        path: The only one that it knows.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def address(self) -> str:
+        assert self._runner is not None
+        return f"ws://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    @abstractmethod
+    async def _serve(self, http: web.Request) -> web.StreamResponse:
+        """Answer what is asked at the path."""
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_get(self._path, self._serve)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1_024).start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+
+class ScriptedServer(LoopbackServer):
+    """A WebSocket server; each connection plays the next script, then :func:`speak`."""
+
+    def __init__(self) -> None:
+        super().__init__("/ws/tts")
+        self.scripts: deque[Script] = deque()
+        self.conversations: list[Conversation] = []
+        self.peak = 0  # Most connections that were ever open at once.
+        self.away = False  # Whether every handshake is refused.
+        self.refused = 0
+        self.waiting = 0  # Handshakes that wait for an answer.
+        self.answering = asyncio.Event()  # While it is not set, handshakes wait.
+        self.answering.set()
+
+    @property
+    def url(self) -> str:
+        return self.address
+
+    @property
+    def texts(self) -> list[str]:
+        """Texts of all requests, in order of their connections."""
+        return [text for conversation in self.conversations for text in conversation.texts]
+
+    @property
+    def open_connections(self) -> int:
+        return sum(not conversation.closed.is_set() for conversation in self.conversations)
+
+    async def all_closed(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            for conversation in self.conversations:
+                await conversation.closed.wait()
+
+    async def _serve(self, http: web.Request) -> web.StreamResponse:
+        self.waiting += 1
+        await self.answering.wait()
+        self.waiting -= 1
+        if self.away:
+            self.refused += 1
+            return web.Response(status=503)
+        ws = web.WebSocketResponse(timeout=1.0)
+        await ws.prepare(http)
+        conversation = Conversation(ws, http)
+        self.conversations.append(conversation)
+        self.peak = max(self.peak, self.open_connections)
+        script = self.scripts.popleft() if self.scripts else speak
+        try:
+            await script(conversation)
+        except (EOFError, ConnectionError):
+            pass  # The client went away: the end of every script.
+        finally:
+            conversation.closed.set()
+        return ws

@@ -1,0 +1,1 @@
+"""Many long conversations at once, with random faults and barge-ins: ``python tests/soak``."""

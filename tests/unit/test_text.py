@@ -1,0 +1,528 @@
+"""Chunks to requests: nothing lost, nothing glued, nothing split, nothing late."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from videosdk.agents import BasicSentenceChunker, FlushMarker
+
+from videosdk.plugins.lokutor._text.characters import is_speakable
+from videosdk.plugins.lokutor._text.planner import MAX_REQUEST_CHARS, TextPlanner
+
+Chunk = str | FlushMarker
+
+
+def ready(planner: TextPlanner) -> list[str]:
+    """Take every request that is complete by now."""
+    requests = []
+    while (request := planner.next_request()) is not None:
+        requests.append(request)
+    return requests
+
+
+def plan(
+    chunks: Iterable[Chunk], *, busy: bool = True, language: str = "en", moments: random.Random | None = None
+) -> list[str]:
+    """Return all requests for ``chunks``.
+
+    Args:
+        chunks: What the text iterator yields.
+        busy: Whether the service is busy until the end; otherwise it takes each request at once.
+        language: Language of the planner.
+        moments: When given, decides after each chunk whether the service is free.
+    """
+    planner = TextPlanner(language)
+    requests = []
+    for chunk in chunks:
+        if isinstance(chunk, str):
+            planner.push(chunk)
+        else:
+            planner.flush()
+        free = moments.random() < 0.5 if moments else not busy
+        requests += ready(planner) if free else []
+    planner.end()
+    requests += ready(planner)
+    assert planner.exhausted
+    return requests
+
+
+def tokens_of(text: str) -> list[str]:
+    """Cut as LLMs do: a space leads its word, marks and groups of three digits stand alone."""
+    return re.findall(r" ?[^\W\d]+| ?\d{1,3}|\s+|[^\w\s]", text)
+
+
+def squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
+# --- ready sentences ---------------------------------------------------------------------------------
+
+PARAGRAPHS = {
+    "en": (
+        "Good morning, Dr. Smith! The invoice no. 17 comes to $250.75, due on 3 May. "
+        'She said "Call me at noon." I did. (Nobody answered). Then... silence? '
+        "Version 2.1.3 is at https://example.com/a?b=1.2, or write to a.b@example.com! "
+        "In 2023, 2024 and 2025, the U.S. team, which had grown quickly, won. 😀 Great!\n"
+        "Your options are\n- apples\n- pears\n\n.NET and Node.js work. 2024 was good."
+    ),
+    "es": (
+        "¡Hola! ¿Cómo está usted, Sra. Pérez? Su cita es el martes, a las nueve de la mañana. "
+        "—Muy bien —dijo—. Cuesta 3,50 €, más o menos. ¿Algo más?"
+    ),
+    "de": "Guten Tag, Hr. Müller. Das kostet rund 250,75 Euro; nicht wahr? Die Straße ist gesperrt.",
+    "zh": "你好！我是小明，今天天气很好。我们去公园，好不好？「当然好。」他说。Python 3.12 很好用。",
+    "ko": "안녕하세요. 저는 민수입니다. 오늘 날씨가 좋네요! 같이 갈까요?",
+}
+
+
+async def sentences_of(text: str, language: str) -> list[str]:
+    """Return what the framework's pipeline hands to a TTS for ``text``, streamed in tokens."""
+    stream = BasicSentenceChunker(language=language).stream()
+    for token in tokens_of(text):
+        await stream.push_text(token)
+    await stream.end_input()
+    return [sentence async for sentence in stream]
+
+
+@pytest.mark.parametrize("language", PARAGRAPHS)
+async def test_the_frameworks_sentences_pass_unhurt(language: str) -> None:
+    sentences = await sentences_of(PARAGRAPHS[language], language)
+    assert len(sentences) > 3
+    assert squeezed("".join(plan(sentences, language=language))) == squeezed(PARAGRAPHS[language])
+    if language != "zh":  # Which needs no spaces.
+        words = " ".join(plan(sentences, language=language)).split()
+        assert words == " ".join(sentences).split()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello. The doctor can see you at 10:30 tomorrow.",
+        "Hello. With all the taxes it is $1,250.75, due today.",
+        "The doctor can see you at 10:30 tomorrow.",
+        "With all the taxes it is $1,250.75, due today.",
+    ],
+)
+async def test_a_number_that_the_framework_cuts_is_whole_again(text: str) -> None:
+    sentences = await sentences_of(text, "en")
+    assert any(sentence[0].isdigit() for sentence in sentences)
+    for busy in (True, False):
+        assert " ".join(plan(sentences, busy=busy)).split() == text.split()
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "Good morning, Dr. Smith! How are you? That is 3.5 percent, or so. Great!"),
+        ("en", "Well... I like example.com, as you know. In 2023. 2024 was good. I said no."),
+        ("es", "¡Hola! ¿Cómo está usted, Sra. Pérez? Son 3,50 euros. ¿Algo más?"),
+        ("de", "Guten Tag, Hr. Müller. Das kostet 250,75 Euro; nicht wahr? Gut."),
+        ("zh", "你好！我是小明。我们去公园，好不好？"),
+        ("ko", "안녕하세요. 저는 민수입니다. 오늘 날씨가 좋네요!"),
+    ],
+)
+async def test_the_frameworks_sentences_are_released_at_once(language: str, text: str) -> None:
+    planner = TextPlanner(language)
+    for sentence in await sentences_of(text, language):
+        planner.push(sentence)
+        if planner.quiet_time == 0.0:  # As soon as the iterator has nothing more to give.
+            planner.release()
+        assert ready(planner) == [sentence]
+
+
+def test_sentences_that_gathered_go_out_together() -> None:
+    assert plan(["Hello there.", "How are you?", "Fine!"]) == ["Hello there. How are you? Fine!"]
+
+
+def test_chinese_sentences_are_joined_without_a_space_and_korean_ones_with_one() -> None:
+    assert plan(["你好。", "我是小明。"]) == ["你好。我是小明。"]
+    assert plan(["안녕.", "반가워."]) == ["안녕. 반가워."]
+    assert plan(["Great 👍", "Next one."]) == ["Great 👍 Next one."]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Here are your options", "Apples", "Pears and plums"],
+        ["Options:", "Apples", "Pears"],
+        ["Here are your options", "- apples", "- pears"],
+        ["Here are your options", "1. Apples", "2. Pears"],
+        ["Sus opciones son", "¿Manzanas?", "Peras"],
+        ["We talked about the", "responsibilities of everyone."],  # The LLM paused in mid-sentence.
+        ["It is done.", "We talked about", "it at length."],
+        ["He left.", '"Why?"', "Nobody knows."],
+        ["He left.", "'Tis so.", "* And so on."],
+        ["Yes.", ".NET is fine."],
+        ["Fin.", "—Hola, dijo."],
+        ["We grew in 2022.", "A lot.", "In 2023.", "2024 was better."],
+        ["안녕.", "오늘 날씨가", "좋네요."],
+        ["We grew.", "We did so in 2023,", "2024 and 2025."],
+        ["Look \ue000 at 3.5 here.", "Next."],
+        ["Use either/www.example.com for it.", "Next."],
+    ],
+)
+@pytest.mark.parametrize("busy", [True, False])
+def test_lines_and_sentences_are_never_glued(lines: list[str], busy: bool) -> None:
+    assert " ".join(plan(lines, busy=busy)).split() == " ".join(lines).split()
+
+
+@pytest.mark.parametrize(
+    ("chunks", "text"),
+    [
+        (["(He left.", ") Nobody knows."], "(He left.) Nobody knows."),
+        (["He said \"Yes.'", '" Then he left.'], 'He said "Yes.\'" Then he left.'),
+        (["Come in.", "I can see you at 10:", "30 tomorrow."], "Come in. I can see you at 10:30 tomorrow."),
+        (["It costs 3.", "14 euros."], "It costs 3.14 euros."),
+        (["Good.", "Cafe", "\u0301."], "Good. Cafe\u0301."),
+    ],
+)
+def test_what_belongs_to_the_sentence_before_joins_it(chunks: list[str], text: str) -> None:
+    assert plan(chunks) == [text]
+
+
+def test_a_sentence_is_complete_when_the_next_begins_whatever_its_last_word() -> None:
+    planner = TextPlanner("en")
+    for chunk in ["Hi there.", "He lives in apt no.", "So"]:  # The chunker takes "no." for "number".
+        planner.push(chunk)
+    assert ready(planner) == ["Hi there. He lives in apt no."]
+
+
+def test_a_time_of_day_that_the_framework_cut_is_not_spoken_in_two() -> None:
+    planner = TextPlanner("en")
+    planner.push("Come in.")
+    planner.push("Sit down.")
+    assert ready(planner) == ["Come in. Sit down."]
+    planner.push("I can see you at 10:")
+    assert ready(planner) == []
+    planner.push("30 tomorrow.")
+    assert ready(planner) == ["I can see you at 10:30 tomorrow."]
+
+
+# --- raw tokens --------------------------------------------------------------------------------------
+
+
+def test_tokens_become_sentences() -> None:
+    planner = TextPlanner("en")
+    requests = []
+    for token in ["Hel", "lo", " world", ".", " How", " are", " you", "?", " "]:
+        planner.push(token)
+        requests.append(planner.next_request())
+    assert requests == [None, None, None, None, "Hello world.", None, None, None, "How are you?"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It costs 3.14 euros today.",
+        "See example.com now.",
+        "Go to www.example.co.uk today.",
+        "Dr. Who met Mrs. Smith vs. e.g. nobody.",
+        "The U.S. won at 10:30 with 1,000 points.",
+        "Amazon.com and Node.js are names.",
+        "Don't, it's well-known and/or true.",
+        "YouTube, iPhone and McDonald's.",
+        'He said "yes." Then he left (quickly).',
+    ],
+)
+@pytest.mark.parametrize("busy", [True, False])
+def test_an_llms_tokens_keep_every_word(text: str, busy: bool) -> None:
+    assert " ".join(plan(tokens_of(text), busy=busy)).split() == text.split()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["So 3.14 it is", "At 10:30 then", "Is it 1,000 now", "See example.com soon", "Un cafe\u0301 si"],
+)
+def test_numbers_and_names_survive_every_cut_in_three(text: str) -> None:
+    for first, second in combinations(range(1, len(text)), 2):
+        assert plan([text[:first], text[first:second], text[second:]]) == [text]
+
+
+@pytest.mark.parametrize("number", ["3.14", "10:30", "1,000"])
+def test_a_number_is_never_sent_in_two(number: str) -> None:
+    for end in range(1, len(number)):
+        assert plan([number[:end], number[end:], " it", " is."], busy=False) == [f"{number} it is."]
+
+
+def test_a_name_is_never_sent_in_two() -> None:
+    for chunks in (["example.", "com", " is", " up."], ["example", ".", "com", " is", " up."]):
+        assert plan(chunks, busy=False) == ["example.com is up."]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "quiet"),
+    [
+        ([], None),
+        (["Hello"], None),
+        (["Hel", "lo", " there,"], None),
+        (["Hel", "lo", " there", "."], 0.15),
+        (["Hel", "lo", " there", ".", '"'], 0.15),
+        (["So", " 3", "."], 0.5),
+        (["3."], 0.5),
+        (["sure."], 0.15),
+        (["It costs 3."], 0.0),
+        (["Come in.", "It costs $1,250."], 0.5),
+        (["Come in.", "I can see you at 10:"], None),
+        (["See", " Dr", "."], 0.15),
+        (["..."], None),
+        (["Hello."], None),  # It is complete already.
+    ],
+)
+def test_the_quiet_time_after_which_a_sentence_is_complete(chunks: list[str], quiet: float | None) -> None:
+    planner = TextPlanner("en")
+    for chunk in chunks:
+        planner.push(chunk)
+    assert planner.quiet_time == quiet
+
+
+def test_what_is_released_goes_out() -> None:
+    planner = TextPlanner("en")
+    for chunk in ["I", " am", " here", "."]:
+        planner.push(chunk)
+    assert planner.next_request() is None
+    planner.release()
+    assert planner.next_request() == "I am here."
+    assert planner.quiet_time is None
+
+
+def test_a_release_is_taken_back_when_the_word_goes_on_before_it_was_sent() -> None:
+    planner = TextPlanner("en")
+    for chunk in ["I", " like", " example", "."]:
+        planner.push(chunk)
+    planner.release()
+    planner.push("com")
+    assert planner.next_request() is None
+    planner.end()
+    assert ready(planner) == ["I like example.com"]
+
+
+# --- flush and end -----------------------------------------------------------------------------------
+
+FLUSH = FlushMarker()
+
+
+@pytest.mark.parametrize("busy", [True, False])
+@pytest.mark.parametrize(
+    ("chunks", "requests"),
+    [
+        (["Hello", FLUSH, "world"], ["Hello", "world"]),
+        (["Hel", "lo", FLUSH, " wor", "ld."], ["Hello", "world."]),
+        (["One.", FLUSH, FLUSH, "Two.", FLUSH], ["One.", "Two."]),
+        ([FLUSH, "One", FLUSH, "two", FLUSH, "three"], ["One", "two", "three"]),
+        ([FLUSH], []),
+        ([FLUSH, FLUSH, FLUSH], []),
+        ([" \n", FLUSH, "...", FLUSH, "", FLUSH], []),
+        ([], []),
+    ],
+)
+def test_a_flush_marker_closes_what_is_buffered(chunks: list[Chunk], requests: list[str], busy: bool) -> None:
+    assert plan(chunks, busy=busy) == requests
+
+
+def test_a_flush_is_ready_at_once_and_separate_from_what_follows() -> None:
+    planner = TextPlanner("en")
+    planner.push("no full stop")
+    assert planner.next_request() is None
+    planner.flush()
+    planner.push("Next sentence.")
+    assert planner.next_request() == "no full stop"
+    assert planner.next_request() == "Next sentence."
+
+
+def test_it_is_exhausted_only_when_the_end_was_taken_and_all_was_sent() -> None:
+    planner = TextPlanner("en")
+    planner.push("Rest")
+    assert not planner.exhausted
+    planner.end()
+    assert not planner.exhausted
+    assert planner.next_request() == "Rest"
+    assert planner.exhausted
+    assert planner.next_request() is None
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "...", '"', "—", "¿?", "\u200d", "\ue000", "\ud83d"])
+def test_what_nobody_can_say_is_never_sent(text: str) -> None:
+    assert not is_speakable(text)
+    assert plan([text]) == []
+    assert plan([text, "Hi."]) != [""]
+
+
+@pytest.mark.parametrize("text", ["a", "7", "½", "😀", "你", "€", "٣"])
+def test_letters_digits_and_symbols_can_be_said(text: str) -> None:
+    assert is_speakable(text)
+    assert plan([text]) == [text]
+
+
+def test_a_stray_mark_waits_for_the_text_that_follows() -> None:
+    assert plan(['"', "Yes", '."'], busy=False) == ['"Yes."']
+
+
+def test_a_pair_of_surrogates_is_mended_and_half_a_pair_replaced() -> None:
+    assert plan(["Yes ", "\ud83d", "\ude00"]) == ["Yes 😀"]
+    assert plan(["Yes \ud83d no."]) == ["Yes \ufffd no."]
+
+
+# --- long texts --------------------------------------------------------------------------------------
+
+
+def test_a_long_text_is_cut_at_a_sentence() -> None:
+    text = "This is a sentence of some length, with a clause. " * 50
+    requests = plan([text])
+    assert all(request.endswith("clause.") for request in requests)
+    assert len(requests) == 3
+    assert " ".join(requests).split() == text.split()
+
+
+def test_a_long_sentence_is_cut_at_a_clause() -> None:
+    text = "this is a clause of some length, " * 60
+    assert [request[-1] for request in plan([text])] == [","] * 2
+
+
+def test_a_long_clause_is_cut_at_a_word() -> None:
+    text = "word " * 500
+    requests = plan([text])
+    assert " ".join(requests).split() == text.split()
+    assert len(requests) == 3
+
+
+def test_a_text_of_exactly_the_limit_is_one_request() -> None:
+    assert plan(["a" * MAX_REQUEST_CHARS]) == ["a" * MAX_REQUEST_CHARS]
+    assert plan(["a" * MAX_REQUEST_CHARS + "b"]) == ["a" * MAX_REQUEST_CHARS, "b"]
+
+
+@pytest.mark.parametrize(
+    "character", ["e\u0301\u0323", "👩\u200d👩\u200d👧", "👍🏽", "❤\ufe0f", "\ud83d\ude00"]
+)
+@pytest.mark.parametrize("offset", range(4))
+def test_a_word_without_end_is_not_cut_inside_a_character(character: str, offset: int) -> None:
+    for request in plan(["x" * offset + character * 800]):
+        mended = character.encode("utf-16", "surrogatepass").decode("utf-16")
+        assert request.lstrip("x").replace(mended, "") == ""
+
+
+def test_a_long_run_of_marks_is_dropped_without_end_to_the_stack() -> None:
+    assert plan(["." * 1_500_000 + "a"])[-1][-1] == "a"
+
+
+def test_a_long_run_of_words_is_ready_before_it_ends() -> None:
+    planner = TextPlanner("en")
+    planner.push("word " * 500)
+    assert len(ready(planner)) == 2
+
+
+# --- properties --------------------------------------------------------------------------------------
+
+LATIN = st.text(st.sampled_from("abzéñüABZ019 .,:;!?…\"'()-—/@#$%&*\n"), max_size=60)
+CJK = st.text(st.sampled_from("你好我日本語カ한국。！？、，：「」 a1."), max_size=40)
+EMOJI = st.text(st.sampled_from("😀👍🏽👩\u200d🇪🇸❤\ufe0fe\u0301 .!a"), max_size=40)
+ODD = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+REALISTIC = st.sampled_from(list(PARAGRAPHS.values()))
+BITS = st.one_of(LATIN, CJK, EMOJI, ODD, REALISTIC)
+TEXTS = st.one_of(
+    BITS, st.tuples(BITS, st.integers(1, 60), BITS).map(lambda parts: parts[0] * parts[1] + parts[2])
+)
+
+
+def cut(text: str, dice: random.Random, *, pieces: int) -> list[str]:
+    """Cut ``text`` anywhere, into so many pieces at most."""
+    places = sorted(dice.sample(range(1, len(text)), min(pieces, len(text)) - 1)) if text else []
+    return [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
+
+
+def what_was_left_out(text: str, requests: Sequence[str]) -> str:
+    """Return what of ``text`` is in no request. The requests must be in it, in order."""
+    rest, left_out = squeezed(text), ""
+    for request in requests:
+        before, found, rest = rest.partition(squeezed(request))
+        assert found
+        left_out += before
+    return left_out + rest
+
+
+@given(TEXTS, st.randoms(use_true_random=False), st.integers(1, 40))
+def test_any_chunking_sends_all_that_can_be_said_in_order(
+    text: str, dice: random.Random, pieces: int
+) -> None:
+    """Joined back, the requests are the text up to white space and to pieces that nobody can say."""
+    chunks: list[Chunk] = [*cut(text, dice, pieces=pieces)]
+    if dice.random() < 0.3:
+        chunks.insert(dice.randrange(len(chunks) + 1), FLUSH)
+    requests = plan(chunks, moments=dice)
+    assert not is_speakable(what_was_left_out(text, requests))
+    for request in requests:
+        assert is_speakable(request)
+        assert request == request.strip()
+        assert len(request) <= MAX_REQUEST_CHARS
+
+
+@given(TEXTS, st.randoms(use_true_random=False), st.integers(1, 40))
+def test_a_release_at_any_moment_loses_nothing(text: str, dice: random.Random, pieces: int) -> None:
+    planner = TextPlanner("en")
+    requests = []
+    for chunk in cut(text, dice, pieces=pieces):
+        planner.push(chunk)
+        if dice.random() < 0.3:
+            planner.release()
+        requests += ready(planner) if dice.random() < 0.5 else []
+    planner.end()
+    assert not is_speakable(what_was_left_out(text, requests + ready(planner)))
+
+
+# Words up to 11 letters (a longer one may be where the LLM paused), without a capital, a terminator or
+# a closing mark inside: those look like the edge of a line or a sentence when they come first.
+STEMS = st.one_of(
+    st.text(st.sampled_from("abcdeéñüßλж"), min_size=1, max_size=10),
+    st.sampled_from(["3.14", "10:30", "1,000", "2024", "don't", "well-known", "and/or", "NASA", "B12", "$5"]),
+)
+WORDS = st.one_of(
+    STEMS,
+    STEMS.map(str.capitalize),
+    st.builds("{}{}".format, STEMS, st.sampled_from(".,;:!?…")),
+    st.builds("¿{}?".format, STEMS),
+)
+SPACES = st.sampled_from([" ", " ", " ", "  ", "\n", "\n\n", "\u00a0"])
+SPACED = st.lists(st.tuples(WORDS, SPACES), min_size=1, max_size=60).map(
+    lambda pairs: "".join(word + space for word, space in pairs)
+)
+
+
+@given(SPACED, st.randoms(use_true_random=False), st.integers(1, 60))
+def test_tokens_cut_anywhere_keep_every_word(text: str, dice: random.Random, pieces: int) -> None:
+    requests = plan(cut(text, dice, pieces=pieces), moments=dice)
+    assert " ".join(requests).split() == text.split()
+
+
+@given(SPACED, st.randoms(use_true_random=False))
+def test_an_llms_tokens_keep_every_word_of_any_text(text: str, dice: random.Random) -> None:
+    assert " ".join(plan(tokens_of(text), moments=dice)).split() == text.split()
+
+
+PLAIN = st.text(st.sampled_from("abcdeéñ"), min_size=1, max_size=14)
+SENTENCES = st.builds(
+    lambda words, mark: " ".join(words).capitalize() + mark,
+    st.lists(PLAIN, min_size=1, max_size=30),
+    st.sampled_from([".", "!", "?", "…", '."', "?!", "。"]),
+)
+LINES = st.lists(PLAIN, min_size=2, max_size=30).map(lambda words: " ".join(words).capitalize())
+
+
+@given(st.lists(st.one_of(SENTENCES, LINES), max_size=60), st.randoms(use_true_random=False))
+def test_sentences_and_lines_keep_every_word(sentences: list[str], dice: random.Random) -> None:
+    assert " ".join(plan(sentences, moments=dice)).split() == " ".join(sentences).split()
+
+
+@given(st.lists(SENTENCES, min_size=1, max_size=20))
+def test_every_sentence_is_ready_at_once(sentences: list[str]) -> None:
+    assert plan(sentences, busy=False) == sentences
+
+
+@given(st.text(st.sampled_from("你好我日本語カ。！？、「」"), max_size=60), st.randoms(use_true_random=False))
+def test_scripts_without_spaces_get_none(text: str, dice: random.Random) -> None:
+    for request in plan(cut(text, dice, pieces=20), moments=dice, language="zh"):
+        assert request == squeezed(request)

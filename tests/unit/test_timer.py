@@ -1,0 +1,118 @@
+"""A deadline that moves: earlier, later, or away, on every event loop."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from kit import PATIENCE, Clock
+
+from videosdk.plugins.lokutor._timer import Deadline, Timer
+
+
+async def fired(done: asyncio.Event) -> None:
+    await asyncio.wait_for(done.wait(), PATIENCE)
+
+
+async def test_a_timer_that_is_due_at_once_can_be_started_again() -> None:
+    done = asyncio.Event()
+    timer = Timer(asyncio.get_running_loop(), done.set)
+    timer.start(0.0)
+    timer.start(0.0)
+    timer.start(-1.0)
+    await fired(done)
+    assert not timer.running
+
+
+async def test_a_timer_can_be_moved_to_an_earlier_time() -> None:
+    done = asyncio.Event()
+    timer = Timer(asyncio.get_running_loop(), done.set)
+    timer.start(3600.0)
+    timer.start(0.0)
+    await fired(done)
+
+
+async def test_a_timer_that_is_moved_to_a_later_time_does_not_fire_before_it() -> None:
+    done = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    timer = Timer(loop, done.set)
+    timer.start(0.0)
+    begun = loop.time()
+    timer.start(0.05)
+    await fired(done)
+    assert loop.time() >= begun + 0.05
+
+
+async def test_a_stopped_timer_does_not_fire() -> None:
+    done = asyncio.Event()
+    timer = Timer(asyncio.get_running_loop(), done.set)
+    timer.start(0.0)
+    timer.stop()
+    other = Timer(asyncio.get_running_loop(), done.set)
+    other.start(0.0)
+    other.close()
+    await asyncio.sleep(0.01)
+    assert not done.is_set()
+    assert not timer.running
+
+
+async def test_a_deadline_raises_in_the_task_that_waits() -> None:
+    deadline = Deadline(asyncio.get_running_loop())
+    deadline.start(0.01)
+    with pytest.raises(TimeoutError), deadline:
+        await asyncio.Event().wait()
+    task = asyncio.current_task()
+    assert task is not None
+    assert not task.cancelling()
+    with deadline:  # It has passed, and is over.
+        await asyncio.sleep(0)
+
+
+async def test_a_deadline_that_passes_while_nobody_waits_disturbs_nobody(clock: Clock) -> None:
+    deadline = Deadline(asyncio.get_running_loop())
+    deadline.start(5.0)
+    await clock.advance(6.0)
+    with pytest.raises(TimeoutError), deadline:
+        await asyncio.sleep(0)
+    deadline.start(5.0)
+    await clock.advance(6.0)
+    deadline.start(5.0)
+    with deadline:
+        await asyncio.sleep(0)
+    deadline.close()
+
+
+async def test_a_deadline_moves_while_another_task_waits(clock: Clock) -> None:
+    async def wait() -> None:
+        with deadline:
+            await come.wait()
+
+    deadline, come = Deadline(asyncio.get_running_loop()), asyncio.Event()
+    deadline.start(5.0)
+    waiting = asyncio.create_task(wait())
+    await clock.advance(4.0)
+    deadline.start(5.0)
+    await clock.advance(4.0)
+    deadline.pause()
+    await clock.advance(60.0)
+    deadline.resume()
+    assert not waiting.done()
+    await clock.advance(2.0)
+    with pytest.raises(TimeoutError):
+        await waiting
+
+
+async def test_a_deadline_leaves_a_cancellation_to_whoever_has_asked_for_it(clock: Clock) -> None:
+    async def wait() -> None:
+        with deadline:
+            await asyncio.Event().wait()
+
+    deadline = Deadline(asyncio.get_running_loop())
+    deadline.start(5.0)
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await clock.advance(6.0)
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert waiting.cancelled()

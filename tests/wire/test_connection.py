@@ -1,0 +1,138 @@
+"""One connection, on every event loop: what it makes of messages, and how the peer is told of its end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable
+
+import aiohttp
+import pytest
+from faults.stage import plugin_tasks
+from kit import PATIENCE, Conversation, ScriptedServer, on_track, until
+from kit.certificates import client_context, server_context
+from kit.proxy import FaultProxy, Link
+from videosdk.agents.room.output_stream import CustomAudioStreamTrack
+
+from videosdk.plugins.lokutor import LokutorTTS
+from videosdk.plugins.lokutor._wire.connection import Connection
+from videosdk.plugins.lokutor._wire.protocol import EndOfRequest, Visemes
+from videosdk.plugins.lokutor.errors import NetworkError
+
+Maker = Callable[..., LokutorTTS]
+TEXT = "A reply to a peer that freezes in the middle of it. " * 4
+
+
+async def freeze(link: Link) -> None:
+    """Pass TLS on, both ways, until some audio has come; then answer nothing, not even TLS' own goodbye."""
+    await link.reach()
+    await link.pump(60_000)
+    await link.swallow()
+
+
+@pytest.mark.parametrize("ending", ["barge-in", "time-out"])
+async def test_a_frozen_peer_behind_tls_sees_the_end_at_once(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, ending: str
+) -> None:
+    """By itself, TLS would wait 30 s for the peer's goodbye before the socket is closed."""
+    connector = aiohttp.TCPConnector(ssl=client_context())
+    async with (
+        FaultProxy(scripted, server_context()) as service,
+        FaultProxy(service) as wire,
+        aiohttp.ClientSession(connector=connector) as session,
+    ):
+        wire.faults.append(freeze)
+        url = wire.url.replace("ws://", "wss://")
+        tts = make_tts(url, session=session, idle_timeout=0.3, max_retries=0)
+        call = asyncio.create_task(tts.synthesize(TEXT))
+        if ending == "barge-in":
+            await until(lambda: bool(on_track(track)))
+            await tts.interrupt()
+        await asyncio.wait_for(call, PATIENCE)
+        await asyncio.wait_for(wire.links[0].closed.wait(), PATIENCE)
+        await until(lambda: not plugin_tasks())
+
+
+MANY = 10_000
+LONG = json.dumps([{"v": 0, "c": "a", "t": (MANY - number) / 1_000} for number in range(MANY)])
+
+
+async def send_many(conversation: Conversation) -> None:
+    await conversation.text(LONG)
+    await conversation.end()
+    await conversation.gone()
+
+
+async def test_a_message_of_very_many_visemes_lets_others_run_in_between(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    scripted.scripts.append(send_many)
+    connection = await tts._connector.connect_stream(False, PATIENCE)
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    first = await connection.receive()
+    other = asyncio.create_task(take_turns())
+    events = [first]
+    while not isinstance(events[-1], EndOfRequest):
+        events.append(await connection.receive())
+    other.cancel()
+    parts = [event.items for event in events if isinstance(event, Visemes)]
+    starts = [viseme.start for items in parts for viseme in items]
+    assert len(starts) == MANY
+    assert starts == sorted(starts)
+    assert max(map(len, parts)) <= 250
+    assert turns >= len(parts) - 1
+    connection.drop()
+
+
+async def test_a_connection_that_was_dropped_brings_nothing_of_a_long_message(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    scripted.scripts.append(send_many)
+    connection = await tts._connector.connect_stream(False, PATIENCE)
+    assert isinstance(await connection.receive(), Visemes)
+    connection.drop()
+    await until(lambda: not plugin_tasks())
+    with pytest.raises(NetworkError):
+        await connection.receive()
+
+
+async def opened(tts: LokutorTTS, scripted: ScriptedServer) -> Connection:
+    connection = await tts._connector.connect_stream(False, PATIENCE)
+    await until(lambda: scripted.open_connections == 1)
+    return connection
+
+
+async def test_a_descriptor_that_is_somebody_elses_by_now_is_left_alone(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    """uvloop goes on to name the descriptor of a socket that it has closed."""
+    connection = await opened(tts, scripted)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection._ws.get_extra_info = lambda _name: theirs  # type: ignore[method-assign]
+        connection.drop()
+        await until(lambda: not plugin_tasks())
+        theirs.send(b"still here")
+        assert ours.recv(64) == b"still here"
+    await scripted.all_closed()
+
+
+async def test_a_socket_that_has_ended_by_itself_is_dropped_without_a_word(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    scripted.scripts.append(lambda conversation: asyncio.sleep(0))
+    connection = await tts._connector.connect_stream(False, PATIENCE)
+    await scripted.all_closed()
+    with pytest.raises(NetworkError, match="close code"):
+        await connection.receive()
+    connection.drop()
+    connection.drop()
+    await until(lambda: not plugin_tasks())

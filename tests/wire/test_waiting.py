@@ -1,0 +1,358 @@
+"""The socket in waiting: turns start on an open socket, and nobody notices when it was dead."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import pytest
+from kit import (
+    PATIENCE,
+    Clock,
+    Conversation,
+    ScriptedServer,
+    chunks_of,
+    close_on_request,
+    cut_on_request,
+    emitted_by,
+    heard_for,
+    interrupt_late,
+    listen,
+    on_track,
+    pushed_samples,
+    speak,
+    speech_of,
+    until,
+)
+from videosdk.agents.room.output_stream import CustomAudioStreamTrack
+
+from videosdk.plugins.lokutor import LokutorTTS
+from videosdk.plugins.lokutor._wire.connection import Connection
+from videosdk.plugins.lokutor._wire.standby import Standby
+from videosdk.plugins.lokutor.errors import NetworkError
+from videosdk.plugins.lokutor.metrics import SynthesisMetrics
+
+Maker = Callable[..., LokutorTTS]
+
+
+def measure(tts: LokutorTTS) -> list[SynthesisMetrics]:
+    return emitted_by(tts, "metrics")
+
+
+async def half(conversation: Conversation) -> None:
+    """Speak the beginning, then nothing more."""
+    request = await conversation.request()
+    await conversation.audio(speech_of(request["text"])[:20_000])
+    await conversation.gone()
+
+
+async def test_prewarm_leaves_one_open_socket_however_often_it_is_called(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    await asyncio.gather(tts.prewarm(), tts.prewarm())
+    await tts.prewarm()
+    assert scripted.open_connections == len(scripted.conversations) == 1
+
+
+async def test_prewarm_does_not_hold_the_frameworks_start_up(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock, track: CustomAudioStreamTrack
+) -> None:
+    """The service doesn't answer; once it does, the connection is there for the first turn."""
+    scripted.answering.clear()
+    warming = asyncio.create_task(tts.prewarm())
+    await until(lambda: scripted.waiting == 1)
+    await clock.advance(0.5)
+    assert not warming.done()
+    await clock.advance(0.6)
+    await asyncio.wait_for(warming, PATIENCE)
+    scripted.answering.set()
+    seen = measure(tts)
+    await tts.synthesize("One.")
+    assert [metrics.standby_used for metrics in seen] == [True]
+
+
+async def test_a_turn_takes_the_waiting_socket_and_the_next_is_opened_behind_it(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    seen = measure(tts)
+    await tts.prewarm()
+    await tts.synthesize("One.")
+    await until(lambda: len(scripted.conversations) == 2 and scripted.open_connections == 1)
+    await tts.synthesize("Two.")
+    assert [[request["text"] for request in c.requests] for c in scripted.conversations[:2]] == [
+        ["One."],
+        ["Two."],
+    ]
+    assert on_track(track) == heard_for("One.") + heard_for("Two.")
+    assert [metrics.standby_used for metrics in seen] == [True, True]
+
+
+async def test_the_next_socket_is_not_opened_before_the_first_audio(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    speaking = asyncio.Event()
+
+    async def hold(conversation: Conversation) -> None:
+        request = await conversation.request()
+        await speaking.wait()
+        await conversation.audio(speech_of(request["text"]))
+        await conversation.end()
+        await conversation.gone()
+
+    scripted.scripts.append(hold)
+    await tts.prewarm()
+    turn = asyncio.create_task(tts.synthesize("One."))
+    await until(lambda: scripted.texts == ["One."])
+    assert len(scripted.conversations) == 1
+    speaking.set()
+    await turn
+    await until(lambda: len(scripted.conversations) == 2)
+
+
+@pytest.mark.parametrize("options", [{"keep_warm": False}, {}])
+async def test_without_prewarm_or_when_switched_off_each_call_opens_its_own(
+    make_tts: Maker, scripted: ScriptedServer, options: dict[str, bool]
+) -> None:
+    tts = make_tts(scripted.url, **options)
+    if options:
+        await tts.prewarm()
+    seen = measure(tts)
+    await tts.synthesize("One.")
+    await tts.synthesize("Two.")
+    await scripted.all_closed()
+    assert len(scripted.conversations) == 2
+    assert [metrics.standby_used for metrics in seen] == [False, False]
+
+
+async def test_a_failing_prewarm_harms_nothing_and_tells_nothing(
+    make_tts: Maker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "videosdk.plugins.lokutor")
+    tts = make_tts("ws://127.0.0.1:9", max_retries=0)
+    errors = listen(tts)
+    await tts.prewarm()
+    assert errors == []
+    assert [record.getMessage() for record in caplog.records if record.name.endswith("lokutor")] == [
+        "No standby connection: NetworkError"
+    ]
+
+
+async def test_the_turn_after_a_barge_in_starts_on_an_open_socket(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    seen = measure(tts)
+    scripted.scripts.append(half)
+    await tts.prewarm()
+    turn = asyncio.create_task(tts.synthesize("To be talked over."))
+    await until(lambda: pushed_samples(track) > 0 and len(scripted.conversations) == 2)
+    await tts.interrupt()
+    await turn
+    track.frame_buffer.clear()
+    await tts.synthesize("The next turn.")
+    assert on_track(track) == heard_for("The next turn.")
+    assert [(metrics.interrupted, metrics.standby_used) for metrics in seen] == [
+        (True, True),
+        (False, True),
+    ]
+
+
+async def test_a_call_that_comes_while_the_socket_is_being_opened_waits_for_it(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    warming = asyncio.create_task(tts.prewarm())
+    await asyncio.sleep(0)
+    await tts.synthesize("One.")
+    await warming
+    assert scripted.conversations[0].requests
+
+
+async def test_a_stream_leaves_the_waiting_socket_to_the_turn(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    await tts.prewarm()
+    assert [piece async for piece in tts.stream_synthesize("For the cache.")]
+    assert [len(conversation.requests) for conversation in scripted.conversations] == [0, 1]
+    assert not scripted.conversations[0].closed.is_set()
+
+
+async def deaf(conversation: Conversation) -> None:
+    """Never read again, so that no pong comes either: a half-open connection."""
+    await conversation.closed.wait()
+
+
+@pytest.mark.parametrize("script", [close_on_request, cut_on_request, deaf])
+async def test_a_call_that_was_handed_a_dead_socket_heals_itself(
+    tts: LokutorTTS,
+    scripted: ScriptedServer,
+    track: CustomAudioStreamTrack,
+    script: Callable[[Conversation], AsyncIterator[None]],
+) -> None:
+    seen = measure(tts)
+    errors = listen(tts)
+    scripted.scripts.append(script)  # type: ignore[arg-type]
+    await tts.prewarm()
+    await tts.synthesize(chunks_of(["Heard once,", "and whole."]))
+    for conversation in scripted.conversations:
+        conversation.closed.set()
+    assert errors == []
+    assert on_track(track) == heard_for(*scripted.conversations[1].texts)
+    assert [metrics.retries for metrics in seen] == [1]
+
+
+async def test_a_socket_that_ends_while_it_waits_is_replaced(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    async def hang_up(conversation: Conversation) -> None:
+        await conversation.ws.close()
+
+    scripted.scripts.append(hang_up)
+    await tts.prewarm()
+    await until(lambda: len(scripted.conversations) == 2)
+    assert scripted.open_connections == 1
+
+
+async def test_chatter_on_a_waiting_socket_is_ignored(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    async def chatty(conversation: Conversation) -> None:
+        await conversation.text('{"type":"welcome"}')
+        await conversation.audio(b"\1\2")
+        await conversation.ws.ping()
+        await speak(conversation)
+
+    scripted.scripts.append(chatty)
+    await tts.prewarm()
+    await tts.synthesize("One.")
+    assert scripted.conversations[0].texts == ["One."]
+    assert on_track(track) == heard_for("One.")
+
+
+async def test_a_server_that_hangs_up_on_idle_sockets_is_not_stormed(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    async def hang_up(conversation: Conversation) -> None:
+        await conversation.ws.close()
+
+    scripted.scripts.extend([hang_up] * 50)
+    room = Standby(tts._connector._open_standby, tts._connector.spawn, replace_interval=3600.0)
+    await room.fill()
+    await until(lambda: len(scripted.conversations) == 2)
+    await until(lambda: room._replacing is not None)
+    assert len(scripted.conversations) == 2
+    room.close()
+
+
+async def test_the_socket_is_let_go_after_a_time_without_a_turn(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    room = Standby(tts._connector._open_standby, tts._connector.spawn, idle_limit=0.05)
+    await room.fill()
+    await scripted.all_closed()
+    assert await room.take() is None
+    room.close()
+
+
+async def test_the_time_without_a_turn_also_ends_an_opening_that_is_under_way(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    """Else it would stay open without any limit."""
+    go_on = asyncio.Event()
+
+    async def open_slowly() -> Connection:
+        await go_on.wait()
+        return await tts._connector._open_standby()
+
+    room = Standby(open_slowly, tts._connector.spawn, idle_limit=0.05)
+    filling = asyncio.create_task(room.fill())
+    await until(lambda: room._leaving is not None)
+    await until(lambda: room._leaving is None)
+    go_on.set()
+    await filling
+    assert await room.take() is None
+    await scripted.all_closed()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks are new in Python 3.12")
+async def test_an_opening_that_fails_before_it_ever_waits_is_not_remembered() -> None:
+    tries = 0
+
+    async def fail_at_once() -> Connection:
+        nonlocal tries
+        tries += 1
+        raise NetworkError("no network at all")
+
+    def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)  # type: ignore[call-arg]
+
+    room = Standby(fail_at_once, spawn)
+    for _ in range(3):
+        await room.fill()
+        assert await room.take() is None
+    assert tries == 3
+    room.close()
+
+
+async def test_nothing_stays_open_after_200_turns_with_barge_ins(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    await tts.prewarm()
+    for number in range(200):
+        interrupted = number % 3 == 0
+        pushed = pushed_samples(track)
+        turn = asyncio.create_task(tts.synthesize(f"This is turn number {number}."))
+        if interrupted:
+            await until(lambda before=pushed: pushed_samples(track) > before)  # type: ignore[misc]
+            await tts.interrupt()
+        await asyncio.wait_for(turn, PATIENCE)
+        track.frame_buffer.clear()
+        track.audio_data_buffer.clear()
+    await tts.aclose()
+    await scripted.all_closed()
+    assert scripted.open_connections == 0
+    assert scripted.peak <= 2
+
+
+async def test_a_late_second_interrupt_of_the_framework_does_not_hurt_the_next_turn(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(half)
+    await interrupt_late(tts, track, "The next turn.")
+    assert on_track(track) == heard_for("The next turn.")
+
+
+async def test_the_metrics_of_a_turn_add_up(tts: LokutorTTS, scripted: ScriptedServer) -> None:
+    seen = measure(tts)
+    await tts.synthesize("Hello there.")
+    [metrics] = seen
+    assert metrics.requests == 1
+    assert metrics.characters == len("Hello there.")
+    assert metrics.audio_received == pytest.approx(12 * 0.02)
+    assert metrics.audio_pushed == pytest.approx(12 * 0.02)
+    assert metrics.time_to_first_byte is not None
+    assert metrics.time_to_first_byte >= 0  # uvloop's clock counts milliseconds.
+    assert metrics.connect_time is not None
+    assert (metrics.interrupted, metrics.retries, metrics.error_code, metrics.streamed) == (
+        False,
+        0,
+        None,
+        False,
+    )
+
+
+async def test_the_metrics_name_the_error(make_tts: Maker, scripted: ScriptedServer) -> None:
+    tts = make_tts(scripted.url, max_retries=0)
+
+    async def refuse(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.text('{"type":"error","code":"validation.invalid_voice","message":"none such"}')
+        await conversation.gone()
+
+    seen = measure(tts)
+    scripted.scripts.append(refuse)
+    await tts.synthesize("Hello.")
+    scripted.scripts.append(close_on_request)
+    await tts.synthesize("Hello.")
+    assert [metrics.error_code for metrics in seen] == ["validation.invalid_voice", "NetworkError"]

@@ -1,0 +1,146 @@
+"""The turns of a plugin: which of them an interrupt ends, and which tracks it silences.
+
+Rule of this file: nothing in it awaits. After a barge-in the framework calls ``interrupt()`` a second time,
+from the task of the turn that it has cancelled, when the next turn may have begun: source,
+``PipelineOrchestrator`` of videosdk-agents 1.0.24 to 1.0.30. That late interrupt must not reach the next
+turn, and every other must.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from .._utterance import Utterance
+
+logger = logging.getLogger("videosdk.plugins.lokutor")
+
+_LATE = 1.0
+"""Seconds after a turn's cancellation in which the framework's late interrupt comes: at once, as a rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cancelled:
+    """A turn whose task was cancelled.
+
+    Attributes:
+        turns: It and the older ones that ran then.
+        number: How many turns had begun when it did.
+        expires: When an interrupt from its task is no longer the framework's late one, by the loop's clock.
+    """
+
+    turns: tuple[Utterance, ...]
+    number: int
+    expires: float
+
+
+class Turns:
+    """The turns that are being spoken, and the last one, which may still be heard."""
+
+    def __init__(self) -> None:
+        self._tracks: dict[Utterance, Any] = {}  # Of those being spoken, in order of their beginning.
+        self._numbers: dict[Utterance, int] = {}
+        self._begun = 0
+        self._last: tuple[Utterance, Any] | None = None
+        self._cancelled: WeakKeyDictionary[asyncio.Task[Any], _Cancelled] = WeakKeyDictionary()
+
+    def begin(self, utterance: Utterance, track: Any) -> None:
+        """Note that the calling task begins a turn on ``track``."""
+        self._take_cancelled()
+        self._begun += 1
+        self._numbers[utterance] = self._begun
+        self._tracks[utterance] = track
+        self._last = (utterance, track)
+
+    def end(self, utterance: Utterance, *, cancelled: bool) -> None:
+        """Note that a turn is no longer spoken, and whether the calling task was cancelled in it."""
+        task = asyncio.current_task()
+        if cancelled and task is not None:
+            turns = list(self._tracks)
+            expires = asyncio.get_running_loop().time() + _LATE
+            meant = tuple(turns[: turns.index(utterance) + 1])
+            self._cancelled[task] = _Cancelled(meant, self._numbers[utterance], expires)
+        del self._tracks[utterance], self._numbers[utterance]
+
+    def interrupt(self, current_track: Any) -> bool:
+        """End the turns that an interrupt is for, and silence their tracks.
+
+        Args:
+            current_track: The plugin's track of now, which is silenced as well.
+
+        Returns:
+            Whether all turns were meant.
+        """
+        heard = {**dict(filter(None, [self._last])), **self._tracks}
+        meant = self._meant(heard)
+        for utterance in meant:
+            utterance.interrupt()
+        spared = [track for utterance, track in heard.items() if utterance not in meant]
+        _silence([*(heard[utterance] for utterance in meant), current_track], spared)
+        return not spared
+
+    def close(self) -> None:
+        """End all."""
+        for utterance in list(self._tracks):
+            utterance.interrupt()
+        self._last = None
+
+    def _take_cancelled(self) -> _Cancelled | None:
+        """Return the cancelled turn of the calling task, once; None where there is none."""
+        task = asyncio.current_task()
+        return None if task is None else self._cancelled.pop(task, None)
+
+    def _meant(self, heard: Iterable[Utterance]) -> list[Utterance]:
+        """Return which of the turns that are ``heard`` an interrupt is for: all, unless it comes late.
+
+        A late one comes from a task that is still ending because its turn was cancelled, soon after that, and
+        at most one turn has begun since.
+        """
+        task, cancelled = asyncio.current_task(), self._take_cancelled()
+        late = (
+            task is not None
+            and cancelled is not None
+            and task.cancelling() > 0
+            and self._begun - cancelled.number <= 1
+            and asyncio.get_running_loop().time() < cancelled.expires
+        )
+        if not late or cancelled is None:
+            return list(heard)
+        return [turn for turn in heard if turn in cancelled.turns]
+
+
+def _silence(tracks: list[Any], spared: list[Any]) -> None:
+    """Interrupt each of ``tracks`` once, but none that a turn still speaks on."""
+    done = [None, *spared]
+    for track in tracks:
+        if any(track is other for other in done) or not hasattr(track, "interrupt"):
+            continue
+        done.append(track)
+        try:
+            _start(track.interrupt())
+        except Exception:  # The turn is over all the same, and the other tracks must fall silent, too.
+            logger.exception("The audio track's interrupt() raised")
+
+
+_started: set[asyncio.Task[None]] = set()
+"""Kept until they are done: the loop itself holds its tasks weakly."""
+
+
+def _start(result: object) -> None:
+    """Run what an ``interrupt()`` has returned, where it is a coroutine: the framework's own is none."""
+    if inspect.iscoroutine(result):
+        task = asyncio.get_running_loop().create_task(_logged(result))
+        _started.add(task)
+        task.add_done_callback(_started.discard)
+
+
+async def _logged(result: Coroutine[Any, Any, object]) -> None:
+    try:
+        await result
+    except Exception:
+        logger.exception("The audio track's interrupt() raised")

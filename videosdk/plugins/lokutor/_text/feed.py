@@ -1,0 +1,144 @@
+"""Pulls the text of one reply, and hands it out as requests.
+
+Rule of this file: it knows the text, and the clock that says when it is quiet. What is sent, and when, is not
+known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+
+from videosdk.agents import FlushMarker
+
+from .._timer import Timer
+from .planner import TextPlanner
+
+logger = logging.getLogger("videosdk.plugins.lokutor")
+
+Text = AsyncIterator[str | FlushMarker] | str
+
+_END: Final = object()
+_CLOSE_TIMEOUT = 0.5
+"""Seconds for the user's text iterator to close, before it is left behind."""
+
+
+class TextFeed:
+    """The text of one reply.
+
+    Create it inside the running loop, and :meth:`run` it once.
+
+    Args:
+        language: Two-letter code for the sentence chunker's abbreviations.
+        on_text: Awaited after each piece of text, and at the end.
+        on_quiet: Called when a sentence is complete because no more text came.
+    """
+
+    def __init__(
+        self, language: str, on_text: Callable[[], Awaitable[None]], on_quiet: Callable[[], None]
+    ) -> None:
+        self._planner = TextPlanner(language)
+        self._on_text = on_text
+        self._on_quiet = on_quiet
+        self._quiet_timer = Timer(asyncio.get_running_loop(), self._release)
+        self._source: AsyncIterator[str | FlushMarker] | None = None
+        self._taken = False
+        self._error: Exception | None = None
+        self._closed = False
+
+    @property
+    def taken(self) -> bool:
+        """Whether there was any text."""
+        return self._taken
+
+    @property
+    def error(self) -> Exception | None:
+        """What the iterator has raised, if anything."""
+        return self._error
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the text has ended and every request was taken."""
+        return self._planner.exhausted
+
+    async def run(self, text: Text) -> None:
+        """Pull ``text`` to its end.
+
+        Raises:
+            TypeError: It yields something that isn't text.
+            Exception: What the iterator raised, as it is.
+        """
+        if isinstance(text, str):
+            self._take(text)
+        else:
+            self._source = text
+            while (chunk := await self._next_chunk(text)) is not _END:
+                if self._closed:
+                    return
+                self._take(chunk)
+                await self._on_text()
+        self.pause()
+        self._planner.end()
+        await self._on_text()
+
+    def next_request(self) -> str | None:
+        """Return the text of the next request and forget it, or None while nothing is complete."""
+        return self._planner.next_request()
+
+    def wait_for_quiet(self) -> None:
+        """Call ``on_quiet`` when the sentence in the making has been complete for long enough."""
+        quiet = self._planner.quiet_time
+        if quiet is None:
+            self._quiet_timer.stop()
+        else:
+            self._quiet_timer.start(quiet)
+
+    def pause(self) -> None:
+        """Don't wait for quiet: a request is under way, and text is gathered until its end."""
+        self._quiet_timer.stop()
+
+    def close(self) -> None:
+        """Take no more text."""
+        self._closed = True
+        self._quiet_timer.close()
+
+    async def close_source(self) -> None:
+        """Close the iterator, if it was begun and can be closed.
+
+        One that was never begun is left for whoever speaks the text instead (``FallbackTTS``).
+        """
+        close = getattr(self._source, "aclose", None)
+        if close is None:
+            return
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await close()
+        except Exception as error:  # noqa: BLE001 - comes too late to change the outcome, or to hide it
+            reason = f"{type(error).__name__}: {error}"
+            logger.warning("The text iterator did not stop when the utterance ended: %s", reason)
+
+    async def _next_chunk(self, text: AsyncIterator[str | FlushMarker]) -> object:
+        try:
+            return await anext(text, _END)
+        except Exception as error:
+            self._error = error
+            raise
+
+    def _take(self, chunk: object) -> None:
+        match chunk:
+            case str():
+                self._taken = self._taken or bool(chunk)
+                self._planner.push(chunk)
+            case FlushMarker():
+                self._planner.flush()
+            case None:  # Some LLM streams carry empty deltas.
+                return
+            case _:
+                kind = type(chunk).__name__
+                raise TypeError(f"the text iterator must yield str or FlushMarker, got {kind}")
+
+    def _release(self) -> None:
+        self._planner.release()
+        self._on_quiet()

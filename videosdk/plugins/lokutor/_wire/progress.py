@@ -1,0 +1,104 @@
+"""How far one request is, over all its tries, and which end of a request is whose.
+
+Rule of this file: pure. It is told what was sent and what has come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .._audio.pcm import SAMPLE_RATE, SAMPLE_WIDTH
+from ..errors import ServiceError
+
+_LONGEST_PAUSE = 30
+"""Seconds of audio that a request may have on top of one for each character, before it counts as endless."""
+_AUDIBLE = SAMPLE_RATE * SAMPLE_WIDTH // 10
+"""0.1 s: less audio than that, or silence, doesn't count as something that the listener has heard."""
+
+
+@dataclass(slots=True)
+class _Audible:
+    """Counts audio that a listener can hear, so that a trickle of bytes or of silence holds no turn."""
+
+    gathered: int = 0
+
+    def add(self, pcm: bytes) -> bool:
+        """Take a piece; return whether so much has come by now that the time-outs may begin anew."""
+        if any(pcm):  # Ends at the first byte that isn't zero.
+            self.gathered += len(pcm)
+        enough = self.gathered >= _AUDIBLE
+        if enough:
+            self.gathered = 0
+        return enough
+
+
+@dataclass(slots=True)
+class RequestProgress:
+    """A request under way, over all its tries. Positions are bytes of the service's audio.
+
+    Attributes:
+        text: What it speaks.
+        mutes: How often it was said to be spoken when no audio had come.
+        heard: How much of its audio went to the listener.
+        position: How much of this try's audio has come.
+        came: What of this try's audio shows that the service is at work.
+        played: What of all its audio ends the listener's waiting.
+    """
+
+    text: str
+    mutes: int = 0
+    heard: int = 0
+    position: int = 0
+    came: _Audible = field(default_factory=_Audible)
+    played: _Audible = field(default_factory=_Audible)
+
+    def begin(self) -> None:
+        """Note that it is sent once more."""
+        self.position = 0
+        self.came = _Audible()
+
+    def skip_played(self, pcm: bytes) -> bytes:
+        """Take this try's next audio and return what of it an earlier try had not brought.
+
+        Raises:
+            ServiceError: It is more audio than the text can need.
+        """
+        skip = max(self.heard - self.position, 0)
+        self.position += len(pcm)
+        if self.position > (_LONGEST_PAUSE + len(self.text)) * SAMPLE_RATE * SAMPLE_WIDTH:
+            raise ServiceError("Lokutor sent more audio than the text can need", retryable=False)
+        fresh = pcm[skip:]
+        self.heard += len(fresh)
+        return fresh
+
+
+class RequestEnds:
+    """Tells the end of a request from one that the service sends again for the request before it.
+
+    Servers of different ages end a request with ``EOS`` or ``{"type":"eos"}``; one that serves clients of
+    both ages may send both. The second arrives when the next request has been sent, and would end that one.
+    """
+
+    def __init__(self) -> None:
+        self._awaited: str | None = None  # How the last request ended, while its second end may still come.
+        self._doubled = False  # Whether one was seen to end twice in the same spelling.
+
+    def begin_connection(self) -> None:
+        """Note a new connection, on which no request has ended yet."""
+        self._awaited = None
+
+    def end_request(self, spelling: str) -> None:
+        """Note that a request has ended."""
+        self._awaited = spelling
+
+    def note_second(self) -> None:
+        """Note that the service was seen to end the last request twice."""
+        self._awaited = None
+        self._doubled = True
+
+    def is_second(self, spelling: str) -> bool:
+        """Return whether an end that comes before any audio belongs to the request before."""
+        if self._awaited is None or (spelling == self._awaited and not self._doubled):
+            return False
+        self._awaited = None
+        return True
