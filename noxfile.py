@@ -10,7 +10,7 @@ nox.options.sessions = ["tests", "lint", "docs"]
 
 @nox.session(python=["3.11", "3.12", "3.13"])
 def tests(session: nox.Session) -> None:
-    """Run the tests: ``nox -s tests-3.12 -- tests/test_text.py``."""
+    """Run the tests: ``nox -s tests-3.12 -- tests/unit``."""
     session.install("-e", ".[test]")
     session.run("pytest", *session.posargs)
 

@@ -330,7 +330,7 @@ def main() -> None:
     print(f"seed {options.seed}")
     print(report(cuts))
     # A frame's rounding can be one word; more is a defect.
-    raise SystemExit(any(cut.error > 1 for cut in cuts))
+    raise SystemExit(any(cut.error > 1 for cut in judged(cuts)))
 
 
 if __name__ == "__main__":
