@@ -442,8 +442,10 @@ def test_missing_package_is_one_line(package: str, tmp_path: Path) -> None:
 
 
 INTERRUPTED = (130, "Interrupted.\n")
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell and its signals")
 
 
+@POSIX
 @pytest.mark.parametrize("module", ["aiohttp", "_timeline"])
 def test_ctrl_c_while_it_starts_is_one_line(module: str, tmp_path: Path) -> None:
     starter = tmp_path / "start.py"
@@ -462,6 +464,7 @@ def test_ctrl_c_while_it_starts_is_one_line(module: str, tmp_path: Path) -> None
     assert (done.returncode, done.stderr) == INTERRUPTED
 
 
+@POSIX
 @pytest.mark.parametrize("moment", ["sent", "speaks"])
 def test_ctrl_c_in_the_call_is_one_line_and_leaves_nothing(moment: str, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "default::ResourceWarning", CONVERSATION, "--out", tmp_path / "out"]
@@ -476,6 +479,7 @@ def test_ctrl_c_in_the_call_is_one_line_and_leaves_nothing(moment: str, tmp_path
     assert not list(tmp_path.iterdir())
 
 
+@POSIX
 def test_a_reader_that_has_enough_is_one_line(tmp_path: Path) -> None:
     command = f'"{sys.executable}" "{CONVERSATION}" --out "{tmp_path}" | head -n 1'
     done = subprocess.run(
