@@ -102,7 +102,7 @@ async def make_tts(track: CustomAudioStreamTrack, scripted: ScriptedServer) -> A
     yield make
     for tts in made:
         await tts.aclose()
-    names = {task.get_coro().__qualname__ for task in asyncio.all_tasks() - before}
+    names = {getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks() - before}
     assert not [
         name for name in names if "lokutor" in name.lower() or name.startswith(("Utterance", "Connection"))
     ]

@@ -111,11 +111,11 @@ async def of_a_cancelled_task() -> AsyncIterator[str]:
     yield await model
 
 
-class BrokenTrack(CustomAudioStreamTrack):  # type: ignore[misc]
+class BrokenTrack(CustomAudioStreamTrack):
     """Takes so many bytes, then raises."""
 
     def __init__(self, size: int) -> None:
-        super().__init__(asyncio.get_running_loop())
+        super().__init__(asyncio.get_running_loop())  # type: ignore[no-untyped-call]
         self._left = size
 
     async def add_new_bytes(self, audio_data: bytes) -> None:
@@ -125,14 +125,14 @@ class BrokenTrack(CustomAudioStreamTrack):  # type: ignore[misc]
         await super().add_new_bytes(audio_data)
 
 
-class CancellingTrack(CustomAudioStreamTrack):  # type: ignore[misc]
+class CancellingTrack(CustomAudioStreamTrack):
     """Waits for a task of its own that somebody has cancelled."""
 
     async def add_new_bytes(self, audio_data: bytes) -> None:
         raise asyncio.CancelledError
 
 
-class SlowTrack(CustomAudioStreamTrack):  # type: ignore[misc]
+class SlowTrack(CustomAudioStreamTrack):
     """Takes longer for its first push than the service may be silent."""
 
     async def add_new_bytes(self, audio_data: bytes) -> None:
@@ -141,7 +141,7 @@ class SlowTrack(CustomAudioStreamTrack):  # type: ignore[misc]
         await super().add_new_bytes(audio_data)
 
 
-class MiscountingTrack(CustomAudioStreamTrack):  # type: ignore[misc]
+class MiscountingTrack(CustomAudioStreamTrack):
     """Fails when it is asked how much it has played."""
 
     def snapshot_playback(self) -> tuple[int, int]:
@@ -156,15 +156,15 @@ def on_broken_track(size: int) -> Arrange:
 
 
 def on_cancelling_track(turn: Turn) -> None:
-    turn.tts.audio_track = CancellingTrack(asyncio.get_running_loop())
+    turn.tts.audio_track = CancellingTrack(asyncio.get_running_loop())  # type: ignore[no-untyped-call]
 
 
 def on_slow_track(turn: Turn) -> None:
-    turn.tts.audio_track = SlowTrack(asyncio.get_running_loop())
+    turn.tts.audio_track = SlowTrack(asyncio.get_running_loop())  # type: ignore[no-untyped-call]
 
 
 def on_miscounting_track(turn: Turn) -> None:
-    turn.tts.audio_track = MiscountingTrack(asyncio.get_running_loop())
+    turn.tts.audio_track = MiscountingTrack(asyncio.get_running_loop())  # type: ignore[no-untyped-call]
 
 
 def on_track_without_a_rate(turn: Turn) -> None:

@@ -167,7 +167,7 @@ class Row:
     link: Play | None = None
     script: Script | None = None
     times: int = 1
-    error: type[Exception] | None = None
+    error: type[BaseException] | None = None
     code: str | None = None
     status: int | None = None
     retryable: bool = False

@@ -112,7 +112,7 @@ _PART = 20_001
 """Bytes of audio before a fault in the middle: half a sample is among them."""
 _MESSAGES = {_BEFORE: 0, _MID: _PART, _AFTER: _SPEECH}
 _ENDINGS: dict[str, Play] = {"reset": Link.reset, "FIN": Link.finish, "silence": Link.swallow}
-_UNKNOWN = (
+_UNKNOWN: tuple[str | bytes, ...] = (
     "hello",
     "",
     "[]",
@@ -327,7 +327,7 @@ def _refusal_rows() -> list[Row]:
             )
             for line, answer, headers, error in [
                 ("key", "401 Unauthorized", "", AuthenticationError),
-                ("limit", "429 Too Many Requests", "Retry-After: 60\r\n", RateLimitError),
+                ("limit", "429 Too Many Requests", "Retry-After: 60\r\n", RateLimitError),  # type: ignore[list-item]
                 ("address", "404 Not Found", "", ConfigurationError),
             ]
         ),
@@ -844,5 +844,5 @@ def reliability_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _name(error: type[Exception]) -> str:
+def _name(error: type[BaseException]) -> str:
     return "Your exception" if error is MineError else f"`{error.__name__}`"

@@ -185,7 +185,7 @@ async def test_fallback_speaks_the_whole_text_when_lokutor_is_out_of_reach(
     make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
 ) -> None:
     fallback = FallbackTTS([make_tts("ws://127.0.0.1:9", max_retries=0), make_tts(scripted.url)])
-    fallback.audio_track = track
+    fallback.audio_track = track  # type: ignore[assignment]
     await fallback.synthesize(chunks_of(["Hello there.", "How are you?"]))
     assert " ".join(scripted.texts) == "Hello there. How are you?"
     assert on_track(track) == heard_for(*scripted.texts)
@@ -196,7 +196,7 @@ async def test_fallback_forwards_a_barge_in(
 ) -> None:
     scripted.scripts.append(lambda conversation: conversation.gone())
     fallback = FallbackTTS([make_tts(scripted.url)])
-    fallback.audio_track = track
+    fallback.audio_track = track  # type: ignore[assignment]
     turn = asyncio.create_task(fallback.synthesize("Hello."))
     await until(lambda: scripted.texts == ["Hello."])
     await fallback.interrupt()

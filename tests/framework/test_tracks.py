@@ -138,10 +138,10 @@ async def of_a_websocket() -> AsyncIterator[Place]:
                 signals.append(json.loads(message)["type"])
 
     async with websockets.serve(handler._handle_connection, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+        port = server.sockets[0].getsockname()[1]  # type: ignore[index]
         async with websockets.connect(f"ws://127.0.0.1:{port}") as client:
             listening = asyncio.create_task(listen(client))
-            await until(lambda: bool(handler.audio_track.sinks))
+            await until(lambda: bool(handler.audio_track.sinks))  # type: ignore[union-attr]
             yield Place(handler.audio_track, lambda: bytes(audio), None, signals=signals)
         await listening
 
@@ -172,7 +172,7 @@ async def of_webrtc() -> AsyncIterator[Place]:
     listener = WebRTCListener(track)
 
     def received() -> bytes:
-        waiting = [frame.to_ndarray().tobytes() for frame in track.frame_queue._queue]
+        waiting = [frame.to_ndarray().tobytes() for frame in track.frame_queue._queue]  # type: ignore[attr-defined]
         return listener.heard + b"".join(waiting) + bytes(track.audio_buffer)
 
     yield Place(track, received, listener, counts=False)
@@ -225,7 +225,7 @@ async def test_the_audio_is_whole(
     generation: SpeechGeneration, place: Place, scripted: ScriptedServer, rate: int
 ) -> None:
     place.play_at(rate)
-    await generation.synthesize(chunks_of(TEXTS))
+    await generation.synthesize(chunks_of(TEXTS))  # type: ignore[arg-type]
     expected = heard_for(*TEXTS, rate=rate)
     await until(lambda: len(place.received()) >= len(expected))
     assert place.received() == expected
@@ -238,7 +238,7 @@ async def test_words_and_visemes_come_with_their_audio(
 ) -> None:
     place.play_at(rate)
     words, visemes = emitted_by(tts, "word_spoken"), emitted_by(tts, "visemes")
-    await generation.synthesize(chunks_of(TEXTS))
+    await generation.synthesize(chunks_of(TEXTS))  # type: ignore[arg-type]
     assert tts._synchronizer is not None
     if place.listener is None:  # Nobody plays it, so nothing is heard.
         await settled()
@@ -316,11 +316,11 @@ async def test_three_turns_one_after_another(
         words.clear()
         await generation.synthesize(text)
         whole += heard_for(text)
-        await until(lambda whole=whole: len(place.received()) >= len(whole))
+        await until(lambda whole=whole: len(place.received()) >= len(whole))  # type: ignore[misc]
         assert place.received() == whole
         await hear(place, len(text))
         if place.listener is not None:
-            await until(lambda text=text: texts(words) == text.split())
+            await until(lambda text=text: texts(words) == text.split())  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("kind", ["room", "avatar", "WebRTC"])

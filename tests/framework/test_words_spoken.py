@@ -104,7 +104,7 @@ async def test_each_word_comes_with_its_sample(tts: LokutorTTS, listener: Listen
     for frame in range(1, len(text) + 1):
         await listener.hear(1)
         due = [word for word in text.split() if text.index(word) <= frame]
-        await until(lambda due=due: texts(words) == due)
+        await until(lambda due=due: texts(words) == due)  # type: ignore[misc]
 
 
 async def test_words_do_not_wait_for_the_end_of_their_request(

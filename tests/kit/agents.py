@@ -81,7 +81,7 @@ class Mind(LLM):
         self.contexts: list[list[tuple[str, str]]] = []
         """The conversation as it was at each answer: role and text of each message."""
 
-    async def chat(
+    async def chat(  # type: ignore[override]
         self, messages: ChatContext, tools: Any = None, conversational_graph: Any = None, **kwargs: Any
     ) -> AsyncIterator[LLMResponse]:
         self.contexts.append(said(messages))

@@ -26,7 +26,7 @@ class Listener:
     async def hear(self, frames: int = 1) -> None:
         """Play so many frames of 20 ms."""
         for _ in range(frames):
-            self._track._start = 0.0  # type: ignore[assignment]  # Long ago: there is much to catch up on.
+            self._track._start = 0.0  # Long ago: there is much to catch up on.
             frame = await self._track.recv()
             self.heard += frame.to_ndarray().astype("<i2").tobytes()
 

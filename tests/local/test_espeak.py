@@ -58,7 +58,8 @@ def request(text: str, voice: str = "F1", language: str = "en", speed: float = 1
 
 
 async def speak(engine: EspeakEngine, text: str, *args: Any) -> tuple[bytes, list[Viseme]]:
-    pcm, visemes = bytearray(), []
+    pcm = bytearray()
+    visemes: list[Viseme] = []
     async with asyncio.timeout(3 * PATIENCE):
         async for piece in engine.synthesize(request(text, *args)):
             heard = len(pcm) / 2 / RATE

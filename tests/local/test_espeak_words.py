@@ -21,7 +21,8 @@ async def engine() -> AsyncIterator[EspeakEngine]:
 
 async def speak(engine: EspeakEngine, text: str, language: str = "en") -> tuple[float, list[Viseme]]:
     """Return the length in s and the timing of ``text``."""
-    size, visemes = 0, []
+    size = 0
+    visemes: list[Viseme] = []
     async for piece in engine.synthesize(SpeechRequest(text, "F1", language, 1.0, 5, visemes=True)):
         size += len(piece.pcm)
         visemes += piece.visemes

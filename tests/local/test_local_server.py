@@ -547,8 +547,9 @@ async def test_speed_is_honoured(server: LocalServer, speed: float) -> None:
 async def test_the_first_audio_is_delayed_and_the_rest_is_paced() -> None:
     loop = asyncio.get_running_loop()
     text = "Paced."  # 0.36 s
-    engine, options = SignalEngine(), {"first_audio_delay": 0.2, "pace": 1.0, "chunk_bytes": (882, 882)}
-    async with LocalServer(engine, **options) as server, connected(server) as ws:
+    engine: SignalEngine = SignalEngine()
+    options: dict[str, Any] = {"first_audio_delay": 0.2, "pace": 1.0, "chunk_bytes": (882, 882)}
+    async with LocalServer(engine, **options) as server, connected(server) as ws:  # type: ignore[arg-type]
         begun = loop.time()
         await ws.send_json(request(text))
         pcm = (await ws.receive()).data
@@ -599,7 +600,7 @@ async def test_visemes_come_before_their_audio_when_asked_for(server: LocalServe
 
 async def test_nothing_is_compressed(server: LocalServer) -> None:
     async with websockets_connect(server.url + "/ws/tts", additional_headers={"X-API-Key": KEY}) as ws:
-        assert "Sec-WebSocket-Extensions" not in ws.response.headers
+        assert "Sec-WebSocket-Extensions" not in ws.response.headers  # type: ignore[union-attr]
 
 
 # Clients that go away

@@ -127,7 +127,8 @@ async def _speak() -> list[tuple[SpeechRequest, np.ndarray, list[Viseme]]]:
     engine = EspeakEngine()
     try:
         for request in REQUESTS:
-            pcm, visemes = bytearray(), []
+            pcm = bytearray()
+            visemes: list[Viseme] = []
             async for piece in engine.synthesize(request):
                 pcm += piece.pcm
                 visemes += piece.visemes

@@ -142,7 +142,7 @@ def run_by(name: str) -> list[str]:
     """Return the commands of a session."""
     calls = [node for node in ast.walk(sessions()[name]) if isinstance(node, ast.Call)]
     return [
-        " ".join(argument.value for argument in call.args if isinstance(argument, ast.Constant))
+        " ".join(str(argument.value) for argument in call.args if isinstance(argument, ast.Constant))
         for call in calls
         if ast.unparse(call.func) == "session.run"
     ]

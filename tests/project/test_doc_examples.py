@@ -87,7 +87,7 @@ async def run(code: str, names: dict[str, Any]) -> None:
 async def hear(tts: TTS) -> None:
     """Have a plugin speak on a track that is played."""
     track = CustomAudioStreamTrack(asyncio.get_running_loop())
-    tts.audio_track = track
+    tts.audio_track = track  # type: ignore[assignment]
     await tts.synthesize(TEXT)
     assert pushed_samples(track) > 0
     listener = Listener(track)

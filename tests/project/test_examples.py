@@ -262,7 +262,7 @@ def loudness(samples: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
     """Return it for each 10 ms."""
     step = RATE // 100
     pieces = samples[: len(samples) // step * step].reshape(-1, step).astype(np.float64)
-    return np.sqrt((pieces**2).mean(1))
+    return np.asarray(np.sqrt((pieces**2).mean(1)))
 
 
 async def speak(texts: list[str]) -> tuple[bytes, list[float]]:
@@ -469,7 +469,9 @@ def test_ctrl_c_while_it_starts_is_one_line(module: str, tmp_path: Path) -> None
 def test_ctrl_c_in_the_call_is_one_line_and_leaves_nothing(moment: str, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "default::ResourceWarning", CONVERSATION, "--out", tmp_path / "out"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
+    with subprocess.Popen(
+        [*map(str, command)], stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    ) as process:
         assert process.stdout is not None
         assert any(moment in line for line in process.stdout)
         os.killpg(process.pid, signal.SIGINT)

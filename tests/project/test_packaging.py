@@ -180,7 +180,8 @@ def test_it_puts_one_command_on_the_path(wheel: Path, names: set[str]) -> None:
         "[console_scripts]",
         "lokutor = videosdk.plugins.lokutor.__main__:run",
     ]
-    assert callable(EntryPoint(*lines[1].split(" = "), "console_scripts").load())
+    name, _, value = lines[1].partition(" = ")
+    assert callable(EntryPoint(name, value, "console_scripts").load())
 
 
 IMPORTS = """

@@ -59,7 +59,7 @@ def test_a_reply_without_words_still_says_something() -> None:
     assert str(error_from_reply("", None)) == "Lokutor refused the request: no reason given"
 
 
-TREE = {
+TREE: dict[type[LokutorError], tuple[type[LokutorError], bool]] = {
     ConfigurationError: (LokutorError, False),
     AuthenticationError: (LokutorError, False),
     InvalidRequestError: (LokutorError, False),

@@ -214,11 +214,11 @@ async def test_a_count_that_begins_anew_is_another_turns() -> None:
 # Tracks that tell nonsense
 
 
-class OddTrack(CustomAudioStreamTrack):  # type: ignore[misc]
+class OddTrack(CustomAudioStreamTrack):
     """The framework's track, until it answers something else when it is asked what it has played."""
 
     def __init__(self, answer: Callable[[], Any] | None = None) -> None:
-        super().__init__(asyncio.get_running_loop())
+        super().__init__(asyncio.get_running_loop())  # type: ignore[no-untyped-call]
         self.answer = answer or super().snapshot_playback
 
     def snapshot_playback(self) -> Any:
@@ -495,7 +495,7 @@ async def test_words_come_when_they_are_played(playback: Playback, listener: Lis
     for frame in range(1, len(text) + 1):
         await listener.hear(1)
         played = [word for word in text.split() if text.index(word) <= frame]
-        await until(lambda played=played: story.words == played)
+        await until(lambda played=played: story.words == played)  # type: ignore[misc]
     await until(lambda: len(story.visemes) == len(text))
     assert story.positions == pytest.approx([max(text.index(word), 1) / 50 for word in text.split()])
 

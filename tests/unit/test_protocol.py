@@ -18,13 +18,13 @@ from videosdk.plugins.lokutor._wire.protocol import (
     SpeechRequest,
     Telemetry,
     Unknown,
-    Viseme,
     Visemes,
     decode_binary,
     decode_text,
     encode_request,
 )
 from videosdk.plugins.lokutor.errors import ProtocolError
+from videosdk.plugins.lokutor.visemes import Viseme
 
 REQUEST = SpeechRequest(text="Hi.", voice="F1", language="en", speed=1.05, steps=5)
 

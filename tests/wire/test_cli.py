@@ -155,7 +155,8 @@ def files(directory: Path) -> list[str]:
 def read_wav(path: Path) -> bytes:
     with wave.open(str(path)) as wav:
         assert (wav.getframerate(), wav.getnchannels(), wav.getsampwidth()) == (24_000, 1, 2)
-        return wav.readframes(wav.getnframes())
+        pcm: bytes = wav.readframes(wav.getnframes())
+        return pcm
 
 
 def seconds(pcm: bytes) -> float:

@@ -117,7 +117,7 @@ async def test_a_descriptor_that_is_somebody_elses_by_now_is_left_alone(
     connection = await opened(tts, scripted)
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        connection._ws.get_extra_info = lambda _name: theirs  # type: ignore[method-assign]
+        connection._ws.get_extra_info = lambda _name: theirs  # type: ignore[assignment, method-assign, misc]
         connection.drop()
         await until(lambda: not plugin_tasks())
         theirs.send(b"still here")

@@ -12,6 +12,7 @@ import pytest
 from kit import (
     PATIENCE,
     Conversation,
+    Script,
     ScriptedServer,
     chunks_of,
     close_on_request,
@@ -147,7 +148,7 @@ def replying(message: str) -> Callable[[Conversation], Awaitable[None]]:
     return reply
 
 
-FAILURES = {
+FAILURES: dict[str, tuple[Script, type[LokutorError], str | None]] = {
     "closed without audio": (close_on_request, NetworkError, None),
     "cut off": (cut_on_request, NetworkError, None),
     "close code 1008": (policy, ServiceError, None),

@@ -178,7 +178,7 @@ async def test_another_provider_is_not_asked_because_the_model_is_slow(
     tts: LokutorTTS, make_tts: Maker, turn: Turn, track: CustomAudioStreamTrack
 ) -> None:
     fallback = FallbackTTS([tts, make_tts("ws://127.0.0.1:9")])
-    fallback.audio_track = track
+    fallback.audio_track = track  # type: ignore[assignment]
     turn.begin(fallback)
     await turn.think()
     turn.answer()

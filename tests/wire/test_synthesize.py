@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from kit import (
@@ -293,7 +293,7 @@ async def test_a_first_audio_callback_that_raises_costs_no_audio(
 
 async def test_unknown_keywords_and_bad_values_are_errors(tts: LokutorTTS, scripted: ScriptedServer) -> None:
     with pytest.raises(TypeError, match="pitch"):
-        await tts.synthesize("Hello.", pitch=2)
+        await tts.synthesize("Hello.", pitch=2)  # type: ignore[call-arg]
     with pytest.raises(ValueError, match=r"speed.*0\.5.*2\.0.*9"):
         await tts.synthesize("Hello.", speed=9)
     with pytest.raises(ValueError, match="voice_id"):
@@ -323,8 +323,8 @@ async def test_a_users_own_session_is_used_and_left_open(scripted: ScriptedServe
 
 
 async def test_closing_ends_what_runs_and_what_comes_after_is_refused(
-    make_tts,
-    scripted: ScriptedServer,  # type: ignore[no-untyped-def]
+    make_tts: Callable[..., LokutorTTS],
+    scripted: ScriptedServer,
 ) -> None:
     from videosdk.plugins.lokutor.errors import ConfigurationError
 
