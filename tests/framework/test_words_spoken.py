@@ -209,7 +209,7 @@ async def test_a_failed_reply_tells_what_was_heard_of_it(
     assert len(errors) == 1
     await listener.hear(30)
     await until(lambda: texts(words) == ["Half", "of", "it"])
-    await until(lambda: not tts._synchronizer.following)  # type: ignore[union-attr]
+    await until(lambda: not tts._synchronizers.following)
 
 
 async def test_a_cancelled_call_tells_what_the_track_still_plays(
@@ -230,7 +230,7 @@ async def test_a_cancelled_call_tells_what_the_track_still_plays(
     await asyncio.wait({speaking})
     await listener.hear(30)
     await until(lambda: texts(words) == ["Half", "of", "it"])
-    await until(lambda: not tts._synchronizer.following)  # type: ignore[union-attr]
+    await until(lambda: not tts._synchronizers.following)
 
 
 async def test_a_handler_that_raises_hears_the_next_word_too(tts: LokutorTTS, listener: Listener) -> None:
@@ -322,7 +322,7 @@ async def test_an_end_that_comes_before_the_last_word(tts: LokutorTTS, listener:
 async def test_an_interruption_between_two_turns_ends_them_too(tts: LokutorTTS, listener: Listener) -> None:
     words = words_of(tts)
     speaking = asyncio.create_task(tts.synthesize("Cut while it is spoken."))
-    await until(lambda: tts._synchronizer is not None)
+    await until(lambda: tts._synchronizers.following)
     await tts.interrupt()
     await speaking
     await listener.hear(30)
@@ -384,7 +384,7 @@ async def test_switched_off_it_costs_nothing(
     tts = make_tts(scripted.url)
     words, visemes = words_of(tts), visemes_told(tts)
     await tts.synthesize("Nothing but audio.")
-    assert tts._synchronizer is None
+    assert not tts._synchronizers.following
     assert not tts.supports_word_timestamps
     assert scripted.conversations[0].requests[0]["visemes"] is False
     await listener.hear(20)
@@ -402,7 +402,7 @@ async def test_each_can_be_had_alone(
     assert tts.supports_word_timestamps is (option == "word_timestamps")
     await tts.synthesize("One two.")
     await listener.hear(8)
-    await until(lambda: bool(events[option]) and not tts._synchronizer.following)  # type: ignore[union-attr]
+    await until(lambda: bool(events[option]) and not tts._synchronizers.following)
     assert [name for name, told in events.items() if told] == [option]
 
 

@@ -549,7 +549,7 @@ async def test_the_first_audio_is_delayed_and_the_rest_is_paced() -> None:
     text = "Paced."  # 0.36 s
     engine: SignalEngine = SignalEngine()
     options: dict[str, Any] = {"first_audio_delay": 0.2, "pace": 1.0, "chunk_bytes": (882, 882)}
-    async with LocalServer(engine, **options) as server, connected(server) as ws:  # type: ignore[arg-type]
+    async with LocalServer(engine, **options) as server, connected(server) as ws:
         begun = loop.time()
         await ws.send_json(request(text))
         pcm = (await ws.receive()).data

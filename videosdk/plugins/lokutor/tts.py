@@ -30,7 +30,7 @@ from ._options import (
 )
 from ._text.characters import is_speakable
 from ._text.feed import Text
-from ._timing.synchronizer import SpeechSynchronizer
+from ._timing.synchronizer import Synchronizers
 from ._timing.timeline import Timeline
 from ._utterance import Connect, Utterance
 from ._wire.connector import Connector, Connectors, ConnectorSettings
@@ -148,8 +148,9 @@ class LokutorTTS(TTS):
         self._connectors = Connectors(settings)
         self._turns = Turns()
         self._streams = Streams(self._tells_final_of)
-        self._synchronizer: SpeechSynchronizer | None = None  # Of the last turn: it may still be heard.
-        self._replaced: set[SpeechSynchronizer] = set()  # Of turns before it that still may.
+        self._synchronizers = Synchronizers(
+            partial(self._tell, "word_spoken"), partial(self._tell, "visemes")
+        )
         self._keep_warm = keep_warm
         self._closed = False
         self.loop: asyncio.AbstractEventLoop | None = None  # type: ignore[assignment]
@@ -340,7 +341,7 @@ class LokutorTTS(TTS):
         """
         if self._turns.interrupt(self.audio_track):
             self._streams.interrupt()
-            self._stop_synchronizing(interrupted=True)
+            self._synchronizers.stop(interrupted=True)
 
     async def prewarm(self) -> None:
         """Open the standby connection. Idempotent, and never fatal.
@@ -364,7 +365,7 @@ class LokutorTTS(TTS):
         self._first_audio_callback = None
         self._turns.close()
         self._streams.close()
-        self._stop_synchronizing()
+        self._synchronizers.stop()
         await self._connectors.close()
         # Not the base class's aclose(): it runs a garbage collection that stalls every call in the process.
 
@@ -394,38 +395,24 @@ class LokutorTTS(TTS):
 
     def _follow(self, timing: Timeline, track: Any) -> Sink:
         """Return where a turn's audio goes, after starting to tell its words and visemes where wanted."""
-        self._replace_synchronizer()
+        self._synchronizers.replace()
         if not timing.wanted:
             return track.add_new_bytes  # type: ignore[no-any-return]
         playback = Playback(track, self._output_rate())
-        on_word, on_visemes = partial(self._tell, "word_spoken"), partial(self._tell, "visemes")
-        self._synchronizer = SpeechSynchronizer(timing, playback, on_word, on_visemes, *self._transcripts())
+        self._synchronizers.begin(timing, playback, self._transcript())
         return playback.push
 
-    def _transcripts(self) -> list[Callable[[str | None, bool], None]]:
+    def _transcript(self) -> Callable[[str | None, bool], None] | None:
         """Return what takes what was heard of the reply: nobody, where the framework sees to that."""
         speech = find_caller().speech
         if speech is None or not self._tells_final_of(speech):
-            return []
+            return None
         unsubscribe_others(self, speech)
-        return [Transcript(speech).end]
+        return Transcript(speech).end
 
     def _tells_final_of(self, speech: SpeechGeneration) -> bool:
         # A FallbackTTS passes no words on, so there the framework doesn't count on us.
         return self.supports_word_timestamps and speech.tts is self
-
-    def _replace_synchronizer(self) -> None:
-        if self._synchronizer is not None:
-            self._synchronizer.replace()
-            self._replaced.add(self._synchronizer)
-        self._replaced = {synchronizer for synchronizer in self._replaced if synchronizer.following}
-
-    def _stop_synchronizing(self, *, interrupted: bool = False) -> None:
-        while self._replaced:
-            self._replaced.pop().stop()
-        synchronizer, self._synchronizer = self._synchronizer, None
-        if synchronizer is not None:
-            synchronizer.stop(interrupted=interrupted)
 
     def _refilling(self, callback: FirstAudio | None) -> FirstAudio:
         """Return a first-audio callback that opens the next turn's socket first.

@@ -109,3 +109,54 @@ class SpeechSynchronizer:
             # What begins with the audio is heard with its first frame.
             due = max(due - _TOLERANCE, _TOLERANCE)
             self._timer.start(self._playback.wait_for(min(due, position + _LONGEST_WAIT)))
+
+
+class Synchronizers:
+    """The synchronizer of the last turn, and of turns before it that may still be heard.
+
+    Args:
+        on_word: Called for each word of the last turn.
+        on_visemes: Called for the visemes of the last turn that were reached together.
+    """
+
+    def __init__(
+        self, on_word: Callable[[WordSpoken], None], on_visemes: Callable[[list[Viseme]], None]
+    ) -> None:
+        self._on_word = on_word
+        self._on_visemes = on_visemes
+        self._last: SpeechSynchronizer | None = None
+        self._replaced: set[SpeechSynchronizer] = set()
+
+    @property
+    def following(self) -> bool:
+        """Whether the last turn may still be heard."""
+        return self._last is not None and self._last.following
+
+    def begin(
+        self, timeline: Timeline, playback: Playback, on_end: Callable[[str | None, bool], None] | None
+    ) -> None:
+        """Follow a new turn, which takes the place of the last one.
+
+        Args:
+            timeline: What is said when.
+            playback: Where the listener is.
+            on_end: As for :class:`SpeechSynchronizer`.
+        """
+        more = () if on_end is None else (on_end,)
+        self._last = SpeechSynchronizer(timeline, playback, self._on_word, self._on_visemes, *more)
+
+    def replace(self) -> None:
+        """Tell nothing more of the last turn: another begins. What is heard of it is still found out."""
+        if self._last is not None:
+            self._last.replace()
+            self._replaced.add(self._last)
+            self._last = None
+        self._replaced = {synchronizer for synchronizer in self._replaced if synchronizer.following}
+
+    def stop(self, *, interrupted: bool = False) -> None:
+        """End all; ``interrupted`` is said of the last turn."""
+        while self._replaced:
+            self._replaced.pop().stop()
+        last, self._last = self._last, None
+        if last is not None:
+            last.stop(interrupted=interrupted)
