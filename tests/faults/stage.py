@@ -173,7 +173,7 @@ class Row:
     retryable: bool = False
     heard: int | None = 0
     options: Mapping[str, Any] = field(default_factory=dict)
-    within: float = 10.0
+    within: float = PATIENCE
     at_least: float = 0.0
     tries: int | None = None
     warm: bool = False

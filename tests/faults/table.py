@@ -552,7 +552,6 @@ def _service_rows() -> list[Row]:
             script=endless,
             error=ServiceError,
             heard=None,
-            within=20.0,
         ),
         *_nonsense_rows(),
         *_unreadable_rows(),
