@@ -2,7 +2,7 @@
 
 from videosdk.plugins.lokutor import __version__
 
-REPOSITORY = "https://github.com/lokutor/videosdk-plugins-lokutor"
+REPOSITORY = "https://github.com/lokutor-ai/videosdk-plugins-lokutor"
 """Where the project is hosted. ``tests/unit/test_documents.py`` holds every link to it against this."""
 BRANCH = "main"
 
