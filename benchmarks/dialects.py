@@ -226,7 +226,7 @@ async def _sleep_until(moment: float) -> None:
 def make_control(voice: Voice) -> web.Application:
     """Return the control URL: the behaviour is set and the notes are fetched over plain HTTP."""
 
-    async def set_manner(http: web.Request) -> web.Response:
+    async def set_behaviour(http: web.Request) -> web.Response:
         voice.behaviour = ServiceBehaviour(**await http.json())
         return web.Response()
 
@@ -239,7 +239,7 @@ def make_control(voice: Voice) -> web.Application:
         return web.json_response(notes)
 
     app = web.Application()
-    app.router.add_post("/behaviour", set_manner)
+    app.router.add_post("/behaviour", set_behaviour)
     app.router.add_post("/signal", prepare)
     app.router.add_get("/sent", take_notes)
     return app

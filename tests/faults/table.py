@@ -248,7 +248,7 @@ def _unreachable_rows() -> list[Row]:
             for status in (500, 503)
         ),
         network(
-            "silence for a socket in waiting",
+            "silence for a standby connection",
             Moment.UPGRADE,
             link=at(Moment.UPGRADE, Link.swallow),
             options={"connect_timeout": 1.5},
@@ -510,7 +510,7 @@ def _waiting_rows() -> list[Row]:
 
 
 def then_down(turn: Turn) -> None:
-    """Let nothing take the place of the waiting socket."""
+    """Let nothing take the place of the standby connection."""
     turn.stage.proxy.faults.extend([answering("503")] * ALWAYS)
 
 

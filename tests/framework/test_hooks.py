@@ -114,7 +114,7 @@ def hook_into(call: Call, hook: Hook) -> None:
 
 @pytest.fixture
 async def tts(make_tts: Maker, scripted: ScriptedServer) -> LokutorTTS:
-    # A socket in waiting would take the script that is meant for a stream.
+    # A standby connection would take the script that is meant for a stream.
     return make_tts(scripted.url, keep_warm=False)
 
 

@@ -52,7 +52,7 @@ def in_child(method: str, target: object, *arguments: object) -> int:
 
 
 async def fork_in_the_middle(url: str) -> dict[str, object]:
-    """Fork while the parent has a socket in waiting, and use that after the child has ended."""
+    """Fork while the parent has a standby connection, and use that after the child has ended."""
     used: list[tuple[bool, int]] = []
     tts = LokutorTTS(api_key="test-key", base_url=url)
     tts.on("metrics", lambda metrics: used.append((metrics.standby_used, metrics.retries)))  # type: ignore[arg-type]

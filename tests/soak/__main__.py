@@ -132,7 +132,7 @@ def summary(result: Result) -> str:
             f"faults         {result.faults.total()} ({faults})",
             f"retries        {report.retries}",
             f"words          {report.words} told in their places",
-            f"waiting        socket used {report.waiting_sockets} times",
+            f"standby        connection used {report.standby_connections} times",
             f"seconds        {result.seconds:.1f}",
             f"memory         {held(result.first)} after the first quarter; {held(result.last)} at the end",
             f"descriptors    {result.before.descriptors} before, {result.after.descriptors} after;"

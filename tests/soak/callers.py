@@ -115,7 +115,7 @@ class Caller:
         await self._await_late()
 
     async def rest(self) -> None:
-        """Come to what is the same at every rest: an empty track, and a socket in waiting."""
+        """Come to what is the same at every rest: an empty track, and a standby connection."""
         self._server.doors[self.name].clear()
         self._server.idles[self.name].clear()
         self._track.frame_buffer.clear()

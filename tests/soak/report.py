@@ -24,7 +24,7 @@ class Report:
     interrupted: Counter[str] = field(default_factory=Counter)
     streams: int = 0
     retries: int = 0
-    waiting_sockets: int = 0
+    standby_connections: int = 0
     audio: float = 0.0
     words: int = 0
 
@@ -33,5 +33,5 @@ class Report:
 
     def add(self, metrics: SynthesisMetrics) -> None:
         self.retries += metrics.retries
-        self.waiting_sockets += metrics.standby_used
+        self.standby_connections += metrics.standby_used
         self.audio += metrics.audio_pushed

@@ -1,4 +1,4 @@
-"""The socket in waiting: turns start on an open socket, and nobody notices when it was dead."""
+"""The standby connection: turns start on an open socket, and nobody notices when it was dead."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_prewarm_does_not_hold_the_frameworks_start_up(
     assert [metrics.standby_used for metrics in seen] == [True]
 
 
-async def test_a_turn_takes_the_waiting_socket_and_the_next_is_opened_behind_it(
+async def test_a_turn_takes_the_standby_connection_and_the_next_is_opened_behind_it(
     tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack
 ) -> None:
     seen = measure(tts)
