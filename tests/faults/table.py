@@ -177,6 +177,15 @@ def _handshake_rows() -> list[Row]:
     ]
     return [
         *rows,
+        Row(
+            "passing",
+            "a handshake that hangs",
+            Moment.UPGRADE,
+            Outcome.HEALED,
+            at(Moment.UPGRADE, Link.swallow),
+            options={"connect_timeout": 4.0},
+            tries=2,
+        ),
         Row("passing", "unknown host", Moment.DNS, Outcome.HEALED, times=2, host="unresolved"),
         Row("passing", "cut off", Moment.TLS, Outcome.HEALED, _drop_tls, host="tls", tries=2),
         Row(

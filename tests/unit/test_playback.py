@@ -606,3 +606,16 @@ async def test_whoever_hears_a_word_may_stop_it(playback: Playback, listener: Li
     await settled()
     assert (story.words, story.visemes) == (["ab", "cd"], [])
     assert not timing.ended
+
+
+async def test_a_track_that_plays_silence_is_not_one_that_nobody_plays(track: CustomAudioStreamTrack) -> None:
+    """A reply may be cut off before the first frame of speech that the track ever plays."""
+    unplayed = Playback(track, track.sample_rate)
+    assert unplayed.plays
+    await unplayed.push(FRAME * 8)
+    assert not unplayed.plays
+    track = CustomAudioStreamTrack(asyncio.get_running_loop())
+    await track.recv()
+    silent = Playback(track, track.sample_rate)
+    await silent.push(FRAME * 8)
+    assert silent.plays

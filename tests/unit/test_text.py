@@ -165,6 +165,8 @@ def test_chinese_sentences_are_joined_without_a_space_and_korean_ones_with_one()
         ["We grew.", "We did so in 2023,", "2024 and 2025."],
         ["Look \ue000 at 3.5 here.", "Next."],
         ["Use either/www.example.com for it.", "Next."],
+        ["-", "Alpha bravo.", "Charlie delta.", "Echo foxtrot."],
+        ['Alpha bravo.""', "Charlie delta.", "Echo foxtrot."],
     ],
 )
 @pytest.mark.parametrize("busy", [True, False])
@@ -180,10 +182,31 @@ def test_lines_and_sentences_are_never_glued(lines: list[str], busy: bool) -> No
         (["Come in.", "I can see you at 10:", "30 tomorrow."], "Come in. I can see you at 10:30 tomorrow."),
         (["It costs 3.", "14 euros."], "It costs 3.14 euros."),
         (["Good.", "Cafe", "\u0301."], "Good. Cafe\u0301."),
+        *(
+            ([mark, "Alpha bravo.", "Charlie delta."], f"{mark}Alpha bravo. Charlie delta.")
+            for mark in "\"'`“„‘([{«¿¡"
+        ),
+        (['He said, "', "Alpha bravo.", "Charlie delta."], 'He said, "Alpha bravo. Charlie delta.'),
     ],
 )
 def test_what_belongs_to_the_sentence_before_joins_it(chunks: list[str], text: str) -> None:
     assert plan(chunks) == [text]
+
+
+def test_a_sentence_behind_an_opening_mark_is_released_at_once() -> None:
+    planner = TextPlanner("en")
+    planner.push('"')
+    assert ready(planner) == []
+    planner.push("Alpha bravo.")
+    planner.push("Charlie delta.")
+    assert ready(planner)[0].startswith('"Alpha bravo.')
+
+
+def test_a_mark_behind_a_flush_opens_the_next_sentence() -> None:
+    assert plan(["Alpha bravo.", FlushMarker(), '"', "Charlie delta.", "Echo foxtrot."]) == [
+        "Alpha bravo.",
+        '"Charlie delta. Echo foxtrot.',
+    ]
 
 
 def test_a_sentence_is_complete_when_the_next_begins_whatever_its_last_word() -> None:

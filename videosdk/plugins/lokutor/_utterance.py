@@ -65,6 +65,8 @@ logger = logging.getLogger("videosdk.plugins.lokutor")
 Connect = Callable[[bool, float], Awaitable[Connection]]
 """Returns an open connection within so many seconds; with True a new one, never one that has waited."""
 
+_SHORTEST_TRY = 2.0
+"""Seconds for a handshake at least. One that hangs takes half of the time, so that there is another try."""
 _CLEANUP_TIMEOUT = 0.5
 """Seconds for the user's text iterator to honour its cancellation, before it is left behind."""
 
@@ -289,8 +291,9 @@ class Utterance:
 
     async def _try_to_connect(self, fresh: bool, deadline: float) -> Connection:
         while True:
+            left = max(deadline - self._loop.time(), 0.0)
             try:
-                return await self._connect(fresh, max(deadline - self._loop.time(), 0.0))
+                return await self._connect(fresh, min(left, max(left / 2, _SHORTEST_TRY)))
             except LokutorError as error:
                 await self._pause(error, deadline - self._loop.time())
 

@@ -201,7 +201,9 @@ class _TrackGauge(_Gauge):
     @property
     def plays(self) -> bool:
         """Whether the listener's place is known: not where nobody plays the track."""
-        return not self.pushed or self._read(_count_of).played > 0
+        # A player asks for frames from the first on, also while there is nothing but silence to play.
+        asked = getattr(self._track, "_start", None) is not None
+        return not self.pushed or asked or self._read(_count_of).played > 0
 
     @property
     def turn_changed(self) -> bool:

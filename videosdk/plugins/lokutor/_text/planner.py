@@ -31,6 +31,9 @@ MAX_REQUEST_CHARS = 1000
 _TOKEN_QUIET = 0.15  # Seconds; the framework's own chunker waits as long before it lets a sentence go.
 _NUMBER_QUIET = 0.5  # A number at the end ("3.") may go on ("14"), so it waits longer.
 _IDLE_WORD = 12  # When an LLM pauses, the framework's chunker lets go of all but a last word this long.
+_OPENING = "([{«“„‘‚¿¡"
+_QUOTES = "\"'`"  # They open where nothing, or white space, is before them.
+_BULLETS = "-*•"
 _CLOSING = "\"'”’»)]}"
 _TERMINATORS = STRONG_TERMINATORS + WEAK_TERMINATORS
 _TRAILING = _CLOSING + _TERMINATORS.replace("—", "").replace("–", "")
@@ -92,7 +95,7 @@ class TextPlanner:
         if not self._joins(chunk):
             if self._last_whole:
                 self._confirmed = len(self._text)
-            self._text = joined(self._text, chunk)
+            self._text = self._text + chunk if _opens(self._text) else joined(self._text, chunk)
             self._last = ""
         else:
             self._text += chunk
@@ -150,14 +153,20 @@ class TextPlanner:
             return True
         undecided = self._stream is _Stream.UNDECIDED
         if undecided and not self._last_whole:
-            self._stream = _Stream.SENTENCES if _begins_line(self._last, chunk) else _Stream.TOKENS
-            return self._stream is _Stream.TOKENS
+            sentence = _begins_line(self._last, chunk) or self._begins_sentence(chunk)
+            self._stream = _Stream.SENTENCES if sentence else _Stream.TOKENS
+            return not sentence
         if _closes(chunk) or _splits_number(self._last, chunk, undecided=undecided):
             return True
         if undecided and _splits_name(self._last, chunk) and not self._is_whole(chunk):
             return True
         self._stream = _Stream.SENTENCES
         return False
+
+    def _begins_sentence(self, chunk: str) -> bool:
+        """Return whether ``chunk`` is a sentence of its own behind an opening mark or a full stop."""
+        begins = _opens(self._last) or _is_bullet(self._last) or _ends_sentence(self._last)
+        return begins and has_space(chunk) and self._is_whole(chunk)
 
     def _is_whole(self, text: str) -> bool:
         """Return whether the chunker would let this text go as it stands, or clearly did."""
@@ -230,6 +239,16 @@ def _begins_line(last: str, chunk: str) -> bool:
     begins = chunk[0].isupper() or chunk[0] in "¿¡" or _LIST_MARKER.match(chunk) is not None
     ends_word = last[-1].islower() or unicodedata.category(last[-1]) == "So"
     return begins and (_ends_clause(last) or (several_words and ends_word))
+
+
+def _opens(text: str) -> bool:
+    """Return whether ``text`` ends in a mark that belongs to what follows it."""
+    quote = text[-1:] in tuple(_QUOTES) and (len(text) == 1 or text[-2].isspace())
+    return quote or text[-1:] in tuple(_OPENING)
+
+
+def _is_bullet(text: str) -> bool:
+    return text in tuple(_BULLETS)
 
 
 def _ends_sentence(text: str) -> bool:

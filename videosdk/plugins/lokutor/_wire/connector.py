@@ -73,7 +73,8 @@ class Connector:
     async def take_or_connect(self, fresh: bool, within: float) -> Connection:
         """Return the standby connection or a new one; with ``fresh`` always a new one."""
         deadline = self._loop.time() + within
-        waiting = None if fresh else await self.standby.take()
+        # Half of the time: the other half is for a handshake of its own, should that one hang.
+        waiting = None if fresh else await self.standby.take(within / 2)
         # What the waiting for a socket on its way took is not there any more for connecting.
         return waiting or await self._connect(
             max(deadline - self._loop.time(), 0.0), self._settings.heartbeat

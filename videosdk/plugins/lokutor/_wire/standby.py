@@ -79,13 +79,16 @@ class Standby:
         if self._connection is None and not self._is_opening and self._replacing is None:
             self._open()
 
-    async def take(self) -> Connection | None:
+    async def take(self, within: float | None = None) -> Connection | None:
         """Return the connection for the caller's own use, or None if there is none alive.
 
         If one is being opened, wait for it: it will be open before a new one could be.
+
+        Args:
+            within: Seconds to wait at most: its handshake may hang. None waits for its end.
         """
         if self._connection is None:
-            await self._arrival()
+            await self._arrival(within)
         connection, self._connection = self._connection, None
         if connection is not None and not connection.unpark():
             connection.drop()
