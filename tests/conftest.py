@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 from kit import Clock, ScriptedServer
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
+from xdist.scheduler import LoadScopeScheduling
 
 from videosdk.plugins.lokutor import LokutorTTS
 
@@ -57,6 +58,19 @@ def _new_eager_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     loop.set_task_factory(asyncio.eager_task_factory)
     return loop
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives each test to whoever is free; those of a file that shares something expensive go together."""
+
+    _TOGETHER = ("tests/project/", "tests/local/test_visemes.py")
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.split("::", maxsplit=1)[0] if nodeid.startswith(self._TOGETHER) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling | None:
+    return Scheduling(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,6 @@ from videosdk.plugins.lokutor.local.espeak import EspeakEngine
 from videosdk.plugins.lokutor.local.server import LocalServer
 from videosdk.plugins.lokutor.visemes import SILENCE, Viseme
 
-pytestmark = pytest.mark.xdist_group("visemes")
 TEXTS = {
     "en": [
         "Good morning, it's the 21st of March. Don't open the door, please; wait outside!",

@@ -24,7 +24,6 @@ from benchmarks.processes import Child
 from benchmarks.relay import Relay
 from benchmarks.report import table
 
-pytestmark = pytest.mark.xdist_group("benchmark")
 ROOT = Path(__file__).parents[2]
 OURS = "lokutor"
 

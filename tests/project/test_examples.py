@@ -37,8 +37,6 @@ VOICE_AGENT = EXAMPLES / "voice_agent.py"
 RATE = 24_000
 AUDIBLE = 33  # -60 dB of full scale.
 TIMEOUT = 180
-held = pytest.mark.xdist_group("conversation")
-"""For tests of the call that is held: by one worker, once."""
 
 # Runs the example. It ends at once when anything but this machine is looked up or connected to, and complains
 # of tasks that are left over. Garbage is collected at the end, so that what was never closed can warn.
@@ -160,12 +158,10 @@ def spans(samples: npt.NDArray[np.int32], gap: float = 0.8) -> list[tuple[float,
     return [(start / RATE, end / RATE) for start, end in zip(first, last, strict=True)]
 
 
-@held
 def test_conversation_ends_well_and_quietly(call: Call) -> None:
     assert (call.status, call.stderr) == (0, ""), call.stdout
 
 
-@held
 def test_conversation_is_heard_in_four_turns(call: Call) -> None:
     agent, caller = call.channels()
     assert 20 < len(agent) / RATE < 40
@@ -177,7 +173,6 @@ def test_conversation_is_heard_in_four_turns(call: Call) -> None:
     assert len(spans(caller)) == 3
 
 
-@held
 def test_the_story_agrees_with_the_recording(call: Call) -> None:
     first_audio = call.moments("speaks")
     starts = [start for start, _ in spans(call.channels()[0])]
@@ -186,7 +181,6 @@ def test_the_story_agrees_with_the_recording(call: Call) -> None:
     assert all(0 <= start - at < 0.25 for at, start in zip(first_audio, starts, strict=True))
 
 
-@held
 def test_each_turn_tells_what_it_cost(call: Call) -> None:
     costs = [what for _, who, what in call.story if who == "cost"]
     assert len(costs) == 4
@@ -194,7 +188,6 @@ def test_each_turn_tells_what_it_cost(call: Call) -> None:
     assert [cost.endswith("interrupted") for cost in costs] == [False, False, True, False]
 
 
-@held
 def test_caller_cuts_the_agent_off(call: Call) -> None:
     agent, caller = call.channels()
     (cut,) = call.moments("is cut off")
@@ -209,7 +202,6 @@ def test_caller_cuts_the_agent_off(call: Call) -> None:
     assert np.abs(after).max() == 0
 
 
-@held
 def test_what_comes_after_the_cut_is_never_sent(call: Call) -> None:
     answers = load_constants(CONVERSATION)["ANSWERS"]
     long = answers["can i see"]
@@ -221,7 +213,6 @@ def test_what_comes_after_the_cut_is_never_sent(call: Call) -> None:
     assert last_sentence not in call.sent
 
 
-@held
 def test_every_word_of_a_reply_that_is_played_out_is_told(call: Call) -> None:
     told = [what for _, who, what in call.story if who == "agent" and what.startswith("has spoken")]
     constants = load_constants(CONVERSATION)
@@ -230,7 +221,6 @@ def test_every_word_of_a_reply_that_is_played_out_is_told(call: Call) -> None:
     assert all(line.startswith(count) for line, count in zip(told, counts, strict=True)), told
 
 
-@held
 def test_agent_remembers_the_long_answer_word_by_word(call: Call) -> None:
     count, remembered = call.memory
     words = load_constants(CONVERSATION)["ANSWERS"]["can i see"].split()
@@ -239,7 +229,6 @@ def test_agent_remembers_the_long_answer_word_by_word(call: Call) -> None:
     assert f" {remembered} " in f" {call.sent} "
 
 
-@held
 async def test_agent_remembers_what_is_on_the_recording(call: Call) -> None:
     """The reply is spoken again, to know where on the recording its words begin."""
     long = load_constants(CONVERSATION)["ANSWERS"]["can i see"]
@@ -284,7 +273,6 @@ async def speak(texts: list[str]) -> tuple[bytes, list[float]]:
     return pcm, starts
 
 
-@held
 def test_timeline_shows_all_that_it_should(call: Call) -> None:
     image = importlib.import_module("matplotlib.image")
     pixels = np.asarray(image.imread(call.folder / "timeline.png"))[..., :3]

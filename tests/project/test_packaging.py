@@ -19,7 +19,6 @@ import pytest
 import videosdk
 from videosdk.plugins.lokutor import __version__
 
-pytestmark = pytest.mark.xdist_group("wheel")
 PROJECT = Path(__file__).parents[2]
 CONF = runpy.run_path(str(PROJECT / "docs/conf.py"))
 SETUPTOOLS = 77
