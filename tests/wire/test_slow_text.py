@@ -166,10 +166,10 @@ async def test_text_that_was_ready_is_not_forgiven_the_time_that_connecting_took
     scripted.scripts.append(lambda conversation: conversation.gone())
     turn.begin()
     await until(lambda: scripted.waiting > 0)
-    await clock.advance(9.0)  # Of the 10 s of connect_timeout, and of 20 s in all.
+    await clock.advance(4.0)  # Of the 5 s that a handshake may take, and of 20 s in all.
     scripted.answering.set()
     await until(lambda: scripted.texts == [TEXT])
-    await clock.advance(11.5)
+    await clock.advance(16.5)
     await turn.end()
     assert [type(error) for error in turn.errors] == [ReplyTimeoutError]
 
