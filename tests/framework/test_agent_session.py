@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -296,3 +297,30 @@ async def test_word_events_are_the_plugins_own_users_too(call: Call) -> None:
     await call.begin("say", "One two.")
     await call.over()
     assert [word["word"] for word in words] == ["One", "two."]
+
+
+# What the framework's chunker hands over
+
+
+@pytest.mark.parametrize("turn", ["say", "reply", "user"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "We have:\n- red\n- blue\nWhich one?",
+        "Menu\nCoffee\nTea\nWhat would you like?",
+        "ok\ni will do it now\nplease wait",
+        "Roses are red,\nviolets are blue.",
+        'He said, "\nAlpha bravo. Charlie delta."',
+    ],
+)
+async def test_lines_without_a_full_stop_are_not_glued(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack, turn: str, text: str
+) -> None:
+    """To a plugin that doesn't know of the chunker, short lines look like an LLM's tokens."""
+    async with calling(tts, track) as call:
+        call.play()
+        await call.begin(turn, text)
+        words = re.findall(r"\w+", text)
+        await until(lambda: words[-1] in " ".join(scripted.texts))
+        await call.stop_playing()
+        assert re.findall(r"\w+", " ".join(scripted.texts)) == words

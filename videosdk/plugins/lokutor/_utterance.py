@@ -107,6 +107,7 @@ class Utterance:
         output: Where the audio goes.
         limits: How long and how often to try.
         timing: Takes what is said when.
+        sentences: Whether the text is known to come from a sentence chunker.
     """
 
     def __init__(
@@ -116,6 +117,8 @@ class Utterance:
         output: AudioOutput,
         limits: Limits,
         timing: Timeline,
+        *,
+        sentences: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._options = options
@@ -130,7 +133,7 @@ class Utterance:
         self._tasks: set[asyncio.Task[None]] = set()
         self._reply_deadline = Deadline(self._loop)
         self._silence_timer = Timer(self._loop, self._give_up)
-        self._feed = TextFeed(options.language, self._send_next, self._send_soon)
+        self._feed = TextFeed(options.language, self._send_next, self._send_soon, sentences=sentences)
         self._request: RequestProgress | None = None  # The request under way, or due again.
         self._needed = asyncio.Event()  # Text is there for which a lost connection must be replaced.
         self._text_pulled = False

@@ -15,7 +15,7 @@ from videosdk.agents.speech_generation import SpeechGeneration
 
 from ._audio.output import AudioOutput, FirstAudio, Sink
 from ._audio.playback import Playback, rate_of
-from ._framework.callers import find_caller
+from ._framework.callers import find_caller, gets_sentences
 from ._framework.streams import StreamOwner, Streams
 from ._framework.transcript import Transcript, unsubscribe_others
 from ._framework.turns import Turns
@@ -242,7 +242,8 @@ class LokutorTTS(TTS):
         timing = Timeline(words=self.supports_word_timestamps, visemes=self._visemes)
         sink = self._follow(timing, track)
         output = self._output(sink, self._refilling(self._first_audio_callback))
-        utterance = self._utterance(options, output, self._connector.take_or_connect, timing)
+        sentences = gets_sentences(find_caller().speech)
+        utterance = self._utterance(options, output, self._connector.take_or_connect, timing, sentences)
         self._turns.begin(utterance, track)
         failure: LokutorError | None = None
         cancelled = False
@@ -433,11 +434,16 @@ class LokutorTTS(TTS):
             await self._output(_drop, self._first_audio_callback).announce()
 
     def _utterance(
-        self, options: SpeechOptions, output: AudioOutput, connect: Connect, timing: Timeline
+        self,
+        options: SpeechOptions,
+        output: AudioOutput,
+        connect: Connect,
+        timing: Timeline,
+        sentences: bool = False,
     ) -> Utterance:
         if self._closed:
             raise self._reported(ConfigurationError("This LokutorTTS is closed: create a new one"))
-        return Utterance(options, connect, output, self._limits, timing)
+        return Utterance(options, connect, output, self._limits, timing, sentences=sentences)
 
     def _report_cost(self, utterance: Utterance, *, streamed: bool) -> None:
         self._tell("metrics", utterance.metrics(streamed=streamed))

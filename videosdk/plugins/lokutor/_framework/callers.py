@@ -49,6 +49,18 @@ def find_caller() -> Caller:
     return Caller(hook=hook)
 
 
+def gets_sentences(speech: SpeechGeneration | None) -> bool:
+    """Return whether the text of a turn comes straight from the pipeline's own sentence chunker."""
+    session = getattr(speech and speech.agent, "session", None)
+    orchestrator = getattr(getattr(session, "pipeline", None), "orchestrator", None)
+    if speech is None or orchestrator is None or getattr(orchestrator, "_chunker", None) is None:
+        return False
+    # What an llm hook yields comes behind the chunker, and may be anything.
+    return orchestrator.speech_generation is speech and not (
+        speech.hooks is not None and speech.hooks.has_llm_stream_hook()
+    )
+
+
 def _frames() -> Iterator[FrameType]:
     """Yield the frames of the current task, the innermost first."""
     task = asyncio.current_task()

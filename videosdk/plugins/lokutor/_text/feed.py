@@ -34,12 +34,18 @@ class TextFeed:
         language: Two-letter code for the sentence chunker's abbreviations.
         on_text: Awaited after each piece of text, and at the end.
         on_quiet: Called when a sentence is complete because no more text came.
+        sentences: Whether the text is known to come from a sentence chunker.
     """
 
     def __init__(
-        self, language: str, on_text: Callable[[], Awaitable[None]], on_quiet: Callable[[], None]
+        self,
+        language: str,
+        on_text: Callable[[], Awaitable[None]],
+        on_quiet: Callable[[], None],
+        *,
+        sentences: bool = False,
     ) -> None:
-        self._planner = TextPlanner(language)
+        self._planner = TextPlanner(language, sentences=sentences)
         self._on_text = on_text
         self._on_quiet = on_quiet
         self._quiet_timer = Timer(asyncio.get_running_loop(), self._release)

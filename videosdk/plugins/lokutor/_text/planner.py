@@ -60,11 +60,13 @@ class TextPlanner:
 
     Args:
         language: Two-letter code for the sentence chunker's abbreviations.
+        sentences: Whether the chunks are known to come from a sentence chunker. Short lines without a full
+            stop ("Menu", "Coffee") look like parts of a word otherwise.
     """
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, language: str, *, sentences: bool = False) -> None:
         self._chunker = BasicSentenceChunker(language=language)
-        self._stream = _Stream.UNDECIDED
+        self._stream = _Stream.SENTENCES if sentences else _Stream.UNDECIDED
         self._closed: deque[str] = deque()
         self._text = ""
         self._confirmed = 0  # This much of _text is complete: something follows it.
