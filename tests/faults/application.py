@@ -60,7 +60,7 @@ def saying_only(text: str) -> Arrange:
 
 
 async def beginning_late() -> AsyncIterator[str]:
-    await asyncio.sleep(0.6)  # Longer than a listener is kept waiting for text that is there.
+    await asyncio.sleep(2.2)  # Longer than a listener is kept waiting for text that is there.
     yield TEXT
 
 

@@ -776,7 +776,7 @@ def _own_rows() -> list[Row]:
             "the text begins late",
             outcome=ignored,
             arrange=with_text(beginning_late),
-            options={"connect_timeout": 0.3, "first_audio_timeout": 0.1},
+            options={"connect_timeout": 1.0, "first_audio_timeout": 0.5},
         ),
         yours("odd text", "the text yields None", outcome=ignored, arrange=with_text(with_nones)),
         yours(
