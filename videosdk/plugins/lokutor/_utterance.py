@@ -7,10 +7,15 @@ Theory of operation
 ===================
 
 Tasks. Two tasks work on an utterance. The *feeder* pulls the text (:class:`TextFeed`). The *speaker* opens
-the connection, receives events and writes their audio to the sink. Both call :meth:`Utterance._send_next`
-when something has changed: new text, or the end of a request. Whichever finds the service free sends the
-next request, and whichever finds that nothing is left finishes the reply. They run in one event loop, and
-the state moves before the first ``await`` of an action, so they can't both take the same step.
+the connection, receives events and writes their audio to the sink. When something has changed (new text, the
+end of a request, a time that is up), :meth:`Utterance._send_next` runs: in the speaker at the end of a
+request, otherwise in a short task of its own. Whichever finds the service free sends the next request, and
+whichever finds that nothing is left finishes the reply. They run in one event loop, and the state moves
+before the first ``await`` of an action, so they can't both take the same step.
+
+Pacing. A request isn't sent because there is text for it, but because the listener needs it soon:
+:class:`Pacer` decides. New text asks for a decision in the loop's next pass, so that all text that comes
+without waiting has been taken by then.
 
 States. The table ``_MOVES`` lists every legal move; any other raises. A turn without faults goes
 ``CONNECTING -> WAITING -> SPEAKING -> WAITING -> ... -> FINISHING -> SPOKEN``. A connection that is lost
@@ -31,6 +36,10 @@ Clocks. Three of them run, each for one question:
   enforced while the speaker receives, and leads to another try.
 - The feed's own: is a sentence complete although no more text comes?
 
+Two more timers end a waiting: ``_hold_timer`` that of a request which isn't needed yet (no clock of audio
+runs meanwhile), and ``_release_timer`` that of a piece of audio which is gathered with the next, when that
+doesn't come in time.
+
 Both clocks of audio pause while the sink takes a piece: a slow listener is not a slow service. They begin
 anew only for audio that can be heard, so a trickle of bytes or of silence doesn't keep a turn alive.
 
@@ -47,8 +56,10 @@ from enum import Enum, auto
 from typing import Any
 
 from ._audio.output import AudioOutput
-from ._audio.pcm import SAMPLE_WIDTH
+from ._audio.pcm import SAMPLE_RATE, SAMPLE_WIDTH
 from ._options import Limits, SpeechOptions
+from ._pacing.pacer import Pacer
+from ._pacing.policy import Hold
 from ._text.characters import is_pronounceable
 from ._text.feed import Text, TextFeed
 from ._timer import Deadline, Timer
@@ -107,6 +118,7 @@ class Utterance:
         output: Where the audio goes.
         limits: How long and how often to try.
         timing: Takes what is said when.
+        pacer: Says when the next request is due.
         sentences: Whether the text is known to come from a sentence chunker.
     """
 
@@ -118,6 +130,7 @@ class Utterance:
         limits: Limits,
         timing: Timeline,
         *,
+        pacer: Pacer,
         sentences: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -126,6 +139,7 @@ class Utterance:
         self._output = output
         self._limits = limits
         self._timeline = timing
+        self._pacer = pacer
         self._retry = RetryPolicy(limits.max_retries)
         self._state = State.CONNECTING
         self._outcome: asyncio.Future[None] = self._loop.create_future()
@@ -133,7 +147,10 @@ class Utterance:
         self._tasks: set[asyncio.Task[None]] = set()
         self._reply_deadline = Deadline(self._loop)
         self._silence_timer = Timer(self._loop, self._give_up)
-        self._feed = TextFeed(options.language, self._send_next, self._send_soon, sentences=sentences)
+        self._hold_timer = Timer(self._loop, self._send_soon)
+        self._release_timer = Timer(self._loop, lambda: self._start(self._output.release()))
+        self._feed = TextFeed(options.language, self._on_text, self._send_soon, sentences=sentences)
+        self._due_soon = False  # Whether the next pass of the loop decides what to send.
         self._request: RequestProgress | None = None  # The request under way, or due again.
         self._needed = asyncio.Event()  # Text is there for which a lost connection must be replaced.
         self._text_pulled = False
@@ -186,6 +203,8 @@ class Utterance:
 
     def interrupt(self) -> None:
         """Stop, in any state, without awaiting anything. Idempotent."""
+        if not self.over:
+            self._pacer.note_interruption()
         self._output.close()
         if self.over:  # A failed utterance may still be writing its rest, to a track that takes its time.
             self._cancel_tasks()
@@ -199,14 +218,23 @@ class Utterance:
             connect_time=tally.connect_time,
             standby_used=tally.standby_used,
             characters=tally.characters,
+            characters_unheard=self._characters_unheard(),
             requests=tally.requests,
             audio_received=self._output.seconds_received,
             audio_pushed=self._output.seconds_written,
+            underruns=self._pacer.underruns,
+            underrun_time=self._pacer.underrun_time,
             interrupted=self.interrupted,
             retries=tally.retries,
             error_code=tally.error_code,
             streamed=streamed,
         )
+
+    def _characters_unheard(self) -> int:
+        if not self.interrupted:
+            return 0
+        left = self._timeline.characters_left
+        return self._pacer.characters_unheard if left is None else left
 
     async def _speak(self, text: Text) -> None:
         self._silence_timer.start(self._limits.max_silence)
@@ -288,6 +316,7 @@ class Utterance:
             connection.drop()
             raise asyncio.CancelledError
         self._connection = connection
+        self._pacer.note_handshake(connection.handshake_time)
         self._ends.begin_connection()
         self._move(State.WAITING)
         return connection
@@ -324,11 +353,15 @@ class Utterance:
                 logger.debug("Ignored %s while %s", type(event).__name__, self._state.name)
 
     async def _on_audio(self, request: RequestProgress, pcm: bytes) -> None:
+        if not request.position:
+            self._pacer.note_first_audio()
         fresh = request.skip_played(pcm)
         if fresh:
             self._tally.first_byte_at = self._tally.first_byte_at or self._loop.time()
             if self._output.gather(fresh):
                 await self._write_audio()
+            else:
+                self._release_timer.start(self._output.release_due)
         if request.came.add(pcm):
             self._reply_deadline.start(self._limits.idle_timeout)
         if request.played.add(fresh):
@@ -365,6 +398,7 @@ class Utterance:
         if request.mutes and request.position:
             self._ends.note_second()  # What seemed to be its end was not.
         self._retry.progress()
+        self._pacer.note_end(request.position / (SAMPLE_RATE * SAMPLE_WIDTH))
         self._timeline.end_request(self._output.seconds_received)
         self._request = None
         self._move(State.WAITING)
@@ -383,7 +417,8 @@ class Utterance:
             await self._output.finish()
             self._settle(State.SPOKEN)
         else:
-            self._excuse_silence()
+            # There is no text to speak, or the listener has enough to hear.
+            self._silence_timer.stop()
             self._feed.wait_for_quiet()
 
     async def _send_or_ask(self, request: RequestProgress) -> None:
@@ -393,21 +428,42 @@ class Utterance:
         else:
             self._needed.set()
 
+    def _on_text(self) -> None:
+        """Decide what to send in the loop's next pass, when all text that is there has been taken."""
+        if self._feed.ready:
+            self._pacer.note_text()
+        if not self._due_soon and not self.over:
+            self._due_soon = True
+            self._loop.call_soon(self._send_soon)
+
     def _send_soon(self) -> None:
-        self._start(self._send_next())
+        self._due_soon = False
+        if not self.over:
+            self._start(self._send_next())
 
     def _excuse_silence(self) -> None:
-        """Stop the clock while there is no text to speak: the silence is the language model's."""
-        if self._request is None:
+        """Stop the clock if there is no text to speak: the silence is the language model's."""
+        if self._request is None and not self._feed.ready:
             self._silence_timer.stop()
 
     def _next_request(self) -> RequestProgress | None:
-        text = self._feed.next_request()
+        """Return the next request if one is due."""
+        segments = self._feed.segments()
+        if not segments:
+            return None
+        plan = self._pacer.plan(segments, self._output.seconds_received)
+        if isinstance(plan, Hold):
+            self._hold_timer.start(plan.seconds)
+            return None
+        self._hold_timer.stop()
+        text = self._feed.next_request(plan.segments)
         return None if text is None else RequestProgress(text)
 
     async def _send(self, connection: Connection, request: RequestProgress) -> None:
         self._move(State.SPEAKING)
         self._feed.pause()
+        received = self._output.seconds_received
+        self._pacer.note_sent(request.text, received, more=self._feed.ready, again=request.tries > 0)
         self._reply_deadline.start(self._limits.first_audio_timeout)
         request.begin()
         self._tally.count(request.text, self._loop.time())
@@ -420,6 +476,10 @@ class Utterance:
         self._output.prepare()
 
     def _give_up(self) -> None:
+        ahead = self._pacer.ahead(self._output.seconds_received)
+        if ahead > 0:  # The listener's silence begins only when that was heard.
+            self._silence_timer.start(ahead + self._limits.max_silence)
+            return
         silence = ReplyTimeoutError(
             f"Lokutor sent no audio for {self._limits.max_silence:g} s, retries included"
         )
@@ -443,6 +503,8 @@ class Utterance:
             return
         self._move(end)
         self._silence_timer.close()
+        self._hold_timer.close()
+        self._release_timer.close()
         self._reply_deadline.close()
         self._feed.close()
         if isinstance(error, LokutorError):

@@ -15,9 +15,14 @@ class SynthesisMetrics:
             with a standby connection; None if the call never connected.
         standby_used: Whether the call used the standby connection.
         characters: Characters sent, repeated requests included.
+        characters_unheard: Characters sent that the caller had not heard at the barge-in that ended the call,
+            0 without one. Exact with ``word_timestamps=True``, otherwise an estimate.
         requests: Requests sent, repeated requests included.
         audio_received: Seconds of audio received from the service.
         audio_pushed: Seconds of audio handed to the track or stream.
+        underruns: How often the caller heard silence in the middle of the reply although there was text to
+            speak.
+        underrun_time: Seconds of that silence.
         interrupted: Whether a barge-in, a cancellation or ``aclose()`` ended it.
         retries: How often the call connected again.
         error_code: The service's error code, or the name of the error class. None without a failure.
@@ -28,9 +33,12 @@ class SynthesisMetrics:
     connect_time: float | None
     standby_used: bool
     characters: int
+    characters_unheard: int
     requests: int
     audio_received: float
     audio_pushed: float
+    underruns: int
+    underrun_time: float
     interrupted: bool
     retries: int
     error_code: str | None

@@ -28,6 +28,8 @@ from ._options import (
     check_flag,
     check_sample_rate,
 )
+from ._pacing.pacer import Pacer
+from ._pacing.times import LearnedTimes
 from ._text.characters import is_speakable
 from ._text.feed import Text
 from ._timing.synchronizer import Synchronizers
@@ -85,6 +87,8 @@ class LokutorTTS(TTS):
         visemes: Emit ``"visemes"`` when the track plays them, for lip-sync.
         keep_warm: Keep a standby connection open after :meth:`prewarm`, which the framework calls at its
             start. Every turn, including the one right after a barge-in, then starts without a handshake.
+        pacing: Send each request when the caller will need it soon, sentence by sentence, so that little was
+            sent in vain when the caller interrupts. False sends all text that is there at once.
         connect_timeout: Total seconds to connect, retries included.
         first_audio_timeout: Seconds from a request to its first audio, for each attempt.
         idle_timeout: Seconds without audio inside a request, counted from the last audio.
@@ -116,6 +120,7 @@ class LokutorTTS(TTS):
         word_timestamps: bool = False,
         visemes: bool = False,
         keep_warm: bool = True,
+        pacing: bool = True,
         connect_timeout: float = 10.0,
         first_audio_timeout: float = 5.0,
         idle_timeout: float = 5.0,
@@ -128,6 +133,7 @@ class LokutorTTS(TTS):
             ("word_timestamps", word_timestamps),
             ("visemes", visemes),
             ("keep_warm", keep_warm),
+            ("pacing", pacing),
         ):
             check_flag(name, value)
         super().__init__(
@@ -152,6 +158,8 @@ class LokutorTTS(TTS):
             partial(self._tell, "word_spoken"), partial(self._tell, "visemes")
         )
         self._keep_warm = keep_warm
+        self._pacing = pacing
+        self._times = LearnedTimes()
         self._closed = False
         self.loop: asyncio.AbstractEventLoop | None = None  # type: ignore[assignment]
         """Set by the framework, never used: it isn't always the running loop."""
@@ -240,10 +248,14 @@ class LokutorTTS(TTS):
         if not callable(getattr(track, "add_new_bytes", None)):
             raise self._reported(ConfigurationError("No audio track: set tts.audio_track, or use a Pipeline"))
         timing = Timeline(words=self.supports_word_timestamps, visemes=self._visemes)
-        sink = self._follow(timing, track)
-        output = self._output(sink, self._refilling(self._first_audio_callback))
+        playback = Playback(track, self._output_rate())
+        self._follow(timing, playback)
+        pacer = Pacer(self._times.of(options), playback, paced=self._pacing)
+        output = self._output(playback.push, self._refilling(self._first_audio_callback))
         sentences = gets_sentences(find_caller().speech)
-        utterance = self._utterance(options, output, self._connector.take_or_connect, timing, sentences)
+        utterance = self._utterance(
+            options, output, self._connector.take_or_connect, timing, pacer=pacer, sentences=sentences
+        )
         self._turns.begin(utterance, track)
         failure: LokutorError | None = None
         cancelled = False
@@ -307,8 +319,9 @@ class LokutorTTS(TTS):
             return
         queue: asyncio.Queue[bytes | _End] = asyncio.Queue(_STREAM_PIECES)
         # Not the standby connection: that is for the turn.
+        pacer = Pacer(self._times.of(options), None)  # A cache wants it all.
         utterance = self._utterance(
-            options, self._output(queue.put), self._connector.connect_stream, Timeline()
+            options, self._output(queue.put), self._connector.connect_stream, Timeline(), pacer=pacer
         )
         self._streams.add(utterance, owner)
         synthesis = asyncio.create_task(_fill(queue, utterance, text))
@@ -394,14 +407,11 @@ class LokutorTTS(TTS):
     def _output_rate(self) -> int:
         return rate_of(self.audio_track, self.sample_rate)
 
-    def _follow(self, timing: Timeline, track: Any) -> Sink:
-        """Return where a turn's audio goes, after starting to tell its words and visemes where wanted."""
+    def _follow(self, timing: Timeline, playback: Playback) -> None:
+        """Start to tell a turn's words and visemes where they are wanted."""
         self._synchronizers.replace()
-        if not timing.wanted:
-            return track.add_new_bytes  # type: ignore[no-any-return]
-        playback = Playback(track, self._output_rate())
-        self._synchronizers.begin(timing, playback, self._transcript())
-        return playback.push
+        if timing.wanted:
+            self._synchronizers.begin(timing, playback, self._transcript())
 
     def _transcript(self) -> Callable[[str | None, bool], None] | None:
         """Return what takes what was heard of the reply: nobody, where the framework sees to that."""
@@ -439,11 +449,13 @@ class LokutorTTS(TTS):
         output: AudioOutput,
         connect: Connect,
         timing: Timeline,
+        *,
+        pacer: Pacer,
         sentences: bool = False,
     ) -> Utterance:
         if self._closed:
             raise self._reported(ConfigurationError("This LokutorTTS is closed: create a new one"))
-        return Utterance(options, connect, output, self._limits, timing, sentences=sentences)
+        return Utterance(options, connect, output, self._limits, timing, pacer=pacer, sentences=sentences)
 
     def _report_cost(self, utterance: Utterance, *, streamed: bool) -> None:
         self._tell("metrics", utterance.metrics(streamed=streamed))

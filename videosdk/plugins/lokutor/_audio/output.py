@@ -31,6 +31,8 @@ _GATHERED_BYTES = _SECOND // 10
 """0.1 s: converting that much at once costs half of what it costs in 20 ms messages."""
 _HEADROOM = 0.3
 """Seconds of audio ahead of the listener from which on small pieces may wait for each other."""
+_RELEASE_AT = 0.15
+"""Seconds of audio ahead of the listener at which they wait no longer, though nothing more has come."""
 
 
 class AudioOutput:
@@ -65,6 +67,11 @@ class AudioOutput:
         """Seconds of audio handed to the sink so far."""
         return self._written / self._rate
 
+    @property
+    def release_due(self) -> float:
+        """Seconds after which what was gathered must be written, whether more comes or not."""
+        return max(self._headroom - _RELEASE_AT, 0.0)
+
     def prepare(self) -> None:
         """Do ahead what needs no audio, while the service is making it."""
         self._resampler()
@@ -73,7 +80,7 @@ class AudioOutput:
         """Take a piece of the service's audio, of any size. Return whether a :meth:`release` is due."""
         self._received += len(pcm)
         self._gathered += pcm
-        return len(self._gathered) >= _GATHERED_BYTES or not self._has_headroom()
+        return len(self._gathered) >= _GATHERED_BYTES or self._headroom <= _HEADROOM
 
     def drop_half_sample(self) -> int:
         """Forget half a sample whose other half didn't come, since what follows would be noise.
@@ -135,9 +142,10 @@ class AudioOutput:
             self._converter = Resampler(SAMPLE_RATE, self._rate)
         return self._converter
 
-    def _has_headroom(self) -> bool:
-        """Return whether the listener surely has enough to hear for now: none plays faster than the clock."""
-        return self._written > 0 and self.seconds_written - (self._clock() - self._begun) > _HEADROOM
+    @property
+    def _headroom(self) -> float:
+        """Seconds that the listener surely has to hear for now: none plays faster than the clock."""
+        return self.seconds_written - (self._clock() - self._begun) if self._written else 0.0
 
     async def _emit(self, pcm: bytes) -> None:
         if not pcm or self._closed:

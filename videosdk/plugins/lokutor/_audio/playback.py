@@ -33,6 +33,8 @@ _PATIENCE = 200
 """A pause longer than 2 s is looked at less and less: its end may be noticed late by this part of it."""
 _JITTER = 0.003
 """Seconds by which frames may come irregularly without being a gap."""
+_STUCK = 10.0
+"""Seconds without progress after which the clock counts instead: maybe nobody plays the track any more."""
 _ROUNDING = 1e-6
 """Frames by which a sum of times may be too large."""
 _warned_tracks: WeakSet[type] = WeakSet()
@@ -81,19 +83,54 @@ class Playback:
         self._track = track
         self._rate = rate
         self._gauge: _Gauge = _ClockGauge(rate) if _counts_nothing(track) else _TrackGauge(track, rate)
+        self._clock = asyncio.get_running_loop().time
+        self._samples = 0
+        self._ends_at = self._moved_at = self._clock()  # When all that was pushed will have been played.
+        self._position = 0.0
         self.begun = False
         """Whether the reply's first audio was pushed."""
         self.on_begun: Callable[[], None] = lambda: None
         """Called when audio is pushed, and playing begins or goes on with it."""
+        self.on_silent: Callable[[float], None] = lambda since: None
+        """Called when audio is pushed after the listener heard nothing since a time of the loop's clock."""
 
     async def push(self, pcm: bytes) -> None:
         """Hand a piece of the reply's audio to the track."""
         begins = not self.begun or self.drained
+        if self.begun and begins and self._ends_at < self._clock():
+            self.on_silent(self._ends_at)
         self.begun = True
-        self._ask(lambda gauge: gauge.note(len(pcm) // SAMPLE_WIDTH))
+        samples = len(pcm) // SAMPLE_WIDTH
+        self._ask(lambda gauge: gauge.note(samples))
+        self._samples += samples
         if begins:
+            self._moved_at = self._clock()
+            self._ends_at = self._moved_at + self.pushed - self.seconds()
             self.on_begun()
+        else:
+            self._ends_at += samples / self._rate
         await self._track.add_new_bytes(pcm)
+
+    @property
+    def pushed(self) -> float:
+        """How many seconds of the reply were pushed."""
+        return self._samples / self._rate
+
+    @property
+    def ahead(self) -> float:
+        """How many seconds are still to be played, those of older audio included.
+
+        While the track is paused this doesn't change. After 10 s, or where nobody plays the track at all,
+        the clock counts it down: nobody may be there to hear the rest.
+        """
+        if not self.begun:
+            return 0.0
+        now, position = self._clock(), self.seconds()
+        if position != self._position:
+            self._position, self._moved_at = position, now
+        if self.plays and now - self._moved_at < _STUCK:
+            self._ends_at = now + self.pushed - position
+        return max(self._ends_at - now, 0.0)
 
     @property
     def plays(self) -> bool:

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from videosdk.agents import FlushMarker
 
 from .._timer import Timer
-from .planner import TextPlanner
+from .planner import Segment, TextPlanner
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
 Text = AsyncIterator[str | FlushMarker] | str
 
 _END: Final = object()
+_LONGEST_STRETCH = 0.005
+"""Seconds for which an iterator that never has to wait may keep the loop, and the first request, waiting."""
 _CLOSE_TIMEOUT = 0.5
 """Seconds for the user's text iterator to close, before it is left behind."""
 
@@ -32,7 +34,7 @@ class TextFeed:
 
     Args:
         language: Two-letter code for the sentence chunker's abbreviations.
-        on_text: Awaited after each piece of text, and at the end.
+        on_text: Called after each piece of text, and at the end.
         on_quiet: Called when a sentence is complete because no more text came.
         sentences: Whether the text is known to come from a sentence chunker.
     """
@@ -40,7 +42,7 @@ class TextFeed:
     def __init__(
         self,
         language: str,
-        on_text: Callable[[], Awaitable[None]],
+        on_text: Callable[[], None],
         on_quiet: Callable[[], None],
         *,
         sentences: bool = False,
@@ -48,7 +50,8 @@ class TextFeed:
         self._planner = TextPlanner(language, sentences=sentences)
         self._on_text = on_text
         self._on_quiet = on_quiet
-        self._quiet_timer = Timer(asyncio.get_running_loop(), self._release)
+        self._loop = asyncio.get_running_loop()
+        self._quiet_timer = Timer(self._loop, self._release)
         self._source: AsyncIterator[str | FlushMarker] | None = None
         self._taken = False
         self._error: Exception | None = None
@@ -80,18 +83,31 @@ class TextFeed:
             self._take(text)
         else:
             self._source = text
+            rested_at = self._loop.time()
             while (chunk := await self._next_chunk(text)) is not _END:
                 if self._closed:
                     return
                 self._take(chunk)
-                await self._on_text()
+                self._on_text()
+                if self._loop.time() - rested_at > _LONGEST_STRETCH:
+                    await asyncio.sleep(0)
+                    rested_at = self._loop.time()
         self.pause()
         self._planner.end()
-        await self._on_text()
+        self._on_text()
 
-    def next_request(self) -> str | None:
-        """Return the text of the next request and forget it, or None while nothing is complete."""
-        return self._planner.next_request()
+    @property
+    def ready(self) -> bool:
+        """Whether there is text for a request."""
+        return self._planner.ready
+
+    def segments(self) -> list[Segment]:
+        """Return the sentences and clauses that are complete, up to the next flush."""
+        return self._planner.segments()
+
+    def next_request(self, count: int) -> str | None:
+        """Return the text of the first ``count`` segments and forget it, or None where there are none."""
+        return self._planner.next_request(count)
 
     def wait_for_quiet(self) -> None:
         """Call ``on_quiet`` when the sentence in the making has been complete for long enough."""

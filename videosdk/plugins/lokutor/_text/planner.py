@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import deque
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import accumulate
 
@@ -52,6 +53,32 @@ class _Stream(Enum):
     TOKENS = auto()
 
 
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of text that is complete, and may be a request or a part of one.
+
+    Attributes:
+        length: How many characters it has, white space included.
+        sentence: Whether it is a whole sentence or line; otherwise it is a clause.
+    """
+
+    length: int
+    sentence: bool
+
+
+@dataclass(slots=True)
+class _Piece:
+    """Text, and where in it a sentence of the framework's chunker ends. These may lack a full stop."""
+
+    text: str = ""
+    joints: list[int] = field(default_factory=list)
+
+    def drop(self, count: int) -> None:
+        """Forget the first ``count`` characters."""
+        self.text = self.text[count:]
+        self.joints = [joint - count for joint in self.joints if joint > count]
+
+
 class TextPlanner:
     """Gathers the chunks of one utterance and cuts them into requests.
 
@@ -67,9 +94,9 @@ class TextPlanner:
     def __init__(self, language: str, *, sentences: bool = False) -> None:
         self._chunker = BasicSentenceChunker(language=language)
         self._stream = _Stream.SENTENCES if sentences else _Stream.UNDECIDED
-        self._closed: deque[str] = deque()
-        self._text = ""
-        self._confirmed = 0  # This much of _text is complete: something follows it.
+        self._closed: deque[_Piece] = deque()
+        self._open = _Piece()
+        self._confirmed = 0  # This much of the open text is complete: something follows it.
         self._complete = False  # Whether the rest is complete too, as long as nothing goes on with it.
         self._last = ""  # The last chunk since the last flush, with all that it went on with,
         self._last_whole = False  # and whether it looks like a whole sentence.
@@ -83,24 +110,32 @@ class TextPlanner:
     @property
     def quiet_time(self) -> float | None:
         """Seconds without a chunk after which :meth:`release` is due; None where only more text helps."""
-        rest = self._text[self._ready :].rstrip()
+        rest = self._open.text[self._ready :].rstrip()
         if not is_speakable(rest) or not _ends_sentence(rest):
             return None
         if self._last_whole and has_space(rest) and not _CUT_NUMBER.search(rest):
             return 0.0
         return _NUMBER_QUIET if _ends_in_number(rest) else _TOKEN_QUIET
 
+    @property
+    def ready(self) -> bool:
+        """Whether there is text for a request."""
+        return bool(self._closed) or is_speakable(self._open.text[: self._ready])
+
     def push(self, chunk: str) -> None:
         """Take the next chunk of text."""
         if not chunk:
             return
+        text = self._open.text
         if not self._joins(chunk):
             if self._last_whole:
-                self._confirmed = len(self._text)
-            self._text = self._text + chunk if _opens(self._text) else joined(self._text, chunk)
+                self._confirmed = len(text)
+            if not _opens(text):
+                self._open.joints.append(len(text))
+            self._open.text = text + chunk if _opens(text) else joined(text, chunk)
             self._last = ""
         else:
-            self._text += chunk
+            self._open.text += chunk
         tokens = self._stream is _Stream.TOKENS
         self._last = chunk if tokens else self._last + chunk
         self._last_whole = not tokens and self._is_whole(self._last)
@@ -109,9 +144,9 @@ class TextPlanner:
 
     def flush(self) -> None:
         """Take a ``FlushMarker``: what is buffered becomes a request of its own."""
-        if is_speakable(self._text):
-            self._closed.append(self._text)
-        self._text, self._confirmed, self._complete = "", 0, False
+        if is_speakable(self._open.text):
+            self._closed.append(self._open)
+        self._open, self._confirmed, self._complete = _Piece(), 0, False
         self._last, self._last_whole = "", False
 
     def end(self) -> None:
@@ -123,29 +158,57 @@ class TextPlanner:
         """Take a quiet spell of :attr:`quiet_time`: the sentence in the making is complete after all."""
         self._complete = True
 
-    def next_request(self) -> str | None:
+    def segments(self) -> list[Segment]:
+        """Return what :meth:`next_request` may take by now: sentences and clauses up to the next flush.
+
+        A piece without anything to say belongs to the segment after it, or to the one before where none is
+        after it.
+        """
+        piece = self._closed[0] if self._closed else _Piece(self._open.text[: self._ready], self._open.joints)
+        if not is_speakable(piece.text):
+            return []
+        ends = self._segment_ends(piece)
+        segments = []
+        start = 0
+        for end in ends:
+            if is_speakable(piece.text[start:end]):
+                whole = bool(self._closed) and end == ends[-1]
+                segments.append(Segment(end - start, sentence=whole or not _is_clause(piece.text[:end])))
+                start = end
+        rest = len(piece.text) - start
+        return [*segments[:-1], Segment(segments[-1].length + rest, segments[-1].sentence)]
+
+    def next_request(self, count: int | None = None) -> str | None:
         """Return the text of the next request and forget it, or None while nothing is complete.
 
         A piece without anything to say (a stray quotation mark, a row of dots) waits for the text
         that follows it. It is dropped where none follows, or where it would fill a request by itself.
+
+        Args:
+            count: How many of the :meth:`segments` it takes. None takes all. It takes fewer where they are
+                more than one request may hold.
         """
-        if self._closed:
-            request, rest = self._take(self._closed.popleft())
-            if is_speakable(rest):
-                self._closed.appendleft(rest)
-            return request
-        ready = self._text[: self._ready]
-        if not is_speakable(ready):
+        segments = self.segments()
+        if not segments:
             return None
-        request, rest = self._take(ready)
-        taken = len(ready) - len(rest)
-        self._text = self._text[taken:]
-        self._confirmed = max(0, self._confirmed - taken)
+        piece = self._closed[0] if self._closed else self._open
+        length = sum(segment.length for segment in segments[:count])
+        request, rest = self._take(piece.text[:length])
+        taken = length - len(rest)
+        piece.drop(taken)
+        if piece is self._open:
+            self._confirmed = max(0, self._confirmed - taken)
+        elif not is_speakable(piece.text):
+            self._closed.popleft()
         return request
 
     @property
     def _ready(self) -> int:
-        return len(self._text) if self._complete else self._confirmed
+        return len(self._open.text) if self._complete else self._confirmed
+
+    def _segment_ends(self, piece: _Piece) -> list[int]:
+        cuts = {*self._boundaries(piece.text), *(end for end in piece.joints if 0 < end < len(piece.text))}
+        return [*sorted(cuts), len(piece.text)]
 
     def _joins(self, chunk: str) -> bool:
         """Return whether ``chunk`` goes on right where the last one stopped, and learn from both."""
@@ -185,9 +248,10 @@ class TextPlanner:
 
     def _confirm(self) -> None:
         """Let go of every sentence or clause that is followed by something."""
-        while len(self._text) - self._confirmed > MAX_REQUEST_CHARS:
-            self._confirmed += len(self._cut(self._text[self._confirmed :])[0])
-        rest = self._text[self._confirmed :]
+        text = self._open.text
+        while len(text) - self._confirmed > MAX_REQUEST_CHARS:
+            self._confirmed += len(self._cut(text[self._confirmed :])[0])
+        rest = text[self._confirmed :]
         # Where white space has come, whatever comes next isn't part of the same word.
         boundaries = self._boundaries(rest + "x" if rest[-1:].isspace() else rest)
         if boundaries:
@@ -255,6 +319,11 @@ def _is_bullet(text: str) -> bool:
 
 def _ends_sentence(text: str) -> bool:
     return text.rstrip(_CLOSING)[-1:] in tuple(STRONG_TERMINATORS)
+
+
+def _is_clause(text: str) -> bool:
+    """Return whether a sentence goes on behind ``text``, which ends in a comma or the like."""
+    return text.rstrip().rstrip(_CLOSING)[-1:] in tuple(WEAK_TERMINATORS)
 
 
 def _ends_clause(text: str) -> bool:

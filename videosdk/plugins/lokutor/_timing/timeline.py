@@ -60,6 +60,7 @@ class Timeline:
         self._from_stream: bool | None = None  # Whether the service counts from an earlier request's start.
         self._words: deque[_Request] = deque()  # Those that have words left.
         self._visemes: list[Viseme] = []
+        self._reached = 0  # Where in the text the last word that was taken ends.
         self._ended = False
         self.on_change: Callable[[], None] = lambda: None
         """Called when something was added, or nothing more will be."""
@@ -73,6 +74,11 @@ class Timeline:
     def ended(self) -> bool:
         """Whether nothing will be added any more."""
         return self._ended
+
+    @property
+    def characters_left(self) -> int | None:
+        """How many characters of the reply no word was taken of yet; None where words aren't wanted."""
+        return len(self._text) - self._reached if self._want_words else None
 
     @property
     def next_due(self) -> float | None:
@@ -149,6 +155,8 @@ class Timeline:
         while (due := self._next_word_due()) is not None and due <= position:
             request = self._words[0]
             reached.append(request.spoken(request.words.pop()))
+        if reached:
+            self._reached = len(reached[-1]["cumulative_text"])
         return reached
 
     def pop_visemes(self, position: float) -> list[Viseme]:

@@ -73,7 +73,11 @@ class Connection:
     :class:`~videosdk.plugins.lokutor.errors.NetworkError`.
     """
 
-    def __init__(self, ws: aiohttp.ClientWebSocketResponse, endpoint: Endpoint, spawn: Spawn) -> None:
+    def __init__(
+        self, ws: aiohttp.ClientWebSocketResponse, endpoint: Endpoint, spawn: Spawn, handshake_time: float
+    ) -> None:
+        self.handshake_time = handshake_time
+        """Seconds that it took to open."""
         self._ws = ws
         self._sockname = _sockname_of(ws.get_extra_info("socket"))
         self._endpoint = endpoint
@@ -121,6 +125,8 @@ class Connection:
         """
         _check_session(session)
         _refuse_redirects(session)
+        clock = asyncio.get_running_loop().time
+        begun = clock()
         try:
             async with asyncio.timeout(connect_timeout):
                 ws = await session.ws_connect(
@@ -132,7 +138,7 @@ class Connection:
                     # Without this, close() waits up to 10 s for the peer's close frame.
                     timeout=aiohttp.ClientWSTimeout(ws_close=0),
                 )
-                return cls(ws, endpoint, spawn)
+                return cls(ws, endpoint, spawn, clock() - begun)
         except TimeoutError:
             failure: LokutorError = _timed_out(session, endpoint)
         except Exception as error:  # noqa: BLE001 - a session of the user's own can raise anything

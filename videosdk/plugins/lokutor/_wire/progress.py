@@ -38,6 +38,7 @@ class RequestProgress:
 
     Attributes:
         text: What it speaks.
+        tries: How often it was sent.
         mutes: How often it was said to be spoken when no audio had come.
         heard: How much of its audio went to the listener.
         position: How much of this try's audio has come.
@@ -46,6 +47,7 @@ class RequestProgress:
     """
 
     text: str
+    tries: int = 0
     mutes: int = 0
     heard: int = 0
     position: int = 0
@@ -54,6 +56,7 @@ class RequestProgress:
 
     def begin(self) -> None:
         """Note that it is sent once more."""
+        self.tries += 1
         self.position = 0
         self.came = _Audible()
 

@@ -1,0 +1,1 @@
+"""When a request is sent, and how much text it takes."""

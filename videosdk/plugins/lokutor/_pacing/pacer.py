@@ -1,0 +1,152 @@
+"""Paces one reply: asks the policy when to send, and learns from what happens.
+
+Rule of this file: it knows the loop's clock and how far the listener is. What is sent, and over which
+connection, is not known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .._audio.pcm import FRAME_SECONDS
+from .._audio.playback import Playback
+from .._text.planner import Segment
+from .policy import Hold, Send, decide
+from .times import ServiceTimes
+
+_SHORTEST_HOLD = FRAME_SECONDS
+"""Seconds between two looks at a track that is paused: it plays no faster than its frames."""
+
+
+@dataclass(slots=True)
+class _Spoken:
+    """A request that was sent.
+
+    Attributes:
+        characters: Length of its text.
+        start: Seconds of the reply's audio before it.
+        audio: Seconds of its audio: what was measured, or what is expected of one that has not ended.
+    """
+
+    characters: int
+    start: float
+    audio: float
+
+    def heard(self, position: float) -> float:
+        """Return how many of its characters a listener at ``position`` has heard."""
+        return self.characters * min(max((position - self.start) / self.audio, 0.0), 1.0)
+
+
+class Pacer:
+    """One reply's pacing, and what it costs the listener. Create it inside the running loop.
+
+    Args:
+        times: What is known of the service. It is added to.
+        playback: How far the listener is. None where nobody listens: nothing is paced then.
+        paced: Whether requests wait until they are needed.
+    """
+
+    def __init__(self, times: ServiceTimes, playback: Playback | None, *, paced: bool = True) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._times = times
+        self._playback = playback
+        self._paced = paced and playback is not None
+        self._requests: list[_Spoken] = []
+        self._sent_at = 0.0
+        self._first_audio_at: float | None = None
+        self._text_at: float | None = None  # Since when there is text that has not been sent.
+        self._due_at = 0.0  # Since when there was text for the request under way,
+        self._took = 0.0  # and how long it took to its first audio.
+        self._interrupted_at: float | None = None
+        self.underruns = 0
+        """How often the listener waited in the middle of the reply, although there was text."""
+        self.underrun_time = 0.0
+        """Seconds of that."""
+        if playback is not None:
+            playback.on_silent = self._note_silence
+
+    @property
+    def characters_unheard(self) -> int:
+        """Characters that were sent and not heard when the reply was interrupted, an estimate."""
+        if self._interrupted_at is None:
+            return 0
+        position = self._interrupted_at
+        return round(sum(request.characters - request.heard(position) for request in self._requests))
+
+    def plan(self, segments: Sequence[Segment], received: float) -> Send | Hold:
+        """Return what to do with the text that is there.
+
+        Args:
+            segments: Its segments, at least one.
+            received: Seconds of the reply's audio received so far.
+        """
+        if not self._paced:
+            return Send(len(segments))
+        plan = decide(self._times, segments, self.ahead(received) if self._requests else None)
+        return Hold(max(plan.seconds, _SHORTEST_HOLD)) if isinstance(plan, Hold) else plan
+
+    def ahead(self, received: float) -> float:
+        """Return the seconds of audio that are still ahead of the listener; 0 where nobody listens.
+
+        Args:
+            received: Seconds of the reply's audio received so far.
+        """
+        if self._playback is None:
+            return 0.0
+        # What was received and not pushed yet is still to be heard, too.
+        return self._playback.ahead + max(received - self._playback.pushed, 0.0)
+
+    def note_text(self) -> None:
+        """Note that there is text to send."""
+        if self._text_at is None:
+            self._text_at = self._clock()
+
+    def note_handshake(self, seconds: float) -> None:
+        """Note how long opening a connection took."""
+        self._times.note_handshake(seconds)
+
+    def note_sent(self, text: str, received: float, *, more: bool, again: bool) -> None:
+        """Note that a request leaves.
+
+        Args:
+            text: Its text.
+            received: Seconds of the reply's audio received so far.
+            more: Whether there is text for the request after it.
+            again: Whether it was sent before, on another connection.
+        """
+        self._sent_at = self._clock()
+        self._first_audio_at = None
+        if again:
+            return
+        expected = max(self._times.audio(len(text)), FRAME_SECONDS)
+        self._requests.append(_Spoken(len(text), received, expected))
+        self._due_at = self._sent_at if self._text_at is None else self._text_at
+        self._text_at = self._sent_at if more else None
+
+    def note_first_audio(self) -> None:
+        """Note the first audio of a request."""
+        self._first_audio_at = self._clock()
+        self._took = self._first_audio_at - self._sent_at
+        self._times.note_first_audio(self._requests[-1].characters, self._took)
+
+    def note_end(self, audio: float) -> None:
+        """Note the end of a request with so many seconds of audio."""
+        request = self._requests[-1]
+        request.audio = max(audio, FRAME_SECONDS)
+        if self._first_audio_at is not None:
+            self._times.note_request(request.characters, audio, self._clock() - self._first_audio_at)
+
+    def note_interruption(self) -> None:
+        """Note that the listener has interrupted, before the track falls silent."""
+        if self._playback is not None and self._interrupted_at is None:
+            self._interrupted_at = self._playback.seconds() if self._playback.begun else 0.0
+
+    def _note_silence(self, since: float) -> None:
+        """Note that audio is pushed now, after silence ``since`` then."""
+        # Silence while there was no text is the language model's, and so is the service's time after that.
+        silence = self._clock() - max(since, self._due_at + self._took)
+        if silence >= FRAME_SECONDS:
+            self.underruns += 1
+            self.underrun_time += silence

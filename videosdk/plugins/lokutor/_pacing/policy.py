@@ -1,0 +1,116 @@
+"""When the next request of a reply is due, and how many segments of text it takes.
+
+Rule of this file: pure. No clock, no socket, no text: lengths and seconds go in, a decision comes out.
+
+The first segment of a reply is sent at once. After that, the listener's audio decides: a request is due when
+what is still ahead of the listener is no more than the time to its first audio, and a reserve: the margin for
+a slow answer, and the time to connect again, so that a connection that is lost at the worst moment stays
+inaudible. Text that isn't sent yet costs nothing when the caller interrupts, and more of it comes meanwhile,
+so that sentences are spoken whole.
+
+A request takes one sentence. It takes more where the audio of one would not last until the request after it
+has its first audio, and where a sentence is so short that a request of its own would be wasted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from .._text.planner import Segment
+from .times import ServiceTimes
+
+_GAIN = 0.1
+"""Seconds by which a clause must be heard earlier than its sentence to be sent without it."""
+_LEAST = 50
+"""Characters below which a request takes one more sentence, if that doesn't make it late."""
+_MOST = 120
+"""Characters up to which a request may take more sentences than two."""
+_SENTENCES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a request now.
+
+    Attributes:
+        segments: How many segments it takes.
+    """
+
+    segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Send nothing yet.
+
+    Attributes:
+        seconds: How long, if the listener goes on listening.
+    """
+
+    seconds: float
+
+
+def decide(times: ServiceTimes, segments: Sequence[Segment], ahead: float | None) -> Send | Hold:
+    """Return what to do with the text that is there.
+
+    Args:
+        times: What is known of the service.
+        segments: The text that is complete, at least one.
+        ahead: Seconds of audio that are still ahead of the listener. None before the reply's first request.
+    """
+    shortest = _shortest(times, segments, ahead)
+    if ahead is None:
+        return Send(_enough(times, segments, shortest, ahead=0.0, reserve=times.margin))
+    reserve = times.margin + times.handshake
+    due = times.first_audio(_length(segments, shortest)) + reserve
+    if ahead > due:
+        return Hold(ahead - due)
+    return Send(_enough(times, segments, shortest, ahead=ahead, reserve=reserve))
+
+
+def _shortest(times: ServiceTimes, segments: Sequence[Segment], ahead: float | None) -> int:
+    """Return how many segments are a whole sentence, or a clause where the listener would wait for it."""
+    sentence = next((count for count, segment in enumerate(segments, 1) if segment.sentence), len(segments))
+    in_time = ahead is not None and times.first_audio(_length(segments, sentence)) < ahead
+    gain = times.first_audio(_length(segments, sentence)) - times.first_audio(segments[0].length)
+    return sentence if in_time or gain < _GAIN else 1
+
+
+def _enough(
+    times: ServiceTimes, segments: Sequence[Segment], shortest: int, *, ahead: float, reserve: float
+) -> int:
+    """Return how many segments last until the request after them has its first audio."""
+    lengths = list(accumulate(segment.length for segment in segments))
+    count = shortest
+    while count < len(segments):
+        longer = _next_sentence(segments, count)
+        length = lengths[count - 1]
+        audio = times.audio(length)
+        left = max(ahead - times.first_audio(length), 0.0) + audio - times.delivery(audio)
+        lasts = left >= times.first_audio(lengths[longer - 1] - length) + reserve
+        long_enough = not ahead or length >= _LEAST
+        if (lasts and long_enough) or not _may_take(times, segments, longer, ahead):
+            break
+        count = longer
+    return count
+
+
+def _next_sentence(segments: Sequence[Segment], count: int) -> int:
+    """Return how many segments reach up to the end of the sentence behind the first ``count``."""
+    return next((end for end in range(count + 1, len(segments)) if segments[end - 1].sentence), len(segments))
+
+
+def _may_take(times: ServiceTimes, segments: Sequence[Segment], count: int, ahead: float) -> bool:
+    """Return whether so many segments are not too late, and not much to be sent in vain."""
+    length = _length(segments, count)
+    sentences = sum(segment.sentence for segment in segments[:count])
+    later = times.first_audio(length) - times.first_audio(segments[0].length)
+    return (sentences <= _SENTENCES or length <= _MOST) and (
+        later < _GAIN or times.first_audio(length) < ahead
+    )
+
+
+def _length(segments: Sequence[Segment], count: int) -> int:
+    return sum(segment.length for segment in segments[:count])
