@@ -319,11 +319,15 @@ async def test_an_end_that_comes_before_the_last_word(tts: LokutorTTS, listener:
     assert texts(words) == ["Not", "heard"]
 
 
-async def test_an_interruption_between_two_turns_ends_them_too(tts: LokutorTTS, listener: Listener) -> None:
+async def test_an_interruption_between_two_turns_ends_them_too(
+    tts: LokutorTTS, scripted: ScriptedServer, listener: Listener
+) -> None:
     words = words_of(tts)
+    scripted.answering.clear()
     speaking = asyncio.create_task(tts.synthesize("Cut while it is spoken."))
-    await until(lambda: tts._synchronizers.following)
+    await until(lambda: scripted.waiting == 1)
     await tts.interrupt()
+    scripted.answering.set()
     await speaking
     await listener.hear(30)
     await settled()
