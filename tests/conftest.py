@@ -1,4 +1,8 @@
-"""Fixtures: real servers over real sockets, the framework's own track."""
+"""Fixtures: real servers over real sockets, the framework's own track.
+
+The framework is imported where it is needed: the process that hands out the tests needs none of it, and the
+others would wait until it has it.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,20 @@ import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
-from kit import Clock, ScriptedServer
-from kit.connections import connecting_to, leaving_nothing
-from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from xdist.scheduler import LoadScopeScheduling
 
-from videosdk.plugins.lokutor import LokutorTTS
-from videosdk.plugins.lokutor._wire.connector import Connector
+if TYPE_CHECKING:
+    from kit import Clock, ScriptedServer
+    from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
-Maker = Callable[..., LokutorTTS]
+    from videosdk.plugins.lokutor import LokutorTTS
+    from videosdk.plugins.lokutor._wire.connector import Connector
+
+Maker = Callable[..., "LokutorTTS"]
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 # Nothing must fail by chance: the same examples each time. ``HYPOTHESIS_PROFILE=random`` hunts for others.
@@ -99,6 +104,8 @@ def new_loop(request: pytest.FixtureRequest) -> LoopFactory:
 
 @pytest.fixture
 async def scripted() -> AsyncIterator[ScriptedServer]:
+    from kit import ScriptedServer
+
     async with ScriptedServer() as server:
         yield server
 
@@ -106,12 +113,16 @@ async def scripted() -> AsyncIterator[ScriptedServer]:
 @pytest.fixture
 async def connector(scripted: ScriptedServer) -> AsyncIterator[Connector]:
     """Return what opens the connections of a plugin that speaks to the scripted server."""
+    from kit.connections import connecting_to
+
     async with connecting_to(scripted) as connector:
         yield connector
 
 
 @pytest.fixture
 async def clock() -> Clock:
+    from kit import Clock
+
     if not isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
         pytest.skip("the clock of a loop that isn't written in Python can't be put forward")
     return Clock()
@@ -119,12 +130,18 @@ async def clock() -> Clock:
 
 @pytest.fixture
 async def track() -> CustomAudioStreamTrack:
+    from videosdk.agents.room.output_stream import CustomAudioStreamTrack
+
     return CustomAudioStreamTrack(asyncio.get_running_loop())
 
 
 @pytest.fixture
 async def make_tts(track: CustomAudioStreamTrack, scripted: ScriptedServer) -> AsyncIterator[Maker]:
     """Return a maker of plugins on the test's track; afterwards nothing of them may be left."""
+    from kit.connections import leaving_nothing
+
+    from videosdk.plugins.lokutor import LokutorTTS
+
     made: list[LokutorTTS] = []
 
     def make(base_url: str, **options: Any) -> LokutorTTS:
