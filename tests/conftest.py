@@ -68,9 +68,12 @@ def _new_eager_loop() -> asyncio.AbstractEventLoop:
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives each test to whoever is free; those of a file that shares something expensive go together."""
+    """Gives each test to whoever is free.
 
-    _TOGETHER = ("tests/project/", "tests/local/test_visemes.py")
+    Those of a file go together where they share something expensive, or are over sooner than handed out.
+    """
+
+    _TOGETHER = ("tests/project/", "tests/local/test_visemes.py", "tests/unit/")
 
     def _split_scope(self, nodeid: str) -> str:
         return nodeid.split("::", maxsplit=1)[0] if nodeid.startswith(self._TOGETHER) else nodeid
