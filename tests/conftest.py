@@ -1,4 +1,8 @@
-"""Fixtures: real servers over real sockets, the framework's own track."""
+"""Fixtures: real servers over real sockets, the framework's own track.
+
+The framework is imported where it is needed: the process that hands out the tests needs none of it, and the
+others would wait until it has it.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,20 @@ import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
-from kit import Clock, ScriptedServer
-from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from xdist.scheduler import LoadScopeScheduling
 
-from videosdk.plugins.lokutor import LokutorTTS
+if TYPE_CHECKING:
+    from kit import Clock, ScriptedServer
+    from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
-Maker = Callable[..., LokutorTTS]
+    from videosdk.plugins.lokutor import LokutorTTS
+    from videosdk.plugins.lokutor._wire.connector import Connector
+
+Maker = Callable[..., "LokutorTTS"]
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 # Nothing must fail by chance: the same examples each time. ``HYPOTHESIS_PROFILE=random`` hunts for others.
@@ -61,12 +68,25 @@ def _new_eager_loop() -> asyncio.AbstractEventLoop:
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives each test to whoever is free; those of a file that shares something expensive go together."""
+    """Gives each test to whoever is free.
 
-    _TOGETHER = ("tests/project/", "tests/local/test_visemes.py")
+    Those of a file go together where they share something expensive, or are over sooner than handed out.
+    """
+
+    _TOGETHER = ("tests/project/", "tests/local/test_visemes.py", "tests/unit/")
 
     def _split_scope(self, nodeid: str) -> str:
         return nodeid.split("::", maxsplit=1)[0] if nodeid.startswith(self._TOGETHER) else nodeid
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Leave the modules, which are there for good, out of the collections of garbage that tests ask for.
+
+    Each would look at all of the framework otherwise, for a tenth of a second; a thousand tests ask for one.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling | None:
@@ -87,12 +107,25 @@ def new_loop(request: pytest.FixtureRequest) -> LoopFactory:
 
 @pytest.fixture
 async def scripted() -> AsyncIterator[ScriptedServer]:
+    from kit import ScriptedServer
+
     async with ScriptedServer() as server:
         yield server
 
 
 @pytest.fixture
+async def connector(scripted: ScriptedServer) -> AsyncIterator[Connector]:
+    """Return what opens the connections of a plugin that speaks to the scripted server."""
+    from kit.connections import connecting_to
+
+    async with connecting_to(scripted) as connector:
+        yield connector
+
+
+@pytest.fixture
 async def clock() -> Clock:
+    from kit import Clock
+
     if not isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
         pytest.skip("the clock of a loop that isn't written in Python can't be put forward")
     return Clock()
@@ -100,14 +133,19 @@ async def clock() -> Clock:
 
 @pytest.fixture
 async def track() -> CustomAudioStreamTrack:
+    from videosdk.agents.room.output_stream import CustomAudioStreamTrack
+
     return CustomAudioStreamTrack(asyncio.get_running_loop())
 
 
 @pytest.fixture
 async def make_tts(track: CustomAudioStreamTrack, scripted: ScriptedServer) -> AsyncIterator[Maker]:
     """Return a maker of plugins on the test's track; afterwards nothing of them may be left."""
+    from kit.connections import leaving_nothing
+
+    from videosdk.plugins.lokutor import LokutorTTS
+
     made: list[LokutorTTS] = []
-    before = asyncio.all_tasks()
 
     def make(base_url: str, **options: Any) -> LokutorTTS:
         tts = LokutorTTS(api_key="test-key", base_url=base_url, **options)
@@ -115,14 +153,10 @@ async def make_tts(track: CustomAudioStreamTrack, scripted: ScriptedServer) -> A
         made.append(tts)
         return tts
 
-    yield make
-    for tts in made:
-        await tts.aclose()
-    names = {getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks() - before}
-    assert not [
-        name for name in names if "lokutor" in name.lower() or name.startswith(("Utterance", "Connection"))
-    ]
-    gc.collect()  # So that an unclosed socket or an unread exception warns in the test that caused it.
+    async with leaving_nothing():
+        yield make
+        for tts in made:
+            await tts.aclose()
 
 
 @pytest.fixture

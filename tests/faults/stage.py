@@ -195,6 +195,7 @@ class Stage:
         self.elsewhere = FaultProxy(self.server)  # Records who else is called.
         self.resolver = _Resolver()
         self._api_key = api_key
+        self._prewarmed = False
         self._session: aiohttp.ClientSession | None = None
         self._stack = contextlib.AsyncExitStack()
 
@@ -228,7 +229,7 @@ class Stage:
     @property
     def is_quiet_between_turns(self) -> bool:
         """Whether nothing is meant to be open between two turns."""
-        return not self.tts._standby._active and self._session is None
+        return not self._prewarmed and self._session is None
 
     def new_track(self) -> CustomAudioStreamTrack:
         """Return an empty track, and let the plugin speak on it."""
@@ -249,7 +250,12 @@ class Stage:
         if row.host == "refused":
             await self.proxy.refuse()
         if row.warm:
-            await self.tts.prewarm()
+            await self.prewarm()
+
+    async def prewarm(self) -> None:
+        """Let the plugin keep a socket open from now on."""
+        self._prewarmed = True
+        await self.tts.prewarm()
 
     async def repair(self) -> None:
         """Let the fault be over. One that lies in the address itself stays."""

@@ -285,7 +285,7 @@ def while_warming(turn: Turn) -> None:
     """Let the turn begin while the socket for it is being opened."""
 
     async def drive(turn: Turn) -> None:
-        warming = asyncio.create_task(turn.tts.prewarm())
+        warming = asyncio.create_task(turn.stage.prewarm())
         await until(lambda: bool(turn.stage.proxy.links))
         try:
             await turn.tts.synthesize(turn.text)

@@ -1,16 +1,22 @@
-"""The table of faults, row by row: what is heard, what is seen, how long it took, and the turn after it."""
+"""The table of faults, row by row: what is heard, what is seen, how long it took, and the turn after it.
+
+The same run is searched for the API key, which nothing that goes wrong may show, and for the text.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from collections.abc import AsyncIterator
 from typing import Self
 
 import pytest
 from kit import PATIENCE, at_track_rate, chunks_of, heard_for, on_track, speech_of, until
+from kit.proxy import Link
 from videosdk.agents import FallbackTTS, FlushMarker
 
+from faults.leaks import KEY, all_logged, with_key, words_of_record, words_of_turn
 from faults.plays import Moment
 from faults.scripts import speak_silence
 from faults.stage import NEXT_TEXT, TEXT, MineError, Outcome, Row, Stage, Turn
@@ -19,6 +25,7 @@ from videosdk.plugins.lokutor import LokutorTTS
 from videosdk.plugins.lokutor.errors import LokutorError
 
 RAISED = [row for row in ROWS if row.outcome is Outcome.RAISED]
+OWN_LOGGER = "videosdk.plugins.lokutor"
 WHOLE = {Outcome.IGNORED, Outcome.HEALED}
 TOLD = {Outcome.RAISED, Outcome.REPORTED}
 CONNECTED = {Moment.BEFORE_AUDIO, Moment.MID_AUDIO, Moment.AFTER_AUDIO}
@@ -81,11 +88,36 @@ async def check_the_next_turn(row: Row, stage: Stage) -> None:
     assert on_track(track) == heard_for(NEXT_TEXT)
 
 
+def check_that_the_key_is_nowhere(words: list[str], logged: list[logging.LogRecord]) -> None:
+    """At no log level, and in nothing that the developer gets."""
+    assert not with_key(words)
+    assert not [record for record in logged if with_key(words_of_record(record))]
+
+
+def check_that_the_text_is_in_the_debug_log_at_most(logged: list[logging.LogRecord]) -> None:
+    """There it is cut short."""
+    own = [record for record in logged if record.name.startswith(OWN_LOGGER)]
+    assert not [record for record in own if TEXT in record.getMessage()]
+    assert not [
+        record for record in own if record.levelno > logging.DEBUG and TEXT[:12] in record.getMessage()
+    ]
+
+
 @pytest.mark.parametrize("row", ROWS, ids=str)
 async def test_fault(row: Row) -> None:
-    async with Stage(row) as stage:
+    with all_logged() as logged:
+        words = await play(row)
+        gc.collect()  # So that what was not closed warns here.
+    check_that_the_key_is_nowhere(words, logged)
+    check_that_the_text_is_in_the_debug_log_at_most(logged)
+
+
+async def play(row: Row) -> list[str]:
+    """Check what comes of ``row``, and return all that can be read off it."""
+    async with Stage(row, KEY) as stage:
         await stage.break_down()
         turn = await stage.speak()
+        words = [*words_of_turn(turn), *map(target_of, stage.proxy.links)]
         check_what_is_seen(row, turn)
         check_what_is_heard(row, turn, on_track(stage.tts.audio_track))
         assert turn.seconds >= row.at_least
@@ -97,7 +129,12 @@ async def test_fault(row: Row) -> None:
         await check_the_next_turn(row, stage)
         assert len(turn.emitted) == (row.outcome in TOLD)
         await stage.close()
-    gc.collect()  # So that what was not closed warns here.
+    return words
+
+
+def target_of(link: Link) -> str:
+    """Return what was asked for: the first line of the handshake."""
+    return link.head.split(b"\r\n")[0].decode("latin-1")
 
 
 @pytest.mark.parametrize("row", [row for row in RAISED if row.arrange is None], ids=str)

@@ -21,6 +21,7 @@ from kit import (
     ScriptedServer,
     chunks_of,
     emitted_by,
+    follows,
     heard_for,
     on_track,
     settled,
@@ -239,7 +240,7 @@ async def test_words_and_visemes_come_with_their_audio(
     place.play_at(rate)
     words, visemes = emitted_by(tts, "word_spoken"), emitted_by(tts, "visemes")
     await generation.synthesize(chunks_of(TEXTS))  # type: ignore[arg-type]
-    assert tts._synchronizers.following
+    assert follows(tts)
     if place.listener is None:  # Nobody plays it, so nothing is heard.
         await settled()
         assert (words, visemes) == ([], [])
@@ -250,7 +251,7 @@ async def test_words_and_visemes_come_with_their_audio(
         await hear(place, len(TEXTS[0]) - 1)
         await until(lambda: texts(words) == TEXTS[0].split())
     await hear(place, len(TEXTS[1]) + 1)
-    await until(lambda: not tts._synchronizers.following)
+    await until(lambda: not follows(tts))
     assert texts(words) == " ".join(TEXTS).split()
     starts = [words[number]["start"] for number in (0, 1, -1)]
     assert starts == pytest.approx([0.0, 7 / 50, (len(TEXTS[0]) + TEXTS[1].index("well")) / 50])
@@ -295,7 +296,7 @@ async def test_a_barge_in_silences_it_and_the_next_turn_is_whole(
     silence = place.received()[len(before) :]
     assert silence == bytes(len(silence))
     assert len(words) == told
-    assert not tts._synchronizers.following
+    assert not follows(tts)
 
     words.clear()
     before = place.received()

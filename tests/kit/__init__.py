@@ -1,6 +1,6 @@
 """What the tests share: a scripted server, what a track was given, and waits that know no clock."""
 
-from kit.calls import chunks_of, emitted_by, interrupt_late, listen
+from kit.calls import chunks_of, emitted_by, follows, interrupt_late, listen
 from kit.server import (
     Conversation,
     LoopbackServer,
@@ -32,6 +32,7 @@ __all__ = [
     "close_on_request",
     "cut_on_request",
     "emitted_by",
+    "follows",
     "heard_for",
     "interrupt_late",
     "listen",

@@ -62,3 +62,11 @@ async def interrupt_late(tts: LokutorTTS, track: CustomAudioStreamTrack, followi
     next_begun.set()
     await asyncio.wait({first}, timeout=PATIENCE)
     await asyncio.wait_for(second, PATIENCE)
+
+
+def follows(tts: LokutorTTS) -> bool:
+    """Return whether it may still tell words or visemes of the last turn.
+
+    Only the plugin itself knows: to those outside, a timer that goes on for ever looks like none.
+    """
+    return tts._synchronizers.following

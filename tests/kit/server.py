@@ -128,6 +128,28 @@ class LoopbackServer(ABC):
     async def _serve(self, http: web.Request) -> web.StreamResponse:
         """Answer what is asked at the path."""
 
+    async def _converse(
+        self, http: web.Request, script: Script, begun: Callable[[Conversation], None]
+    ) -> web.StreamResponse:
+        """Take the connection, and play ``script`` on it until that ends or the client goes away.
+
+        Args:
+            http: The handshake.
+            script: What is said.
+            begun: Called with the conversation before the first word.
+        """
+        ws = web.WebSocketResponse(timeout=1.0)
+        await ws.prepare(http)
+        conversation = Conversation(ws, http)
+        begun(conversation)
+        try:
+            await script(conversation)
+        except (EOFError, ConnectionError):
+            pass  # The client went away: the end of every script.
+        finally:
+            conversation.closed.set()
+        return ws
+
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_get(self._path, self._serve)
@@ -182,16 +204,11 @@ class ScriptedServer(LoopbackServer):
         if self.away:
             self.refused += 1
             return web.Response(status=503)
-        ws = web.WebSocketResponse(timeout=1.0)
-        await ws.prepare(http)
-        conversation = Conversation(ws, http)
+        return await self._converse(http, self._play_next, self._note)
+
+    def _note(self, conversation: Conversation) -> None:
         self.conversations.append(conversation)
         self.peak = max(self.peak, self.open_connections)
-        script = self.scripts.popleft() if self.scripts else speak
-        try:
-            await script(conversation)
-        except (EOFError, ConnectionError):
-            pass  # The client went away: the end of every script.
-        finally:
-            conversation.closed.set()
-        return ws
+
+    async def _play_next(self, conversation: Conversation) -> None:
+        await (self.scripts.popleft() if self.scripts else speak)(conversation)

@@ -6,6 +6,7 @@ import array
 import asyncio
 import gc
 import itertools
+import json
 import math
 import os
 import random
@@ -16,6 +17,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import aiohttp
 import espeakng_loader
@@ -39,18 +41,39 @@ def nothing_unclosed() -> Iterator[None]:
     gc.collect()  # So that an unclosed transport warns in the test that caused it.
 
 
+class Processes(list[asyncio.subprocess.Process]):
+    """Those that were started, in order."""
+
+    @property
+    def running(self) -> asyncio.subprocess.Process:
+        """The only one that runs."""
+        [process] = [process for process in self if process.returncode is None]
+        return process
+
+    @property
+    def all_ended(self) -> bool:
+        return all(process.returncode is not None for process in self)
+
+
 @pytest.fixture
-async def engine() -> AsyncIterator[EspeakEngine]:
+def processes(monkeypatch: pytest.MonkeyPatch) -> Processes:
+    """Return the processes that this test starts."""
+    started, start = Processes(), asyncio.create_subprocess_exec
+
+    async def start_and_note(*args: Any, **options: Any) -> asyncio.subprocess.Process:
+        started.append(await start(*args, **options))
+        return started[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start_and_note)
+    return started
+
+
+@pytest.fixture
+async def engine(processes: Processes) -> AsyncIterator[EspeakEngine]:
     engine = EspeakEngine()
     yield engine
-    process = process_of(engine) if engine._worker else None
     await engine.close()
-    assert process is None or process.returncode is not None
-
-
-def process_of(engine: EspeakEngine) -> asyncio.subprocess.Process:
-    assert engine._worker is not None
-    return engine._worker._process
+    assert processes.all_ended
 
 
 def request(text: str, voice: str = "F1", language: str = "en", speed: float = 1.0) -> SpeechRequest:
@@ -242,24 +265,28 @@ async def test_an_aborted_request_leaves_the_next_one_whole(engine: EspeakEngine
         assert same(await speak(engine, "The next one."), whole)
 
 
-async def test_a_request_left_after_its_first_pieces(engine: EspeakEngine) -> None:
+async def test_a_request_left_after_its_first_pieces(engine: EspeakEngine, processes: Processes) -> None:
     whole = await speak(engine, "The next one.")
-    process = process_of(engine)
     for pieces in range(20):
         async with aclosing(engine.synthesize(request(LONG))) as speech:
             for _ in range(pieces):
                 await anext(speech)
         assert same(await speak(engine, "The next one."), whole)
-    assert process_of(engine) is process
+    assert len(processes) == 1
 
 
-async def test_a_cancellation_that_comes_too_late_harms_nobody(engine: EspeakEngine) -> None:
-    whole = await speak(engine, "The next one.")
-    worker = engine._worker
-    assert worker is not None
-    for _ in range(10):
-        worker._send({"cancel": worker._requests})
-        assert same(await speak(engine, "The next one."), whole)
+async def test_a_cancellation_that_comes_too_late_harms_nobody(
+    engine: EspeakEngine, processes: Processes
+) -> None:
+    await engine.start()
+    stdin = processes.running.stdin
+    assert stdin is not None
+    with patch.object(stdin, "write", wraps=stdin.write) as write:
+        whole = await speak(engine, "The next one.")
+        for _ in range(10):
+            said = json.loads(write.call_args.args[0])
+            stdin.write(json.dumps({"cancel": said["id"]}).encode() + b"\n")
+            assert same(await speak(engine, "The next one."), whole)
 
 
 async def test_a_second_cancellation_during_the_abort(engine: EspeakEngine) -> None:
@@ -268,10 +295,10 @@ async def test_a_second_cancellation_during_the_abort(engine: EspeakEngine) -> N
         task = asyncio.create_task(speak(engine, LONG))
         for _ in range(5 * turns):
             await asyncio.sleep(0)
-        for synthesis in list(engine._syntheses):
-            synthesis.cancel()
+        task.cancel()
+        for _ in range(3):  # The first comes to the synthesis by and by; so does the second.
             await asyncio.sleep(0)
-            synthesis.cancel()
+        task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert same(await speak(engine, "The next one."), whole)
 
@@ -291,28 +318,27 @@ async def test_waiting_requests_may_be_aborted_too(engine: EspeakEngine) -> None
 # Its process
 
 
-async def test_starting_and_closing_at_will(engine: EspeakEngine) -> None:
+async def test_starting_and_closing_at_will(engine: EspeakEngine, processes: Processes) -> None:
     await engine.close()
     await asyncio.gather(engine.start(), engine.start())
-    process = process_of(engine)
     await engine.start()
-    assert process_of(engine) is process
+    [process] = processes
     await asyncio.gather(engine.close(), engine.close())
     assert process.returncode == 0
     await engine.close()
     with pytest.raises(SynthesisError, match="closed"):
         await speak(engine, "Too late.")
-    assert engine._worker is None
+    assert processes == [process]
     await engine.start()
     assert loudness((await speak(engine, "Again."))[0]) > 300
 
 
-async def test_closing_while_it_starts(engine: EspeakEngine) -> None:
+async def test_closing_while_it_starts(engine: EspeakEngine, processes: Processes) -> None:
     starting = asyncio.create_task(engine.start())
     await asyncio.sleep(0)
     await engine.close()
     await starting
-    assert engine._worker is None
+    assert processes.all_ended
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 10, 30])
@@ -325,33 +351,34 @@ async def test_a_start_that_is_cancelled(engine: EspeakEngine, turns: int) -> No
     assert loudness((await speak(engine, "Now."))[0]) > 300
 
 
-async def test_closing_while_it_speaks(engine: EspeakEngine) -> None:
+async def test_closing_while_it_speaks(engine: EspeakEngine, processes: Processes) -> None:
     await engine.start()
-    process = process_of(engine)
     tasks = [asyncio.create_task(speak(engine, LONG * 5)) for _ in range(3)]
     await asyncio.sleep(0)
     await engine.close()
     for result in await asyncio.gather(*tasks, return_exceptions=True):
         assert isinstance(result, SynthesisError)
-    assert process.returncode is not None
-    assert engine._worker is None
+    assert len(processes) == 1
+    assert processes.all_ended
 
 
-async def test_a_process_that_was_killed_while_idle_is_replaced(engine: EspeakEngine) -> None:
+async def test_a_process_that_was_killed_while_idle_is_replaced(
+    engine: EspeakEngine, processes: Processes
+) -> None:
     await engine.start()
-    process = process_of(engine)
+    process = processes.running
     process.kill()
     await process.wait()
     assert loudness((await speak(engine, "As if nothing had happened."))[0]) > 300
-    assert process_of(engine) is not process
+    assert processes == [process, processes.running]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process can't be stopped there")
 async def test_a_process_killed_in_the_middle_fails_that_request_only(
-    engine: EspeakEngine, caplog: pytest.LogCaptureFixture
+    engine: EspeakEngine, processes: Processes, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with LocalServer(engine) as server, aiohttp.ClientSession() as session:
-        process = process_of(engine)
+        process = processes.running
         async with session.ws_connect(server.url + "/ws/tts", headers={"X-API-Key": "k"}) as ws:
             os.kill(process.pid, signal.SIGSTOP)  # So that it is in the middle for certain.
             await ws.send_json({"text": LONG})
@@ -367,30 +394,27 @@ async def test_a_process_killed_in_the_middle_fails_that_request_only(
                     size += len(message.data)
             assert size > RATE // 2
         assert process.returncode is not None
-        second = process_of(engine)
+        second = processes.running
     assert second.returncode == 0
     assert "has died" in caplog.text
 
 
-async def test_the_worker_ends_with_its_input() -> None:
-    engine = EspeakEngine()
+async def test_the_worker_ends_with_its_input(engine: EspeakEngine, processes: Processes) -> None:
     await engine.start()
-    process = process_of(engine)
+    process = processes.running
     assert process.stdin is not None
     process.stdin.close()
     async with asyncio.timeout(PATIENCE):
         assert await process.wait() == 0
-    await engine.close()
 
 
-async def test_no_process_outlives_an_aborted_server() -> None:
-    engine = EspeakEngine()
+async def test_no_process_outlives_an_aborted_server(engine: EspeakEngine, processes: Processes) -> None:
     async with LocalServer(engine) as server, aiohttp.ClientSession() as session:
         ws = await session.ws_connect(server.url + "/ws/tts", headers={"X-API-Key": "k"})
         await ws.send_json({"text": LONG})
         await ws.receive()
-        process = process_of(engine)
-    assert process.returncode is not None
+        assert processes.running
+    assert processes.all_ended
 
 
 # The extra that is not installed
@@ -430,7 +454,11 @@ except LocalVoiceMissingError as error:
 
 
 async def test_a_library_that_does_not_load_is_a_synthesis_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: EspeakEngine, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: EspeakEngine,
+    processes: Processes,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     broken = tmp_path / "espeakng_loader.py"
     broken.write_text("raise ImportError('no such library')")
@@ -439,7 +467,8 @@ async def test_a_library_that_does_not_load_is_a_synthesis_error(
         await engine.start()
     with pytest.raises(SynthesisError, match="can't be started"):
         await speak(engine, "Hello.")
-    assert engine._worker is None
+    assert len(processes) == 2
+    assert processes.all_ended
     assert capfd.readouterr().err == ""
     broken.unlink()
     assert loudness((await speak(engine, "Hello."))[0]) > 300
@@ -465,19 +494,9 @@ async def test_a_deep_environment(
     assert loudness((await speak(engine, "Down here."))[0]) > 300
 
 
-def test_the_library_is_never_loaded_into_this_process() -> None:
-    code = """
-import asyncio, sys
-from videosdk.plugins.lokutor._wire.protocol import SpeechRequest
-from videosdk.plugins.lokutor.local.espeak import EspeakEngine
-
-async def main():
-    engine = EspeakEngine()
-    async for piece in engine.synthesize(SpeechRequest("Hello.", "F1", "en", 1.0, 5)):
-        pass
-    await engine.close()
-
-asyncio.run(main())
-print("espeakng_loader" in sys.modules)
-"""
-    assert run(code).stdout.strip() == "False"
+async def test_the_library_is_never_loaded_into_this_process(
+    engine: EspeakEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "espeakng_loader")  # This file has imported it.
+    assert loudness((await speak(engine, "Hello."))[0]) > 300
+    assert "espeakng_loader" not in sys.modules

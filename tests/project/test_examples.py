@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import wave
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -117,11 +118,16 @@ class Call:
         return stereo[:, 0], stereo[:, 1]
 
 
-def run(arguments: list[str | Path], **environment: str) -> subprocess.CompletedProcess[str]:
+def environment_with(**more: str) -> dict[str, str]:
+    """Return the environment without what is the developer's own."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("LOKUTOR_", "VIDEOSDK_"))}
+    return {**clean, **more}
+
+
+def run(arguments: list[str | Path], **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
-        env={**clean, **environment},
+        env=environment_with(**environment),
         capture_output=True,
         encoding="utf-8",
         timeout=TIMEOUT,
@@ -129,22 +135,32 @@ def run(arguments: list[str | Path], **environment: str) -> subprocess.Completed
     )
 
 
-@pytest.fixture(scope="module")
-def call(tmp_path_factory: pytest.TempPathFactory) -> Call:
+@pytest.fixture(scope="module", autouse=True)
+def conversation(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """Begin the conversation, which takes its time: meanwhile, the tests that don't need it are run."""
     folder = tmp_path_factory.mktemp("call")
     guard = folder / "guard.py"
     guard.write_text(GUARD, encoding="utf-8")
-    # A developer's own token must not make the example phone home either.
-    arguments: list[str | Path] = [
-        "-W",
-        "default::ResourceWarning",
-        guard,
-        CONVERSATION,
-        "--out",
-        folder / "out",
-    ]
-    done = run(arguments, VIDEOSDK_AUTH_TOKEN="token", PYTHONIOENCODING="utf-8")
-    return Call(done.stdout, done.stderr, done.returncode, folder / "out")
+    options: list[str | Path] = ["-W", "default::ResourceWarning"]
+    command = [sys.executable, *options, guard, CONVERSATION, "--out", folder / "out"]
+    if not any("call" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        command = [sys.executable, "-c", ""]  # Nobody asks for it.
+    with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
+        # A developer's own token must not make the example phone home either.
+        environment = environment_with(VIDEOSDK_AUTH_TOKEN="token", PYTHONIOENCODING="utf-8")
+        with subprocess.Popen(command, env=environment, stdout=stdout, stderr=stderr) as process:
+            yield process, folder
+            process.kill()  # Where a failure has ended the tests before it.
+
+
+@pytest.fixture(scope="module")
+def call(conversation: tuple[subprocess.Popen[bytes], Path]) -> Call:
+    process, folder = conversation
+    status = process.wait(TIMEOUT)
+    stdout, stderr = ((folder / name).read_text(encoding="utf-8") for name in ("stdout", "stderr"))
+    return Call(stdout, stderr, status, folder / "out")
 
 
 def spans(samples: npt.NDArray[np.int32], gap: float = 0.8) -> list[tuple[float, float]]:
@@ -156,142 +172,6 @@ def spans(samples: npt.NDArray[np.int32], gap: float = 0.8) -> list[tuple[float,
     first = [loud[0], *loud[breaks + 1]]
     last = [*loud[breaks], loud[-1]]
     return [(start / RATE, end / RATE) for start, end in zip(first, last, strict=True)]
-
-
-def test_conversation_ends_well_and_quietly(call: Call) -> None:
-    assert (call.status, call.stderr) == (0, ""), call.stdout
-
-
-def test_conversation_is_heard_in_four_turns(call: Call) -> None:
-    agent, caller = call.channels()
-    assert 20 < len(agent) / RATE < 40
-    turns = spans(agent)
-    assert len(turns) == 4
-    assert all(end - start > 1.5 for start, end in turns)
-    assert all(np.abs(agent[round(start * RATE) : round(end * RATE)]).max() > 3_000 for start, end in turns)
-    assert np.abs(agent).max() < 32_767
-    assert len(spans(caller)) == 3
-
-
-def test_the_story_agrees_with_the_recording(call: Call) -> None:
-    first_audio = call.moments("speaks")
-    starts = [start for start, _ in spans(call.channels()[0])]
-    assert len(first_audio) == 4
-    # A voice needs a moment to rise, and the track hands out frames of 20 ms.
-    assert all(0 <= start - at < 0.25 for at, start in zip(first_audio, starts, strict=True))
-
-
-def test_each_turn_tells_what_it_cost(call: Call) -> None:
-    costs = [what for _, who, what in call.story if who == "cost"]
-    assert len(costs) == 4
-    assert all("the standby connection, first byte after" in cost for cost in costs)
-    assert [cost.endswith("interrupted") for cost in costs] == [False, False, True, False]
-
-
-def test_caller_cuts_the_agent_off(call: Call) -> None:
-    agent, caller = call.channels()
-    (cut,) = call.moments("is cut off")
-    breaks_in = spans(caller)[2][0]
-    assert 0.1 < cut - breaks_in < 1.2
-    before = agent[round((cut - 0.5) * RATE) : round(cut * RATE)]
-    assert np.abs(before).max() > 1_000
-    answer = next(at for at in call.moments("speaks") if at > cut)
-    # The framework fades out for 0.4 s, and a frame may be on its way.
-    after = agent[round((cut + 0.45) * RATE) : round(answer * RATE)]
-    assert len(after) > RATE
-    assert np.abs(after).max() == 0
-
-
-def test_what_comes_after_the_cut_is_never_sent(call: Call) -> None:
-    answers = load_constants(CONVERSATION)["ANSWERS"]
-    long = answers["can i see"]
-    assert answers["next boat"] in call.sent
-    assert call.sent.endswith(answers["ticket"])
-    assert long[:100] in call.sent
-    assert long not in call.sent
-    last_sentence = long.rsplit(". ", 1)[1]
-    assert last_sentence not in call.sent
-
-
-def test_every_word_of_a_reply_that_is_played_out_is_told(call: Call) -> None:
-    told = [what for _, who, what in call.story if who == "agent" and what.startswith("has spoken")]
-    constants = load_constants(CONVERSATION)
-    texts = [constants["GREETING"], constants["ANSWERS"]["next boat"], constants["ANSWERS"]["ticket"]]
-    counts = [f"has spoken {len(text.split())} words in" for text in texts]
-    assert all(line.startswith(count) for line, count in zip(told, counts, strict=True)), told
-
-
-def test_agent_remembers_the_long_answer_word_by_word(call: Call) -> None:
-    count, remembered = call.memory
-    words = load_constants(CONVERSATION)["ANSWERS"]["can i see"].split()
-    assert remembered.split() == words[:count]
-    assert 8 < count < len(words) / 2
-    assert f" {remembered} " in f" {call.sent} "
-
-
-async def test_agent_remembers_what_is_on_the_recording(call: Call) -> None:
-    """The reply is spoken again, to know where on the recording its words begin."""
-    long = load_constants(CONVERSATION)["ANSWERS"]["can i see"]
-    sent = [what.strip('"') for _, who, what in call.story if who == "sent"]
-    pcm, starts = await speak([text for text in sent if text in long])
-    whole = np.frombuffer(at_track_rate(pcm), "<i2").astype(np.int32)
-    agent, _ = call.channels()
-    begun = spans(agent)[2][0] - spans(whole)[0][0]
-    (cut,) = call.moments("is cut off")
-    on_recording = agent[round(begun * RATE) : round(cut * RATE)]
-    again = whole[: len(on_recording)]
-    assert np.corrcoef(loudness(on_recording), loudness(again))[0, 1] > 0.95
-    count, _ = call.memory
-    # A word is told with the frame of 20 ms that it begins in; one that begins with the cut may be missed.
-    assert starts[count - 1] < cut - begun + 0.03
-    assert starts[count] > cut - begun - 0.08
-
-
-def loudness(samples: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
-    """Return it for each 10 ms."""
-    step = RATE // 100
-    pieces = samples[: len(samples) // step * step].reshape(-1, step).astype(np.float64)
-    return np.asarray(np.sqrt((pieces**2).mean(1)))
-
-
-async def speak(texts: list[str]) -> tuple[bytes, list[float]]:
-    """Return the agent's voice for a reply's requests, and when each of its words begins."""
-    engine = EspeakEngine()
-    pcm, starts = b"", []
-    try:
-        for text in texts:
-            before = len(pcm) / SAMPLE_WIDTH / SAMPLE_RATE
-            visemes: list[Viseme] = []
-            async for speech in engine.synthesize(SpeechRequest(text, "F1", "en", 1.05, 5)):
-                pcm += speech.pcm
-                visemes += speech.visemes
-            for word in re.finditer(r"\S+", text):
-                sounds = [item.start for item in visemes if word.start() <= item.index < word.end()]
-                starts.append(before + min(sounds))
-    finally:
-        await engine.close()
-    return pcm, starts
-
-
-def test_timeline_shows_all_that_it_should(call: Call) -> None:
-    image = importlib.import_module("matplotlib.image")
-    pixels = np.asarray(image.imread(call.folder / "timeline.png"))[..., :3]
-    height, width, _ = pixels.shape
-    assert width > 1_500
-    assert height > 2_500
-    least = {"#0072B2": 5_000, "#C98200": 2_000, "#007F5F": 500, "#D55E00": 200}
-    mouths = {"#CC6677": 5_000, "#882255": 2_000, "#DDCC77": 200, "#88CCEE": 1_000, "#332288": 200}
-    for color, count in {**least, **mouths}.items():
-        wanted = np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)]) / 255
-        assert (np.abs(pixels - wanted).max(-1) < 0.01).sum() > count, color
-
-
-@pytest.fixture
-def examples(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The modules that the conversation is made of."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    names = ("recording", "timeline", "narrator")
-    return SimpleNamespace(**{name: importlib.import_module(f"_{name}") for name in names})
 
 
 SHAPES = sorted(set(MOUTH_SHAPES.values()))
@@ -601,3 +481,142 @@ def load_constants(path: Path) -> dict[str, Any]:
             except ValueError:
                 continue
     return constants
+
+
+# The conversation, which was begun before all of these
+
+
+def test_conversation_ends_well_and_quietly(call: Call) -> None:
+    assert (call.status, call.stderr) == (0, ""), call.stdout
+
+
+def test_conversation_is_heard_in_four_turns(call: Call) -> None:
+    agent, caller = call.channels()
+    assert 20 < len(agent) / RATE < 40
+    turns = spans(agent)
+    assert len(turns) == 4
+    assert all(end - start > 1.5 for start, end in turns)
+    assert all(np.abs(agent[round(start * RATE) : round(end * RATE)]).max() > 3_000 for start, end in turns)
+    assert np.abs(agent).max() < 32_767
+    assert len(spans(caller)) == 3
+
+
+def test_the_story_agrees_with_the_recording(call: Call) -> None:
+    first_audio = call.moments("speaks")
+    starts = [start for start, _ in spans(call.channels()[0])]
+    assert len(first_audio) == 4
+    # A voice needs a moment to rise, and the track hands out frames of 20 ms.
+    assert all(0 <= start - at < 0.25 for at, start in zip(first_audio, starts, strict=True))
+
+
+def test_each_turn_tells_what_it_cost(call: Call) -> None:
+    costs = [what for _, who, what in call.story if who == "cost"]
+    assert len(costs) == 4
+    assert all("the standby connection, first byte after" in cost for cost in costs)
+    assert [cost.endswith("interrupted") for cost in costs] == [False, False, True, False]
+
+
+def test_caller_cuts_the_agent_off(call: Call) -> None:
+    agent, caller = call.channels()
+    (cut,) = call.moments("is cut off")
+    breaks_in = spans(caller)[2][0]
+    assert 0.1 < cut - breaks_in < 1.2
+    before = agent[round((cut - 0.5) * RATE) : round(cut * RATE)]
+    assert np.abs(before).max() > 1_000
+    answer = next(at for at in call.moments("speaks") if at > cut)
+    # The framework fades out for 0.4 s, and a frame may be on its way.
+    after = agent[round((cut + 0.45) * RATE) : round(answer * RATE)]
+    assert len(after) > RATE
+    assert np.abs(after).max() == 0
+
+
+def test_what_comes_after_the_cut_is_never_sent(call: Call) -> None:
+    answers = load_constants(CONVERSATION)["ANSWERS"]
+    long = answers["can i see"]
+    assert answers["next boat"] in call.sent
+    assert call.sent.endswith(answers["ticket"])
+    assert long[:100] in call.sent
+    assert long not in call.sent
+    last_sentence = long.rsplit(". ", 1)[1]
+    assert last_sentence not in call.sent
+
+
+def test_every_word_of_a_reply_that_is_played_out_is_told(call: Call) -> None:
+    told = [what for _, who, what in call.story if who == "agent" and what.startswith("has spoken")]
+    constants = load_constants(CONVERSATION)
+    texts = [constants["GREETING"], constants["ANSWERS"]["next boat"], constants["ANSWERS"]["ticket"]]
+    counts = [f"has spoken {len(text.split())} words in" for text in texts]
+    assert all(line.startswith(count) for line, count in zip(told, counts, strict=True)), told
+
+
+def test_agent_remembers_the_long_answer_word_by_word(call: Call) -> None:
+    count, remembered = call.memory
+    words = load_constants(CONVERSATION)["ANSWERS"]["can i see"].split()
+    assert remembered.split() == words[:count]
+    assert 8 < count < len(words) / 2
+    assert f" {remembered} " in f" {call.sent} "
+
+
+async def test_agent_remembers_what_is_on_the_recording(call: Call) -> None:
+    """The reply is spoken again, to know where on the recording its words begin."""
+    long = load_constants(CONVERSATION)["ANSWERS"]["can i see"]
+    sent = [what.strip('"') for _, who, what in call.story if who == "sent"]
+    pcm, starts = await speak([text for text in sent if text in long])
+    whole = np.frombuffer(at_track_rate(pcm), "<i2").astype(np.int32)
+    agent, _ = call.channels()
+    begun = spans(agent)[2][0] - spans(whole)[0][0]
+    (cut,) = call.moments("is cut off")
+    on_recording = agent[round(begun * RATE) : round(cut * RATE)]
+    again = whole[: len(on_recording)]
+    assert np.corrcoef(loudness(on_recording), loudness(again))[0, 1] > 0.95
+    count, _ = call.memory
+    # A word is told with the frame of 20 ms that it begins in; one that begins with the cut may be missed.
+    assert starts[count - 1] < cut - begun + 0.03
+    assert starts[count] > cut - begun - 0.08
+
+
+def loudness(samples: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+    """Return it for each 10 ms."""
+    step = RATE // 100
+    pieces = samples[: len(samples) // step * step].reshape(-1, step).astype(np.float64)
+    return np.asarray(np.sqrt((pieces**2).mean(1)))
+
+
+async def speak(texts: list[str]) -> tuple[bytes, list[float]]:
+    """Return the agent's voice for a reply's requests, and when each of its words begins."""
+    engine = EspeakEngine()
+    pcm, starts = b"", []
+    try:
+        for text in texts:
+            before = len(pcm) / SAMPLE_WIDTH / SAMPLE_RATE
+            visemes: list[Viseme] = []
+            async for speech in engine.synthesize(SpeechRequest(text, "F1", "en", 1.05, 5)):
+                pcm += speech.pcm
+                visemes += speech.visemes
+            for word in re.finditer(r"\S+", text):
+                sounds = [item.start for item in visemes if word.start() <= item.index < word.end()]
+                starts.append(before + min(sounds))
+    finally:
+        await engine.close()
+    return pcm, starts
+
+
+def test_timeline_shows_all_that_it_should(call: Call) -> None:
+    image = importlib.import_module("matplotlib.image")
+    pixels = np.asarray(image.imread(call.folder / "timeline.png"))[..., :3]
+    height, width, _ = pixels.shape
+    assert width > 1_500
+    assert height > 2_500
+    least = {"#0072B2": 5_000, "#C98200": 2_000, "#007F5F": 500, "#D55E00": 200}
+    mouths = {"#CC6677": 5_000, "#882255": 2_000, "#DDCC77": 200, "#88CCEE": 1_000, "#332288": 200}
+    for color, count in {**least, **mouths}.items():
+        wanted = np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+        assert (np.abs(pixels - wanted).max(-1) < 0.01).sum() > count, color
+
+
+@pytest.fixture
+def examples(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The modules that the conversation is made of."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    names = ("recording", "timeline", "narrator")
+    return SimpleNamespace(**{name: importlib.import_module(f"_{name}") for name in names})

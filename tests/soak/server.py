@@ -7,6 +7,7 @@ import base64
 import json
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -96,17 +97,7 @@ class FaultyServer(LoopbackServer):
         doors = self.doors.get(plugin)
         if doors:
             return await self._refuse(http, doors.popleft())
-        ws = web.WebSocketResponse(timeout=1.0)
-        await ws.prepare(http)
-        conversation = Conversation(ws, http)
-        self.open.add(conversation)
-        try:
-            await self._converse(conversation, self.idles.get(plugin))
-        except (EOFError, ConnectionError):
-            pass  # The client went away: the end of every conversation.
-        finally:
-            self.open.discard(conversation)
-        return ws
+        return await self._converse(http, partial(self._play, self.idles.get(plugin)), self.open.add)
 
     async def _refuse(self, http: web.Request, fault: str) -> web.StreamResponse:
         self.faults[fault] += 1
@@ -121,14 +112,18 @@ class FaultyServer(LoopbackServer):
             await hang_up(conversation)
         return web.Response()
 
-    async def _converse(self, conversation: Conversation, idles: deque[str] | None) -> None:
-        if idles:
-            request = await self._wait_badly(conversation, idles.popleft())
-        else:
-            request = await conversation.request()
-        while True:
-            await self._answer(conversation, request)
-            request = await conversation.request()
+    async def _play(self, idles: deque[str] | None, conversation: Conversation) -> None:
+        """Play the script of every connection here."""
+        try:
+            if idles:
+                request = await self._wait_badly(conversation, idles.popleft())
+            else:
+                request = await conversation.request()
+            while True:
+                await self._answer(conversation, request)
+                request = await conversation.request()
+        finally:
+            self.open.discard(conversation)
 
     async def _wait_badly(self, conversation: Conversation, fault: str) -> dict[str, Any]:
         """Return the first request if it comes soon; otherwise end the connection."""

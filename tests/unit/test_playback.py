@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
@@ -381,8 +382,9 @@ def looks_at(played: Callable[[float], float], seconds: float) -> tuple[float, i
         assert wait > 0
         now += wait + 0.0007
         looks += 1
-    moments = (count / 10_000 for count in range(round(now * 10_000) + 1))
-    return now - next(moment for moment in moments if played(moment) >= seconds), looks
+    moments = range(round(now * 10_000) + 1)
+    heard = bisect_left(moments, seconds, key=lambda moment: played(moment / 10_000))  # It never falls.
+    return now - moments[heard] / 10_000, looks
 
 
 def frames_from(phase: float, time: float) -> float:

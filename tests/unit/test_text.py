@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 
@@ -430,7 +432,14 @@ def test_a_word_without_end_is_not_cut_inside_a_character(character: str, offset
 
 
 def test_a_long_run_of_marks_is_dropped_without_end_to_the_stack() -> None:
-    assert plan(["." * 1_500_000 + "a"])[-1][-1] == "a"
+    calls, limit = 100, sys.getrecursionlimit()
+    marks = "." * (2 * calls * MAX_REQUEST_CHARS)
+    sys.setrecursionlimit(len(inspect.stack(0)) + calls)
+    try:
+        requests = plan([f"{marks}a"])
+    finally:
+        sys.setrecursionlimit(limit)
+    assert requests[-1][-1] == "a"
 
 
 def test_a_long_run_of_words_is_ready_before_it_ends() -> None:

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import wave
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -23,6 +24,8 @@ from kit import PATIENCE, Conversation, ScriptedServer, heard_for, until
 
 from videosdk.plugins.lokutor import __version__
 from videosdk.plugins.lokutor._cli.commands import main
+from videosdk.plugins.lokutor.local.server import LocalServer
+from videosdk.plugins.lokutor.local.signal_engine import SignalEngine
 
 pty = pytest.importorskip("pty", reason="these tests need a POSIX shell and its signals")
 
@@ -77,9 +80,8 @@ def closed_port() -> Iterator[int]:
 
 @asynccontextmanager
 async def started(*arguments: str, before: tuple[str, ...] = ()) -> AsyncIterator[asyncio.subprocess.Process]:
-    pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        *before, *COMMAND, *arguments, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+        *before, *COMMAND, *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
     )
     try:
         yield process
@@ -120,6 +122,29 @@ async def run(*arguments: str, stdin: str = "", before: tuple[str, ...] = ()) ->
         pytest.skip("there is no device here that is always full")
     async with started(*arguments, before=before) as process:
         return await ended(process, stdin)
+
+
+EACH = """
+import json, sys
+from videosdk.plugins.lokutor._cli.commands import main
+for arguments in json.load(sys.stdin):
+    status = main(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        print(status, end="\\0", file=stream, flush=True)
+"""
+
+
+async def run_each(*commands: list[str]) -> list[Result]:
+    """Run the commands one after another in one process of their own, with its standard streams."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", EACH, stdin=PIPE, stdout=PIPE, stderr=PIPE
+    )
+    status, *streams = await ended(process, json.dumps(commands))
+    assert status == 0, streams
+    outs, errs = (stream.split("\0")[:-1] for stream in streams)
+    results = [Result(int(out[-1]), out[:-1], err[:-1]) for out, err in zip(outs, errs, strict=True)]
+    assert len(results) == len(commands)
+    return results
 
 
 async def line_of(process: asyncio.subprocess.Process) -> str:
@@ -312,12 +337,11 @@ async def test_a_full_disk_leaves_nothing_behind(service: ScriptedServer, here: 
     assert (here / "speech.wav").read_bytes() == b"old"
 
 
-async def test_a_wrong_key_is_one_line(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LOKUTOR_LOCAL_API_KEY", "another")
-    async with serving() as (_, url):
+async def test_a_wrong_key_is_one_line(here: Path, call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with LocalServer(SignalEngine(), api_key="another") as server:
         monkeypatch.setenv("LOKUTOR_API_KEY", KEY)
-        monkeypatch.setenv("LOKUTOR_BASE_URL", url)
-        assert_error(await run("say", TEXT), 1, "API key")
+        monkeypatch.setenv("LOKUTOR_BASE_URL", server.url)
+        assert_error(await call("say", TEXT), 1, "API key")
     assert files(here) == []
 
 
@@ -469,16 +493,18 @@ async def test_say_speaks_though_all_its_streams_are_closed(here: Path) -> None:
 UNPRINTABLE = [("\udcff.wav", "\\udcff.wav"), ("\u00e9.wav", "\\xe9.wav"), ("a\nb.wav", "a\\nb.wav")]
 
 
-@pytest.mark.parametrize(("name", "shown"), UNPRINTABLE)
 async def test_a_name_that_can_not_be_printed_is_escaped(
-    name: str, shown: str, service: ScriptedServer, here: Path, monkeypatch: pytest.MonkeyPatch
+    service: ScriptedServer, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    result = await run("say", TEXT, "--out", name)
-    assert (result.status, result.err) == (0, "")
-    assert result.out.startswith(f"{shown}: ")
-    assert read_wav(here / name) == heard_for(TEXT)
-    assert_error(await run("say", TEXT, "--out", f"missing/{name}"), 1, "missing/", "No such file")
+    names = [name for name, _ in UNPRINTABLE]
+    results = await run_each(*(["say", TEXT, "--out", name] for name in names))
+    for (name, shown), result in zip(UNPRINTABLE, results, strict=True):
+        assert (result.status, result.err) == (0, "")
+        assert result.out.startswith(f"{shown}: ")
+        assert read_wav(here / name) == heard_for(TEXT)
+    for result in await run_each(*(["say", TEXT, "--out", f"missing/{name}"] for name in names)):
+        assert_error(result, 1, "missing/", "No such file")
 
 
 async def test_a_text_in_a_locale_that_does_not_know_it(
@@ -659,21 +685,18 @@ async def test_serve_outlives_its_terminal_where_it_was_asked_to() -> None:
         assert await ended(process) == (0, "", "")
 
 
-async def test_serve_lets_pages_of_named_origins_in() -> None:
+async def test_serve_lets_pages_of_named_origins_in_and_stops_while_one_is_connected() -> None:
     async with serving("--allow-origin", "https://a.example", "--allow-origin", "https://b.example") as (
-        _,
+        process,
         url,
     ):
         for name in "ab":
             assert await speech_from(f"{url}/ws?api_key=x", origin=f"https://{name}.example")
         with pytest.raises(websockets.InvalidStatus, match="403"):
             await speech_from(f"{url}/ws?api_key=x", origin="https://c.example")
-
-
-async def test_serve_stops_while_a_client_is_connected() -> None:
-    async with serving() as (process, url), websockets.connect(f"{url}/ws?api_key=any"):
-        press_ctrl_c(process)
-        assert await ended(process) == (0, "", "")
+        async with websockets.connect(f"{url}/ws?api_key=any"):
+            press_ctrl_c(process)  # It stops while a client is connected.
+            assert await ended(process) == (0, "", "")
 
 
 @pytest.mark.parametrize("by_environment", [True, False])
@@ -689,9 +712,9 @@ async def test_serve_accepts_its_key_only(by_environment: bool, monkeypatch: pyt
         assert await ended(process) == (0, "", "")
 
 
-async def test_serve_on_a_busy_port_is_one_line(scripted: ScriptedServer) -> None:
+async def test_serve_on_a_busy_port_is_one_line(scripted: ScriptedServer, call: Any) -> None:
     port = scripted.url.rpartition(":")[2]
-    assert_error(await run("serve", "--port", port), 1, f"127.0.0.1:{port}", "in use")
+    assert_error(await call("serve", "--port", port), 1, f"127.0.0.1:{port}", "in use")
 
 
 @pytest.mark.parametrize(
@@ -771,8 +794,8 @@ async def test_voices_is_an_aligned_table(call: Any, monkeypatch: pytest.MonkeyP
     assert KEY not in str([(request.headers, request.url) for request in asked])
 
 
-async def test_voices_needs_no_account() -> None:
-    result = await run("voices")
+async def test_voices_needs_no_account(call: Any) -> None:
+    result = await call("voices")
     assert (result.status, result.err) == (0, "")
     notice, *table = result.out.splitlines()
     assert "local server" in notice
@@ -809,11 +832,13 @@ async def test_voices_of_a_service_without_discovery_is_one_line(service: Script
     assert_error(await call("voices"), 1, "/voices", "404")
 
 
-async def test_help_names_every_command() -> None:
-    result = await run("--help")
-    assert (result.status, result.err) == (0, "")
-    assert all(name in result.out for name in ("say", "serve", "voices"))
-    assert os.environ.get("HOME", "-") not in result.out
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    out, err = capsys.readouterr()
+    assert (ended.value.code, err) == (0, "")
+    assert all(name in out for name in ("say", "serve", "voices"))
+    assert os.environ.get("HOME", "-") not in out
 
 
 async def test_the_version_is_told() -> None:

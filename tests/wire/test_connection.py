@@ -6,17 +6,19 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import aiohttp
 import pytest
 from faults.stage import plugin_tasks
 from kit import PATIENCE, Conversation, ScriptedServer, on_track, until
 from kit.certificates import client_context, server_context
+from kit.connections import connecting_to
 from kit.proxy import FaultProxy, Link
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
-from videosdk.plugins.lokutor._wire.connection import Connection
+from videosdk.plugins.lokutor._wire.connector import Connector
 from videosdk.plugins.lokutor._wire.protocol import EndOfRequest, Visemes
 from videosdk.plugins.lokutor.errors import NetworkError
 
@@ -65,10 +67,10 @@ async def send_many(conversation: Conversation) -> None:
 
 
 async def test_a_message_of_very_many_visemes_lets_others_run_in_between(
-    tts: LokutorTTS, scripted: ScriptedServer
+    connector: Connector, scripted: ScriptedServer
 ) -> None:
     scripted.scripts.append(send_many)
-    connection = await tts._connector.connect_stream(False, PATIENCE)
+    connection = await connector.connect_stream(False, PATIENCE)
     turns = 0
 
     async def take_turns() -> None:
@@ -93,10 +95,10 @@ async def test_a_message_of_very_many_visemes_lets_others_run_in_between(
 
 
 async def test_a_connection_that_was_dropped_brings_nothing_of_a_long_message(
-    tts: LokutorTTS, scripted: ScriptedServer
+    connector: Connector, scripted: ScriptedServer
 ) -> None:
     scripted.scripts.append(send_many)
-    connection = await tts._connector.connect_stream(False, PATIENCE)
+    connection = await connector.connect_stream(False, PATIENCE)
     assert isinstance(await connection.receive(), Visemes)
     connection.drop()
     await until(lambda: not plugin_tasks())
@@ -104,32 +106,40 @@ async def test_a_connection_that_was_dropped_brings_nothing_of_a_long_message(
         await connection.receive()
 
 
-async def opened(tts: LokutorTTS, scripted: ScriptedServer) -> Connection:
-    connection = await tts._connector.connect_stream(False, PATIENCE)
-    await until(lambda: scripted.open_connections == 1)
-    return connection
+class Misnaming(aiohttp.ClientWebSocketResponse):
+    """A WebSocket that names ``other`` as its own socket, once there is one."""
+
+    other: socket.socket | None = None
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self.other or super().get_extra_info(name, default)
 
 
 async def test_a_descriptor_that_is_somebody_elses_by_now_is_left_alone(
-    tts: LokutorTTS, scripted: ScriptedServer
+    scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """uvloop goes on to name the descriptor of a socket that it has closed."""
-    connection = await opened(tts, scripted)
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        connection._ws.get_extra_info = lambda _name: theirs  # type: ignore[assignment, method-assign, misc]
-        connection.drop()
-        await until(lambda: not plugin_tasks())
-        theirs.send(b"still here")
-        assert ours.recv(64) == b"still here"
-    await scripted.all_closed()
+    async with (
+        aiohttp.ClientSession(ws_response_class=Misnaming) as session,
+        connecting_to(scripted, session) as connector,
+    ):
+        connection = await connector.connect_stream(False, PATIENCE)
+        await until(lambda: scripted.open_connections == 1)
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            monkeypatch.setattr(Misnaming, "other", theirs)
+            connection.drop()
+            await until(lambda: not plugin_tasks())
+            theirs.send(b"still here")
+            assert ours.recv(64) == b"still here"
+        await scripted.all_closed()
 
 
 async def test_a_socket_that_has_ended_by_itself_is_dropped_without_a_word(
-    tts: LokutorTTS, scripted: ScriptedServer
+    connector: Connector, scripted: ScriptedServer
 ) -> None:
     scripted.scripts.append(lambda conversation: asyncio.sleep(0))
-    connection = await tts._connector.connect_stream(False, PATIENCE)
+    connection = await connector.connect_stream(False, PATIENCE)
     await scripted.all_closed()
     with pytest.raises(NetworkError, match="close code"):
         await connection.receive()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import pytest
@@ -32,6 +33,7 @@ from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
 from videosdk.plugins.lokutor._wire.connection import Connection
+from videosdk.plugins.lokutor._wire.connector import Connector
 from videosdk.plugins.lokutor._wire.standby import Standby
 from videosdk.plugins.lokutor.errors import NetworkError
 from videosdk.plugins.lokutor.metrics import SynthesisMetrics
@@ -41,6 +43,11 @@ Maker = Callable[..., LokutorTTS]
 
 def measure(tts: LokutorTTS) -> list[SynthesisMetrics]:
     return emitted_by(tts, "metrics")
+
+
+async def open_one(connector: Connector) -> Connection:
+    """Open a connection as the connector opens its own standby connection, which these tests leave alone."""
+    return await connector.take_or_connect(True, PATIENCE)
 
 
 async def half(conversation: Conversation) -> None:
@@ -232,13 +239,13 @@ async def test_chatter_on_a_waiting_socket_is_ignored(
 
 
 async def test_a_server_that_hangs_up_on_idle_sockets_is_not_stormed(
-    tts: LokutorTTS, scripted: ScriptedServer
+    connector: Connector, scripted: ScriptedServer
 ) -> None:
     async def hang_up(conversation: Conversation) -> None:
         await conversation.ws.close()
 
     scripted.scripts.extend([hang_up] * 50)
-    room = Standby(tts._connector._open_standby, tts._connector.spawn, replace_interval=3600.0)
+    room = Standby(partial(open_one, connector), connector.spawn, replace_interval=3600.0)
     await room.fill()
     await until(lambda: len(scripted.conversations) == 2)
     await scripted.all_closed()
@@ -248,9 +255,9 @@ async def test_a_server_that_hangs_up_on_idle_sockets_is_not_stormed(
 
 
 async def test_the_socket_is_let_go_after_a_time_without_a_turn(
-    tts: LokutorTTS, scripted: ScriptedServer
+    connector: Connector, scripted: ScriptedServer
 ) -> None:
-    room = Standby(tts._connector._open_standby, tts._connector.spawn, idle_limit=0.05)
+    room = Standby(partial(open_one, connector), connector.spawn, idle_limit=0.05)
     await room.fill()
     await scripted.all_closed()
     assert await room.take() is None
@@ -258,16 +265,16 @@ async def test_the_socket_is_let_go_after_a_time_without_a_turn(
 
 
 async def test_the_time_without_a_turn_also_ends_an_opening_that_is_under_way(
-    tts: LokutorTTS, scripted: ScriptedServer
+    connector: Connector, scripted: ScriptedServer
 ) -> None:
     """Else it would stay open without any limit."""
     go_on = asyncio.Event()
 
     async def open_slowly() -> Connection:
         await go_on.wait()
-        return await tts._connector._open_standby()
+        return await open_one(connector)
 
-    room = Standby(open_slowly, tts._connector.spawn, idle_limit=0.05)
+    room = Standby(open_slowly, connector.spawn, idle_limit=0.05)
     filling = asyncio.create_task(room.fill())
     await asyncio.sleep(0.1)  # However late that is, the limit is due before it.
     go_on.set()
