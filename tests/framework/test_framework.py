@@ -253,4 +253,5 @@ async def test_the_frameworks_chunker_hands_over_sentences_that_are_sent_unhurt(
 
     await speech.synthesize(_pipe_through_chunk_stream(tokens(), BasicSentenceChunker(language="en")))
     assert " ".join(scripted.texts) == reply
-    assert scripted.texts[0] == "Sure, I can do that."
+    assert scripted.texts[0].startswith("Sure, I can do that.")
+    assert all(text[-1] in ".?" for text in scripted.texts)

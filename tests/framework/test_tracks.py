@@ -19,11 +19,11 @@ from kit import (
     Conversation,
     Listener,
     ScriptedServer,
-    chunks_of,
     emitted_by,
     follows,
     heard_for,
     on_track,
+    requests_of,
     settled,
     speak_timed,
     speech_of,
@@ -226,7 +226,7 @@ async def test_the_audio_is_whole(
     generation: SpeechGeneration, place: Place, scripted: ScriptedServer, rate: int
 ) -> None:
     place.play_at(rate)
-    await generation.synthesize(chunks_of(TEXTS))  # type: ignore[arg-type]
+    await generation.synthesize(requests_of(*TEXTS))  # type: ignore[arg-type]
     expected = heard_for(*TEXTS, rate=rate)
     await until(lambda: len(place.received()) >= len(expected))
     assert place.received() == expected
@@ -239,7 +239,7 @@ async def test_words_and_visemes_come_with_their_audio(
 ) -> None:
     place.play_at(rate)
     words, visemes = emitted_by(tts, "word_spoken"), emitted_by(tts, "visemes")
-    await generation.synthesize(chunks_of(TEXTS))  # type: ignore[arg-type]
+    await generation.synthesize(requests_of(*TEXTS))  # type: ignore[arg-type]
     assert follows(tts)
     if place.listener is None:  # Nobody plays it, so nothing is heard.
         await settled()
@@ -378,7 +378,7 @@ async def test_late_visemes_do_not_move_the_words_of_the_next_request(
     words, visemes = emitted_by(tts, "word_spoken"), emitted_by(tts, "visemes")
     async with KINDS["room"]() as place:
         tts.audio_track = place.track
-        await tts.synthesize(chunks_of([first, second]))
+        await tts.synthesize(requests_of(first, second))
         await hear(place, len(first + second))
         await until(lambda: texts(words) == f"{first} {second}".split())
     places = [match.start() for match in re.finditer(r"\S+", first)]

@@ -13,13 +13,13 @@ from kit import (
     Conversation,
     Listener,
     ScriptedServer,
-    chunks_of,
     emitted_by,
     follows,
     heard_for,
     interrupt_late,
     listen,
     on_track,
+    requests_of,
     settled,
     speak_timed,
     speech_of,
@@ -76,7 +76,7 @@ async def test_words_over_several_requests(
     tts: LokutorTTS, scripted: ScriptedServer, listener: Listener
 ) -> None:
     words, first, second = words_of(tts), "Hello, you.", "And bye!"
-    await tts.synthesize(chunks_of([first, second]))
+    await tts.synthesize(requests_of(first, second))
     assert scripted.texts == [first, second]
     await listener.hear(frames_of(first, second))
     await until(lambda: len(words) == 4)
@@ -167,7 +167,7 @@ async def test_a_healed_reply_tells_each_word_once(
     scripted.scripts.extend([cut, speak_timed])
     tts = make_tts(scripted.url, word_timestamps=True, visemes=True)
     words, visemes = words_of(tts), visemes_told(tts)
-    await tts.synthesize(chunks_of([first, second]))
+    await tts.synthesize(requests_of(first, second))
     assert scripted.texts == [first, second, second]
     await listener.hear(frames_of(first, second))
     await until(lambda: texts(words) == f"{first} {second}".split())
@@ -183,7 +183,7 @@ async def test_a_server_without_visemes(
 ) -> None:
     tts = make_tts(scripted.url, word_timestamps=True, visemes=True)
     words, visemes, errors = words_of(tts), visemes_told(tts), listen(tts)
-    await tts.synthesize(chunks_of(["Spread by length.", "So too."]))
+    await tts.synthesize(requests_of("Spread by length.", "So too."))
     await listener.hear(24)
     await until(lambda: len(words) == 5)
     assert texts(words) == ["Spread", "by", "length.", "So", "too."]
@@ -425,7 +425,7 @@ async def test_the_framework_takes_the_words(tts: LokutorTTS, track: CustomAudio
 
 async def test_visemes_are_of_the_reply(tts: LokutorTTS, listener: Listener) -> None:
     told, texts = visemes_told(tts), ["Sí 🙂, señor.", "Vale."]
-    await tts.synthesize(chunks_of(texts))
+    await tts.synthesize(requests_of(*texts))
     await listener.hear(frames_of(*texts))
     await until(lambda: sum(map(len, told)) == frames_of(*texts))
     whole = " ".join(texts)

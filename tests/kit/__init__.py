@@ -1,6 +1,6 @@
 """What the tests share: a scripted server, what a track was given, and waits that know no clock."""
 
-from kit.calls import chunks_of, emitted_by, follows, interrupt_late, listen
+from kit.calls import chunks_of, emitted_by, follows, interrupt_late, listen, requests_of
 from kit.server import (
     Conversation,
     LoopbackServer,
@@ -40,6 +40,7 @@ __all__ = [
     "on_track",
     "pushed_samples",
     "refusing",
+    "requests_of",
     "settled",
     "speak",
     "speak_timed",

@@ -20,6 +20,13 @@ async def chunks_of(chunks: Iterable[str | FlushMarker]) -> AsyncIterator[str | 
         yield chunk
 
 
+async def requests_of(*texts: str) -> AsyncIterator[str | FlushMarker]:
+    """Yield texts so that each becomes a request of its own, however short it is."""
+    for text in texts:
+        yield text
+        yield FlushMarker()
+
+
 def emitted_by(tts: LokutorTTS, event: str) -> list[Any]:
     """Return a list that grows by what ``tts`` emits with each ``event``."""
     emitted: list[Any] = []

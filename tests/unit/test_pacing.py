@@ -21,7 +21,7 @@ def times_of(
     """Return what is known after some requests of 40 to 130 characters, 16 a second."""
     times = ServiceTimes()
     times.note_handshake(handshake)
-    for characters in range(40, 140, 10):
+    for characters in range(40, 140, 5):
         times.note_first_audio(characters, base + slope * characters)
         times.note_request(characters, characters / 16, characters / 16 / rate)
     return times
@@ -63,7 +63,7 @@ def test_nothing_is_taken_for_granted_before_anything_was_measured() -> None:
     assert times.first_audio(70) + times.margin > 0.9
     times.note_first_audio(70, 0.1)
     assert 0.4 < times.first_audio(70) + times.margin < 0.7
-    for _ in range(8):
+    for _ in range(12):
         times.note_first_audio(70, 0.1)
     assert times.first_audio(70) + times.margin < 0.2
 

@@ -476,9 +476,8 @@ class Utterance:
         self._output.prepare()
 
     def _give_up(self) -> None:
-        ahead = self._pacer.ahead(self._output.seconds_received)
-        if ahead > 0:  # The listener's silence begins only when that was heard.
-            self._silence_timer.start(ahead + self._limits.max_silence)
+        if self._pacer.ahead > 0:  # The listener's silence begins only when that was heard.
+            self._silence_timer.start(self._pacer.ahead + self._limits.max_silence)
             return
         silence = ReplyTimeoutError(
             f"Lokutor sent no audio for {self._limits.max_silence:g} s, retries included"

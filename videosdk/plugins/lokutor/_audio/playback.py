@@ -108,7 +108,7 @@ class Playback:
             self._ends_at = self._moved_at + self.pushed - self.seconds()
             self.on_begun()
         else:
-            self._ends_at += samples / self._rate
+            self._ends_at = max(self._ends_at, self._clock()) + samples / self._rate
         await self._track.add_new_bytes(pcm)
 
     @property

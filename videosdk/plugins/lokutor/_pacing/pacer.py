@@ -52,7 +52,7 @@ class Pacer:
         self._clock = asyncio.get_running_loop().time
         self._times = times
         self._playback = playback
-        self._paced = paced and playback is not None
+        self._paced = paced
         self._requests: list[_Spoken] = []
         self._sent_at = 0.0
         self._first_audio_at: float | None = None
@@ -82,21 +82,17 @@ class Pacer:
             segments: Its segments, at least one.
             received: Seconds of the reply's audio received so far.
         """
-        if not self._paced:
+        if self._playback is None or not self._paced:
             return Send(len(segments))
-        plan = decide(self._times, segments, self.ahead(received) if self._requests else None)
+        # What was received and not pushed yet is still to be heard, too.
+        ahead = self.ahead + max(received - self._playback.pushed, 0.0)
+        plan = decide(self._times, segments, ahead if self._requests else None)
         return Hold(max(plan.seconds, _SHORTEST_HOLD)) if isinstance(plan, Hold) else plan
 
-    def ahead(self, received: float) -> float:
-        """Return the seconds of audio that are still ahead of the listener; 0 where nobody listens.
-
-        Args:
-            received: Seconds of the reply's audio received so far.
-        """
-        if self._playback is None:
-            return 0.0
-        # What was received and not pushed yet is still to be heard, too.
-        return self._playback.ahead + max(received - self._playback.pushed, 0.0)
+    @property
+    def ahead(self) -> float:
+        """Seconds of pushed audio that are still ahead of the listener; 0 where nobody listens."""
+        return 0.0 if self._playback is None else self._playback.ahead
 
     def note_text(self) -> None:
         """Note that there is text to send."""

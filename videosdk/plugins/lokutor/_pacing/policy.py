@@ -21,11 +21,11 @@ from itertools import accumulate
 from .._text.planner import Segment
 from .times import ServiceTimes
 
-_GAIN = 0.1
-"""Seconds by which a clause must be heard earlier than its sentence to be sent without it."""
+_GAIN = 0.15
+"""Seconds by which first audio may be later for a whole sentence, or for a sentence that is taken along."""
 _LEAST = 50
 """Characters below which a request takes one more sentence, if that doesn't make it late."""
-_MOST = 120
+_MOST = 60
 """Characters up to which a request may take more sentences than two."""
 _SENTENCES = 2
 
@@ -85,13 +85,16 @@ def _enough(
     lengths = list(accumulate(segment.length for segment in segments))
     count = shortest
     while count < len(segments):
-        longer = _next_sentence(segments, count)
         length = lengths[count - 1]
         audio = times.audio(length)
         left = max(ahead - times.first_audio(length), 0.0) + audio - times.delivery(audio)
-        lasts = left >= times.first_audio(lengths[longer - 1] - length) + reserve
-        long_enough = not ahead or length >= _LEAST
-        if (lasts and long_enough) or not _may_take(times, segments, longer, ahead):
+        sentence = _next_sentence(segments, count)
+        lasts = left >= times.first_audio(lengths[sentence - 1] - length) + reserve
+        if lasts and (not ahead or length >= _LEAST):
+            break
+        # A clause of a sentence that is too long is better than silence.
+        longer = sentence if lasts or _may_take(times, segments, sentence, ahead) else count + 1
+        if not _may_take(times, segments, longer, ahead):
             break
         count = longer
     return count
@@ -106,10 +109,9 @@ def _may_take(times: ServiceTimes, segments: Sequence[Segment], count: int, ahea
     """Return whether so many segments are not too late, and not much to be sent in vain."""
     length = _length(segments, count)
     sentences = sum(segment.sentence for segment in segments[:count])
-    later = times.first_audio(length) - times.first_audio(segments[0].length)
-    return (sentences <= _SENTENCES or length <= _MOST) and (
-        later < _GAIN or times.first_audio(length) < ahead
-    )
+    first_audio = times.first_audio(length)
+    in_time = first_audio < ahead or first_audio - times.first_audio(segments[0].length) < _GAIN
+    return in_time and (sentences <= _SENTENCES or length <= _MOST)
 
 
 def _length(segments: Sequence[Segment], count: int) -> int:

@@ -16,15 +16,19 @@ from dataclasses import dataclass
 
 _WINDOW = 32
 """Requests that are remembered."""
-_CAREFUL = 8
+_CAREFUL = 12
 """Requests after which no more care is taken than what was measured asks for."""
 _FIRST_GUESS = 0.3
 """Seconds to the first audio, before anything was measured."""
 _SLOPE_GUESS = 0.0015
 """Seconds per character, which is what a model takes that makes the whole audio first."""
 _STEEPEST = 0.01
-_SLOPE_WEIGHT = 400.0
-"""How much the guess of the slope counts, in squared characters of difference between requests' lengths."""
+_SLOPE_SPREAD = 0.001
+"""Seconds per character by which the guess may be wrong: the noisier the times, the more they follow it."""
+_LEAST_NOISE = 0.02
+"""Seconds by which times vary at least."""
+_FEWEST = 3
+"""Measurements from which on their own spread tells how noisy they are."""
 _LEAST_MARGIN = 0.05
 _CAREFUL_MARGIN = 0.5
 """Seconds of margin on top, before anything was measured."""
@@ -120,14 +124,23 @@ class ServiceTimes:
         count = len(self._samples)
         mean_x = sum(sample.characters for sample in self._samples) / count
         mean_y = sum(sample.seconds for sample in self._samples) / count
-        spread = sum((sample.characters - mean_x) ** 2 for sample in self._samples)
-        covariance = sum((sample.characters - mean_x) * (sample.seconds - mean_y) for sample in self._samples)
-        slope = (covariance + _SLOPE_WEIGHT * _SLOPE_GUESS) / (spread + _SLOPE_WEIGHT)
+        square = sum((sample.characters - mean_x) ** 2 for sample in self._samples)
+        product = sum((sample.characters - mean_x) * (sample.seconds - mean_y) for sample in self._samples)
+        weight = self._noise(mean_y, product**2 / square if square else 0.0) / _SLOPE_SPREAD**2
+        slope = (product + weight * _SLOPE_GUESS) / (square + weight)
         # Neither is negative: a text that is longer takes no less, and none takes no time.
         steepest = min(_STEEPEST, mean_y / mean_x if mean_x else _STEEPEST)
         self._slope = min(max(slope, 0.0), steepest)
         self._base = max(mean_y - self._slope * mean_x, 0.0)
         self._margin = _LEAST_MARGIN + self._deviation() + _CAREFUL_MARGIN * max(1 - count / _CAREFUL, 0.0)
+
+    def _noise(self, mean: float, explained: float) -> float:
+        """Return the variance that no slope explains."""
+        count = len(self._samples)
+        if count < _FEWEST:
+            return _LEAST_NOISE**2
+        total = sum((sample.seconds - mean) ** 2 for sample in self._samples)
+        return max((total - explained) / (count - 2), _LEAST_NOISE**2)
 
     def _deviation(self) -> float:
         late = sorted(sample.seconds - self.first_audio(sample.characters) for sample in self._samples)
