@@ -362,6 +362,8 @@ class Utterance:
                 await self._write_audio()
             else:
                 self._release_timer.start(self._output.release_due)
+        if self._connection is not None and self._output.plentiful:
+            self._connection.gather()
         if request.came.add(pcm):
             self._reply_deadline.start(self._limits.idle_timeout)
         if request.played.add(fresh):

@@ -31,6 +31,8 @@ _GATHERED_BYTES = _SECOND // 10
 """0.1 s: converting that much at once costs half of what it costs in 20 ms messages."""
 _HEADROOM = 0.3
 """Seconds of audio ahead of the listener from which on small pieces may wait for each other."""
+_PLENTY = 0.5
+"""Seconds of audio ahead of the listener from which on reading may be delayed by a fraction of it."""
 _RELEASE_AT = 0.15
 """Seconds of audio ahead of the listener at which they wait no longer, though nothing more has come."""
 
@@ -66,6 +68,11 @@ class AudioOutput:
     def seconds_written(self) -> float:
         """Seconds of audio handed to the sink so far."""
         return self._written / self._rate
+
+    @property
+    def plentiful(self) -> bool:
+        """Whether the listener has so much to hear that what comes next may come a little later."""
+        return self._headroom > _PLENTY
 
     @property
     def release_due(self) -> float:

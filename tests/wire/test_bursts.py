@@ -1,0 +1,122 @@
+"""What a listener doesn't need yet is read in bursts: fewer wake-ups, and nothing later than it may be."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import Callable
+
+import pytest
+from kit import Conversation, ScriptedServer, heard_for, on_track, speech_of, until
+from videosdk.agents.room.output_stream import CustomAudioStreamTrack
+
+from videosdk.plugins.lokutor import LokutorTTS
+from videosdk.plugins.lokutor._wire.connection import Connection
+
+Maker = Callable[..., LokutorTTS]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets audio gather in the socket")
+
+LONG = f"A sentence {'that goes on ' * 12}to its end."
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that grows by each beginning and end of a burst."""
+    seen: list[str] = []
+    gather, read_at_once = Connection.gather, Connection.read_at_once
+
+    def gathering(connection: Connection) -> None:
+        gather(connection)
+        seen.append("gather")
+
+    def reading(connection: Connection) -> None:
+        seen.append("read")
+        read_at_once(connection)
+
+    monkeypatch.setattr(Connection, "gather", gathering)
+    monkeypatch.setattr(Connection, "read_at_once", reading)
+    return seen
+
+
+async def test_a_listener_with_much_to_hear_is_served_in_bursts_and_hears_all(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack, reads: list[str]
+) -> None:
+    await tts.synthesize(LONG)
+    assert "gather" in reads
+    assert on_track(track) == heard_for(LONG)
+
+
+async def test_a_listener_with_little_to_hear_is_served_at_once(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack, reads: list[str]
+) -> None:
+    text = "Half a second of it."[:20]
+    await tts.synthesize(text)
+    assert "gather" not in reads
+    assert on_track(track) == heard_for(text)
+
+
+async def test_a_few_bytes_are_read_although_no_more_come(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    """Less than a burst's worth stays in the socket for a moment only."""
+    go_on = asyncio.Event()
+    speech = speech_of(LONG)
+
+    async def stall(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.audio(speech[:100_000])
+        await until(lambda: len(on_track(track)) > 40_000)
+        await conversation.audio(speech[100_000:110_000])
+        await go_on.wait()
+        await conversation.audio(speech[110_000:])
+        await conversation.end()
+
+    scripted.scripts.append(stall)
+    task = asyncio.create_task(tts.synthesize(LONG))
+    await until(lambda: len(on_track(track)) > 0.95 * 110_000 / 44_100 * 24_000)
+    go_on.set()
+    await task
+    assert on_track(track) == heard_for(LONG)
+
+
+async def test_a_connection_that_is_lost_in_a_burst_is_noticed(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    speech = speech_of(LONG)
+
+    async def cut(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.audio(speech[:100_000])
+        await until(lambda: len(on_track(track)) > 40_000)
+        conversation.abort()
+
+    scripted.scripts.append(cut)
+    await tts.synthesize(LONG)
+    assert scripted.texts == [LONG, LONG]
+    assert on_track(track) == heard_for(LONG)
+
+
+async def test_the_next_request_is_answered_without_a_burst(
+    make_tts: Maker, scripted: ScriptedServer, reads: list[str]
+) -> None:
+    await make_tts(scripted.url, pacing=False).synthesize(LONG)
+    sent = reads.index("read")
+    assert "gather" not in reads[:sent]
+
+
+async def test_a_closed_connection_gathers_nothing(tts: LokutorTTS, scripted: ScriptedServer) -> None:
+    opened: list[Connection] = []
+    init = Connection.__init__
+
+    def remember(connection: Connection, *arguments: object, **options: object) -> None:
+        opened.append(connection)
+        init(connection, *arguments, **options)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Connection, "__init__", remember)
+        await tts.synthesize("Short.")
+    (connection,) = opened
+    connection.gather()
+    connection.read_at_once()
+    assert socket.SO_RCVLOWAT  # Neither has raised.
