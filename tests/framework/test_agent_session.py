@@ -257,6 +257,41 @@ async def test_a_reply_is_not_remembered_that_is_cut_off_before_any_audio(
         assert [role for role, _text in call.mind.contexts[1]] == ["user", "user"]
 
 
+@pytest.mark.parametrize("kind", ["reply", "user"])
+async def test_text_that_was_not_sent_yet_is_not_remembered_without_word_timing_either(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, kind: str
+) -> None:
+    """The framework estimates by the share of the audio, but most of the text has no audio yet."""
+    first = "This is the first of three sentences, and it takes its time to be spoken to its end, so it does."
+    reply = f"{first} The second one isn't needed for some seconds. Neither is the third of them."
+    async with calling(make_tts(scripted.url), track) as call:
+        await call.listener.hear()
+        await call.begin(kind, reply)
+        await until(lambda: len(track.frame_buffer) >= len(first) - 5)
+        await call.listener.hear(len(first) // 2)
+        await call.cut()
+        remembered = call.memory[-1][1]
+        assert remembered
+        assert first.startswith(remembered)
+        assert len(remembered) == pytest.approx(len(first) / 2, abs=8)
+
+
+async def test_a_turn_of_somebody_elses_is_remembered_as_the_framework_thinks(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    async with calling(make_tts(scripted.url), track) as call:
+        call.play()
+        await call.begin("say", "Hello there.")
+        await call.over()
+        await call.stop_playing()
+        cached = asyncio.create_task(call.session.say("A cached phrase.", audio_data=bytes(48_000)))
+        await until(lambda: len(track.frame_buffer) >= 50)
+        await call.listener.hear(30)
+        await call.cut()
+        await cached
+        assert call.speech.spoken_transcript == "A cached"
+
+
 async def test_where_nobody_plays_the_track_the_framework_is_left_to_itself(call: Call) -> None:
     await call.begin("reply", LONG)
     await pushed_whole(call, LONG)

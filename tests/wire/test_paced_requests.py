@@ -252,8 +252,8 @@ async def test_silence_that_the_service_causes_is_an_underrun(
     answer.set()
     await call.hear_all()
     (metrics,) = call.metrics
-    assert metrics.underruns == 1
-    assert metrics.underrun_time == pytest.approx(2.0, abs=0.3)  # All the text was there before.
+    assert metrics.underruns >= 1
+    assert metrics.underrun_time > 1.9  # All the text was there before.
 
 
 async def test_silence_while_the_model_thinks_is_no_underrun(

@@ -172,6 +172,11 @@ class Utterance:
         return error is not None and error is self._feed.error
 
     @property
+    def heard(self) -> str | None:
+        """An estimate of the text that was heard when it was interrupted; None where that isn't known."""
+        return self._pacer.heard
+
+    @property
     def over(self) -> bool:
         """Whether the outcome is settled."""
         return self._state in _ENDS
@@ -203,8 +208,7 @@ class Utterance:
 
     def interrupt(self) -> None:
         """Stop, in any state, without awaiting anything. Idempotent."""
-        if not self.over:
-            self._pacer.note_interruption()
+        self._pacer.note_interruption()
         self._output.close()
         if self.over:  # A failed utterance may still be writing its rest, to a track that takes its time.
             self._cancel_tasks()

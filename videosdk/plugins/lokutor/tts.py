@@ -17,7 +17,7 @@ from ._audio.output import AudioOutput, FirstAudio, Sink
 from ._audio.playback import Playback, rate_of
 from ._framework.callers import find_caller, gets_sentences
 from ._framework.streams import StreamOwner, Streams
-from ._framework.transcript import Transcript, unsubscribe_others
+from ._framework.transcript import Transcript, remember, unsubscribe_others
 from ._framework.turns import Turns
 from ._options import (
     DEFAULT_MODEL,
@@ -356,6 +356,7 @@ class LokutorTTS(TTS):
         if self._turns.interrupt(self.audio_track):
             self._streams.interrupt()
             self._synchronizers.stop(interrupted=True)
+            self._correct_memory()
 
     async def prewarm(self) -> None:
         """Open the standby connection. Idempotent, and never fatal.
@@ -420,6 +421,13 @@ class LokutorTTS(TTS):
             return None
         unsubscribe_others(self, speech)
         return Transcript(speech).end
+
+    def _correct_memory(self) -> None:
+        """Have the framework remember what was heard of an interrupted turn, where no words are told."""
+        speech = None if self.supports_word_timestamps else find_caller().speech
+        turn = None if speech is None else self._turns.take_last()
+        if turn is not None and speech is not None:
+            remember(speech, turn.heard)
 
     def _tells_final_of(self, speech: SpeechGeneration) -> bool:
         # A FallbackTTS passes no words on, so there the framework doesn't count on us.

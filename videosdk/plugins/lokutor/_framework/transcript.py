@@ -68,6 +68,19 @@ class Transcript:
             _forget(self._speech)
 
 
+def remember(speech: SpeechGeneration, heard: str | None) -> None:
+    """Have the framework remember ``heard`` of a reply that is being interrupted; None: its own estimate.
+
+    Its own is the share of the audio that was played, of all text that it has handed over. Requests are
+    paced, so most of that text has no audio yet. Source: ``SpeechGeneration.compute_spoken_transcript()`` of
+    videosdk-agents 1.0.28 to 1.0.30.
+    """
+    if heard:
+        speech.spoken_transcript = heard
+    elif heard is not None:
+        _forget(speech)
+
+
 def _forget(speech: SpeechGeneration) -> None:
     """Have the framework remember nothing of a reply that is being interrupted.
 

@@ -47,6 +47,7 @@ class Turns:
         self._numbers: dict[Utterance, int] = {}
         self._begun = 0
         self._last: tuple[Utterance, Any] | None = None
+        self._unasked: Utterance | None = None  # The last one, before its first interrupt.
         self._cancelled: WeakKeyDictionary[asyncio.Task[Any], _Cancelled] = WeakKeyDictionary()
 
     def begin(self, utterance: Utterance, track: Any) -> None:
@@ -56,6 +57,7 @@ class Turns:
         self._numbers[utterance] = self._begun
         self._tracks[utterance] = track
         self._last = (utterance, track)
+        self._unasked = utterance
 
     def end(self, utterance: Utterance, *, cancelled: bool) -> None:
         """Note that a turn is no longer spoken, and whether the calling task was cancelled in it."""
@@ -84,11 +86,16 @@ class Turns:
         _silence([*(heard[utterance] for utterance in meant), current_track], spared)
         return not spared
 
+    def take_last(self) -> Utterance | None:
+        """Return the last turn if it was not asked for before; it may still be heard."""
+        last, self._unasked = self._unasked, None
+        return last
+
     def close(self) -> None:
         """End all."""
         for utterance in list(self._tracks):
             utterance.interrupt()
-        self._last = None
+        self._last = self._unasked = None
 
     def _take_cancelled(self) -> _Cancelled | None:
         """Return the cancelled turn of the calling task, once; None where there is none."""

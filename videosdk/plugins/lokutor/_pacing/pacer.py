@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from .._audio.pcm import FRAME_SECONDS
 from .._audio.playback import Playback
+from .._text.characters import joined, whole_words
 from .._text.planner import Segment
 from .policy import Hold, Send, decide
 from .times import ServiceTimes
@@ -25,18 +26,18 @@ class _Spoken:
     """A request that was sent.
 
     Attributes:
-        characters: Length of its text.
+        text: Its text.
         start: Seconds of the reply's audio before it.
         audio: Seconds of its audio: what was measured, or what is expected of one that has not ended.
     """
 
-    characters: int
+    text: str
     start: float
     audio: float
 
     def heard(self, position: float) -> float:
         """Return how many of its characters a listener at ``position`` has heard."""
-        return self.characters * min(max((position - self.start) / self.audio, 0.0), 1.0)
+        return len(self.text) * min(max((position - self.start) / self.audio, 0.0), 1.0)
 
 
 class Pacer:
@@ -60,6 +61,7 @@ class Pacer:
         self._due_at = 0.0  # Since when there was text for the request under way,
         self._took = 0.0  # and how long it took to its first audio.
         self._interrupted_at: float | None = None
+        self._known = False  # Whether the listener's place was known then.
         self.underruns = 0
         """How often the listener waited in the middle of the reply, although there was text."""
         self.underrun_time = 0.0
@@ -73,7 +75,20 @@ class Pacer:
         if self._interrupted_at is None:
             return 0
         position = self._interrupted_at
-        return round(sum(request.characters - request.heard(position) for request in self._requests))
+        return round(sum(len(request.text) - request.heard(position) for request in self._requests))
+
+    @property
+    def heard(self) -> str | None:
+        """The reply's text as far as it was heard when it was interrupted, by the share of each request.
+
+        None where that isn't known: it wasn't interrupted, nobody plays the track, or another turn has begun.
+        """
+        if self._interrupted_at is None or not self._known:
+            return None
+        heard = ""
+        for request in self._requests:
+            heard = joined(heard, whole_words(request.text, int(request.heard(self._interrupted_at))))
+        return heard
 
     def plan(self, segments: Sequence[Segment], received: float) -> Send | Hold:
         """Return what to do with the text that is there.
@@ -117,7 +132,7 @@ class Pacer:
         if again:
             return
         expected = max(self._times.audio(len(text)), FRAME_SECONDS)
-        self._requests.append(_Spoken(len(text), received, expected))
+        self._requests.append(_Spoken(text, received, expected))
         self._due_at = self._sent_at if self._text_at is None else self._text_at
         self._text_at = self._sent_at if more else None
 
@@ -125,19 +140,20 @@ class Pacer:
         """Note the first audio of a request."""
         self._first_audio_at = self._clock()
         self._took = self._first_audio_at - self._sent_at
-        self._times.note_first_audio(self._requests[-1].characters, self._took)
+        self._times.note_first_audio(len(self._requests[-1].text), self._took)
 
     def note_end(self, audio: float) -> None:
         """Note the end of a request with so many seconds of audio."""
         request = self._requests[-1]
         request.audio = max(audio, FRAME_SECONDS)
         if self._first_audio_at is not None:
-            self._times.note_request(request.characters, audio, self._clock() - self._first_audio_at)
+            self._times.note_request(len(request.text), audio, self._clock() - self._first_audio_at)
 
     def note_interruption(self) -> None:
         """Note that the listener has interrupted, before the track falls silent."""
         if self._playback is not None and self._interrupted_at is None:
             self._interrupted_at = self._playback.seconds() if self._playback.begun else 0.0
+            self._known = self._playback.plays and not self._playback.turn_changed
 
     def _note_silence(self, since: float) -> None:
         """Note that audio is pushed now, after silence ``since`` then."""

@@ -44,6 +44,20 @@ def joined(before: str, after: str) -> str:
     return f"{before} {after}"
 
 
+def whole_words(text: str, length: int) -> str:
+    """Return the words of ``text`` that are whole within its first ``length`` characters."""
+    if length >= len(text):
+        return text
+    while length and not parts_words(text[length - 1], text[length]):
+        length -= 1
+    return text[:length].rstrip()
+
+
+def parts_words(before: str, after: str) -> bool:
+    """Return whether a word ends between two characters."""
+    return before.isspace() or after.isspace() or is_spaceless(before)
+
+
 def is_spaceless(char: str) -> bool:
     """Return whether ``char`` is of a script without spaces between words: Chinese, Japanese."""
     return (

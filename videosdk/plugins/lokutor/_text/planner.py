@@ -24,7 +24,7 @@ from itertools import accumulate
 
 from videosdk.agents.tokenize import STRONG_TERMINATORS, WEAK_TERMINATORS, BasicSentenceChunker
 
-from .characters import are_one, extends, has_space, is_spaceless, is_speakable, joined
+from .characters import are_one, extends, has_space, is_speakable, joined, parts_words
 
 MAX_REQUEST_CHARS = 1000
 """Longest request in code points. Far below the service's own limit, so that a lost request is cheap."""
@@ -262,7 +262,7 @@ class TextPlanner:
         masked = _CHUNKER_TRAPS.sub("\ufffd", text)
         segments = self._chunker.tokenize_raw(masked)
         ends = list(accumulate(map(len, segments)))[:-1]
-        return [end for end in ends if _parts_words(text[end - 1], text[end])]
+        return [end for end in ends if parts_words(text[end - 1], text[end])]
 
     def _take(self, text: str) -> tuple[str, str]:
         """Return the next request in a speakable ``text``, and the rest."""
@@ -354,10 +354,6 @@ def _ends_in_number(text: str) -> bool:
 
 def _has_edge_space(text: str) -> bool:
     return text[0].isspace() or text[-1].isspace()
-
-
-def _parts_words(before: str, after: str) -> bool:
-    return before.isspace() or after.isspace() or is_spaceless(before)
 
 
 def _clean(text: str) -> str:
