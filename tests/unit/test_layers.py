@@ -72,7 +72,7 @@ LAYERS = [
     {"_options"},
     {"_text", "_wire"},
     {"_audio"},
-    {"errors", "metrics", "version", "visemes", "_timer"},
+    {"errors", "metrics", "version", "visemes", "_tasks", "_timer"},
 ]
 """Modules and packages from the top down. Each imports only from those beneath it, and from itself."""
 

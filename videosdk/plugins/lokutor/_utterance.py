@@ -49,6 +49,7 @@ from typing import Any
 from ._audio.output import AudioOutput
 from ._audio.pcm import SAMPLE_WIDTH
 from ._options import Limits, SpeechOptions
+from ._tasks import keep
 from ._text.characters import is_pronounceable
 from ._text.feed import Text, TextFeed
 from ._timer import Deadline, Timer
@@ -469,7 +470,8 @@ class Utterance:
     async def _clear_away(self) -> None:
         """Wait for the tasks, then close the text iterator: a generator can't be closed while it runs."""
         if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=_CLEANUP_TIMEOUT)
+            _, stubborn = await asyncio.wait(set(self._tasks), timeout=_CLEANUP_TIMEOUT)
+            keep(stubborn)
         if self._outcome.done() and not self._outcome.cancelled():
             self._outcome.exception()  # Read it: a caller who was cancelled meanwhile never will.
         try:

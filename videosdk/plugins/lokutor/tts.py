@@ -28,6 +28,7 @@ from ._options import (
     check_flag,
     check_sample_rate,
 )
+from ._tasks import was_cancelled
 from ._text.characters import is_speakable
 from ._text.feed import Text
 from ._timing.synchronizer import Synchronizers
@@ -476,13 +477,10 @@ async def _fill(queue: asyncio.Queue[bytes | _End], utterance: Utterance, text: 
     error: BaseException | None = None
     try:
         await utterance.run(text)
-    except asyncio.CancelledError as cancelled:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():  # The consumer has left, and won't make room in the queue.
+    except BaseException as failure:
+        if was_cancelled(failure):  # The consumer has left, and won't make room in the queue.
             raise
-        error = cancelled  # The text itself was cancelled.
-    except Exception as failure:  # noqa: BLE001 - handed to the consumer, who raises it
-        error = failure
+        error = failure  # Whatever it is, the consumer waits for it, and raises it.
     if error is None and utterance.interrupted:
         error = ConfigurationError("This LokutorTTS was closed before the end of the stream")
     await queue.put(_End(error))
