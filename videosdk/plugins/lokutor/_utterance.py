@@ -347,8 +347,8 @@ class Utterance:
 
     async def _take_end(self, spelling: str) -> None:
         if self._request is None or self._state is not State.SPEAKING:
-            self._ends.note_second()
-        elif not self._request.position and self._ends.is_second(spelling):
+            self._ends.note_stray(spelling)
+        elif self._ends.is_second(spelling, heard=self._request.position > 0):
             logger.debug("Ignored a second end of the last request")
         else:
             self._end_request(self._request)
