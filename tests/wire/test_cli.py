@@ -260,6 +260,41 @@ async def test_a_text_that_can_not_be_said(text: str, here: Path, call: Any) -> 
     assert files(here) == []
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--api-key", KEY, "say", TEXT],
+        ["say", TEXT, KEY],
+        ["say", TEXT, "--speed", KEY],
+        ["say", TEXT, "--steps", KEY],
+        ["say", TEXT, f"--s={KEY}"],
+        ["say", TEXT, f"-h{KEY}"],
+        ["say", TEXT, f"-k{KEY}"],
+        ["serve", "--port", KEY],
+        ["serve", f"--port={KEY}"],
+        ["serve", "--port", f"{KEY}'\\"],
+        ["serve", f"--a={KEY}"],
+        ["serve", "--host", KEY],
+        ["serve", "--host", KEY, "--api-key", "0.0.0.0"],  # noqa: S104
+        ["serve", "--host", f"{KEY}\udcff", "--api-key", "0.0.0.0"],  # noqa: S104
+        ["serve", "--allow-origin", KEY],
+        ["voices", KEY],
+    ],
+)
+async def test_a_key_in_the_wrong_place_is_not_shown(arguments: list[str], call: Any) -> None:
+    result = await call(*arguments)
+    assert_error(result, result.status)
+    assert result.status > 0
+
+
+async def test_a_key_in_the_place_of_the_address_is_not_shown(
+    call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOKUTOR_BASE_URL", KEY)
+    monkeypatch.setenv("LOKUTOR_API_KEY", "wss://api.lokutor.com")
+    assert_error(await call("say", TEXT), 2, "base_url")
+
+
 @pytest.mark.parametrize(("arguments", "word"), [([], "COMMAND"), (["sing"], "sing")])
 async def test_a_wrong_command_is_one_line(arguments: list[str], word: str, call: Any) -> None:
     assert_error(await call(*arguments), 2, word)

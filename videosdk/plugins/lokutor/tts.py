@@ -28,6 +28,7 @@ from ._options import (
     check_flag,
     check_sample_rate,
 )
+from ._shown import shown
 from ._tasks import was_cancelled
 from ._text.characters import is_speakable
 from ._text.feed import Text
@@ -383,9 +384,8 @@ class LokutorTTS(TTS):
     def _call_options(self, voice_id: str | None, changes: SpeechChanges) -> SpeechOptions:
         if voice_id is not None:
             if changes.get("voice", voice_id) != voice_id:
-                raise ValueError(
-                    f"voice_id is {voice_id!r} but voice is {changes['voice']!r}: pass only one of them"
-                )
+                both = f"voice_id is {shown(voice_id)} but voice is {shown(changes['voice'])}"
+                raise ValueError(f"{both}: pass only one of them")
             changes = {**changes, "voice": voice_id}
         return self._options.changed(changes)
 
