@@ -138,7 +138,7 @@ def test_a_number_that_is_cut_at_its_comma_is_whole_again() -> None:
     ("language", "sentences"),
     [
         ("de", ["Wir waren 12.", "500 kamen später."]),
-        ("de", ["Das steht in Kapitel 3.", "250, 300 oder mehr Seiten."]),
+        ("de", ["Das steht in Kapitel 3.", "250, 300 und mehr Seiten."]),
         ("de", ["Das war 2012.", "345,50 Euro kostete es."]),
         ("de", ["Es waren 3,5.", "250,75 sind mehr."]),
         ("es", ["Son 3,", "4 o 5 cosas."]),

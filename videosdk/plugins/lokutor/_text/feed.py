@@ -124,11 +124,11 @@ class TextFeed:
         closing = asyncio.get_running_loop().create_task(_closed(close))
         try:
             await asyncio.wait({closing}, timeout=_CLOSE_TIMEOUT)
-        finally:
             if not closing.done():
                 _warn_of_end(f"it is left behind after {_CLOSE_TIMEOUT:g} s")
-                closing.cancel()
-                keep([closing])
+        finally:
+            closing.cancel()
+            keep([closing])
 
     async def _next_chunk(self, text: AsyncIterator[str | FlushMarker]) -> object:
         try:

@@ -44,10 +44,7 @@ _CUT_NUMBER = re.compile(r"(?:\d:|,\d{3}\.)$")
 _CUT_COMMA_NUMBER = re.compile(r"\.\d{3},$")
 _CUT_GROUP = re.compile(r"(?<![\d.,])\d{1,3}\.$")
 _GROUP_AND_DECIMALS = re.compile(r"\d{3},\d")
-_POINT_LANGUAGES = frozenset(
-    {"bn", "cy", "en", "fil", "ga", "gu", "he", "hi", "ja", "kn", "ko", "ml", "mr", "ms", "mt", "ne", "pa"}
-    | {"si", "sw", "ta", "te", "th", "ur", "yo", "zh", "zu"}
-)
+_POINT_LANGUAGES = frozenset({"bn", "en", "he", "hi", "ja", "ko", "ms", "ta", "th", "ur", "zh"})
 """Those that write 1,250.75; all others write 1.250,75, or leave the groups apart."""
 _ADDRESS_MARKS = ("@", "://", "www.")
 _LIST_MARKER = re.compile(r"(?:[-*•]|\d+[.)])\s")
