@@ -163,6 +163,37 @@ def ending_twice(first: str, second: str) -> Script:
     return script
 
 
+def ending_again_late(first: str, second: str) -> Script:
+    """Return a script that ends each request a second time when the next one's audio has begun."""
+
+    async def script(conversation: Conversation) -> None:
+        late: str | None = None
+        while True:
+            speech = speech_of((await conversation.request())["text"])
+            await conversation.audio(speech[:9_999])
+            if late is not None:
+                await conversation.text(late)
+            await conversation.audio(speech[9_999:])
+            await conversation.text(first)
+            late = second
+
+    return script
+
+
+def changing_ends(first: str, second: str) -> Script:
+    """Return a script that ends its first request in one way, and those that follow in another."""
+
+    async def script(conversation: Conversation) -> None:
+        end = first
+        while True:
+            request = await conversation.request()
+            await conversation.audio(speech_of(request["text"]))
+            await conversation.text(end)
+            end = second
+
+    return script
+
+
 def between_requests(ending: Ending) -> Script:
     """Return a script that speaks the first request and then ends the connection."""
 

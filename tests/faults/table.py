@@ -39,8 +39,10 @@ from faults.application import (
 from faults.plays import Moment, answering, at, drip, injecting, saying
 from faults.scripts import (
     between_requests,
+    changing_ends,
     closing,
     coded,
+    ending_again_late,
     ending_twice,
     ending_with,
     endless,
@@ -93,7 +95,8 @@ LINES: dict[str, str] = {
     "lasting error": "It does so at every attempt",
     "final error": "It refuses the request for good: key, voice, language, speed, steps, text, close 1008",
     "excess": "It sends unreadable audio, a message over 16 MiB, or more audio than the text can need",
-    "nonsense": "It sends messages that the protocol doesn't know, or in another order",
+    "nonsense": "It sends messages that the protocol doesn't know, timing after its audio, an end before any "
+    "request, a second end of a request, or audio after the last one's end",
     "text raises": "Your text iterator raises, is cancelled, or yields something that isn't text",
     "silent text": "Your text holds nothing that can be heard: `...`, a lone quotation mark, an emoji "
     "that the service keeps silent about",
@@ -454,15 +457,27 @@ def _between_rows() -> list[Row]:
         "an error": lambda conversation: conversation.text("ERR: restarting"),
     }
     return [
+        *(
+            Row(
+                "lost",
+                name,
+                Moment.BETWEEN,
+                Outcome.HEALED,
+                script=between_requests(ending),
+                arrange=in_two_requests,
+            )
+            for name, ending in endings.items()
+        ),
         Row(
             "lost",
-            name,
+            "silence where the end should be, which comes in another form",
             Moment.BETWEEN,
             Outcome.HEALED,
-            script=between_requests(ending),
+            script=changing_ends("EOS", '{"type":"eos"}'),
             arrange=in_two_requests,
-        )
-        for name, ending in endings.items()
+            options=SHORT,
+            tries=2,
+        ),
     ]
 
 
@@ -652,6 +667,7 @@ def _final_rows() -> list[Row]:
 
 def _nonsense_rows() -> list[Row]:
     nonsense = functools.partial(Row, "nonsense", outcome=Outcome.IGNORED)
+    both_ways = (("EOS", '{"type":"eos"}'), ('{"type":"eos"}', "EOS"))
     ends = (" EOS", "EOS\n", "\tEOS \r\n", '{"type":"eos"}', ' {"type": "eos"}\n')
     return [
         *(
@@ -667,7 +683,17 @@ def _nonsense_rows() -> list[Row]:
                 arrange=with_text(of_three_requests),
                 tries=1,
             )
-            for first, second in (("EOS", '{"type":"eos"}'), ('{"type":"eos"}', "EOS"))
+            for first, second in both_ways
+        ),
+        *(
+            nonsense(
+                f"two ends, {first!r} and {second!r} in the next request's audio",
+                Moment.BETWEEN,
+                script=ending_again_late(first, second),
+                arrange=with_text(of_three_requests),
+                tries=1,
+            )
+            for first, second in both_ways
         ),
         nonsense(
             "half a sample at the end",

@@ -882,6 +882,47 @@ async def test_closing_hangs_up_on_everybody_at_once(caplog: pytest.LogCaptureFi
     assert not caplog.records
 
 
+async def test_a_client_that_leaves_during_the_handshake_is_no_error(
+    server: LocalServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    handshake = (
+        "GET /ws/tts HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: k\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    for _ in range(10):
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(handshake.encode())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # RST
+    await server.wait_until(lambda: server.handshakes == 10 and server.open_connections == 0)
+    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{server.port}/health"):
+        pass  # By now aiohttp has ended the others.
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_a_server_whose_closing_was_cancelled_can_be_closed_again() -> None:
+    steps, cancelled = 0, True
+    while cancelled:
+        engine = Endless()
+        server = LocalServer(engine)
+        await server.start()
+        port = server.port
+        async with aiohttp.ClientSession() as http:
+            await http.ws_connect(f"{server.url}/ws/tts", headers={"X-API-Key": KEY})
+            closing = asyncio.create_task(server.close())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            closing.cancel()
+            await asyncio.wait({closing})
+            cancelled = closing.cancelled()
+            await server.close()
+        assert engine.shut == 1
+        with pytest.raises(ConnectionError):
+            socket.create_connection(("127.0.0.1", port))
+        steps += 1
+    assert steps > 3
+
+
 async def test_starting_and_closing_twice() -> None:
     engine = Endless()
     server = LocalServer(engine)

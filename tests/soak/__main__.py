@@ -107,7 +107,7 @@ def ruin(sabotage: Collection[str], server: FaultyServer, callers: list[Caller])
     """Break promises on purpose, to prove that it is noticed; return what must be kept for it."""
     kept: list[object] = []
     if "audio" in sabotage:
-        server.spoiled = 1
+        server.spoiled = 8  # Of a turn that is talked over or fails, perhaps nothing is heard.
     if "memory" in sabotage:
         for caller in callers:
             caller.kept = []

@@ -22,6 +22,7 @@ PURE = {
     "metrics": set[str](),
     "visemes": set[str](),
     "_options": set[str](),
+    "_shown": set[str](),
     "_audio.__init__": set[str](),
     "_audio.pcm": set[str](),
     "_audio.resample": {"av", "av.error", "av.filter", "av.filter.context", "contextlib", "os"},
@@ -75,7 +76,7 @@ LAYERS = [
     {"_options", "_pacing"},
     {"_text", "_wire"},
     {"_audio"},
-    {"errors", "metrics", "version", "visemes", "_timer"},
+    {"errors", "metrics", "version", "visemes", "_shown", "_tasks", "_timer"},
 ]
 """Modules and packages from the top down. Each imports only from those beneath it, and from itself."""
 

@@ -386,16 +386,42 @@ def test_what_can_not_be_sent_is_refused(name: str) -> None:
         LokutorTTS(**{"api_key": "k", name: "\ud800"})  # type: ignore[arg-type]
 
 
-def test_a_long_mistake_is_shortened() -> None:
-    with pytest.raises(ValueError, match="speed must be") as caught:
-        LokutorTTS(api_key="k", speed="x" * 1_000_000)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("speed", "x" * 1_000_000),
+        ("steps", 10**5_000),
+        ("sample_rate", -(10**5_000)),
+        ("max_retries", [10**5_000]),
+        ("idle_timeout", 10**5_000),
+        ("heartbeat", 10**5_000),
+        ("visemes", 10**5_000),
+        ("language", "-" * 100_000),
+        ("base_url", "x." * 50_000),
+        ("base_url", f"ws://{'x.' * 50_000}example"),
+        ("base_url", f"ws://x.example/{'x' * 100_000}"),
+    ],
+    ids=range(11),  # pytest can't print such numbers either.
+)
+def test_a_long_mistake_is_shortened(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name} ") as caught:
+        LokutorTTS(**{"api_key": "k", name: value})
+    assert len(str(caught.value)) < 700
+
+
+def test_a_long_mistake_is_shortened_in_a_call_as_well(caplog: pytest.LogCaptureFixture) -> None:
+    tts = LokutorTTS(api_key="k")
+    with pytest.raises(ValueError, match="voice_id is") as caught:
+        tts._call_options("x" * 1_000_000, {"voice": "F1"})
+    tts.update_options(language="x" * 1_000_000)
     assert len(str(caught.value)) < 300
+    assert len(caplog.text) < 500
 
 
 @pytest.mark.parametrize(
     "url",
     ["wss://u:SECRET%40h:80", "wss://u%3ASECRET%40h", "wss://u:SECRET＠h", "wss://h;SECRET/x",
-     "ws://localhost:SECRET", "javascript:SECRET", "wss://u:SECRET@h", "wss://h?token=SECRET"],
+     "SECRET-key-4711", "ws://localhost:SECRET", "javascript:SECRET", "wss://u:SECRET@h", "wss://h?token=SECRET"],
 )  # fmt: skip
 def test_a_base_url_that_could_hold_a_credential_is_not_shown(url: str) -> None:
     with pytest.raises(ValueError, match="base_url") as caught:

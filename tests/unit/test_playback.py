@@ -242,8 +242,13 @@ class BrokenBuffers(CountingTrack):
     frame_buffer = property(lambda _self: raises())
 
 
+def cancelled() -> Any:
+    raise asyncio.CancelledError("no such counter")
+
+
 NONSENSE = {
     "raises": raises,
+    "raises CancelledError": cancelled,
     "None": lambda: None,
     "nothing": lambda: (),
     "text": lambda: ("960", "1920"),
@@ -354,9 +359,12 @@ def test_a_useless_rate_is_the_plugins_and_said_once(told: object, caplog: pytes
     assert "assuming 24000 Hz" in caplog.text
 
 
-def test_a_rate_that_can_not_be_read_is_the_plugins(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("read", [raises, cancelled])
+def test_a_rate_that_can_not_be_read_is_the_plugins(
+    read: Callable[[], Any], caplog: pytest.LogCaptureFixture
+) -> None:
     class Track(BareTrack):
-        sample_rate = property(lambda _self: raises())
+        sample_rate = property(lambda _self: read())
 
     assert rate_of(Track(), 48_000) == 48_000
     assert "no such counter" in caplog.text

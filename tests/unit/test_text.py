@@ -29,7 +29,12 @@ def ready(planner: TextPlanner) -> list[str]:
 
 
 def plan(
-    chunks: Iterable[Chunk], *, busy: bool = True, language: str = "en", moments: random.Random | None = None
+    chunks: Iterable[Chunk],
+    *,
+    busy: bool = True,
+    language: str = "en",
+    sentences: bool = False,
+    moments: random.Random | None = None,
 ) -> list[str]:
     """Return all requests for ``chunks``.
 
@@ -37,9 +42,10 @@ def plan(
         chunks: What the text iterator yields.
         busy: Whether the service is busy until the end; otherwise it takes each request at once.
         language: Language of the planner.
+        sentences: Whether the planner knows that the chunks are sentences.
         moments: When given, decides after each chunk whether the service is free.
     """
-    planner = TextPlanner(language)
+    planner = TextPlanner(language, sentences=sentences)
     requests = []
     for chunk in chunks:
         if isinstance(chunk, str):
@@ -102,20 +108,71 @@ async def test_the_frameworks_sentences_pass_unhurt(language: str) -> None:
         assert words == " ".join(sentences).split()
 
 
+@pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize(
-    "text",
+    ("language", "text"),
     [
-        "Hello. The doctor can see you at 10:30 tomorrow.",
-        "Hello. With all the taxes it is $1,250.75, due today.",
-        "The doctor can see you at 10:30 tomorrow.",
-        "With all the taxes it is $1,250.75, due today.",
+        ("en", "Hello. The doctor can see you at 10:30 tomorrow."),
+        ("en", "Hello. With all the taxes it is $1,250.75, due today."),
+        ("en", "The doctor can see you at 10:30 tomorrow."),
+        ("en", "With all the taxes it is $1,250.75, due today."),
+        ("de", "Guten Tag. Das kostet rund 1.234,56 Euro, und zwar heute."),
+        ("de", "Das kostet rund 123.456,7 Euro. Und 1.250,75 kommen dazu."),
+        ("es", "Son 3.500,50 € en total."),
     ],
 )
-async def test_a_number_that_the_framework_cuts_is_whole_again(text: str) -> None:
-    sentences = await sentences_of(text, "en")
+async def test_a_number_that_the_framework_cuts_is_whole_again(language: str, text: str, known: bool) -> None:
+    sentences = await sentences_of(text, language)
     assert any(sentence[0].isdigit() for sentence in sentences)
     for busy in (True, False):
-        assert " ".join(plan(sentences, busy=busy)).split() == text.split()
+        requests = plan(sentences, busy=busy, language=language, sentences=known)
+        assert " ".join(requests).split() == text.split()
+
+
+def test_a_number_that_is_cut_at_its_comma_is_whole_again() -> None:
+    """The framework does that where the LLM's tokens are single characters."""
+    sentences = ["Das kostet rund 1.234,", "56 Euro, und zwar heute."]
+    for busy in (True, False):
+        assert plan(sentences, busy=busy, language="de", sentences=True) == ["".join(sentences)]
+
+
+@pytest.mark.parametrize(
+    ("language", "sentences"),
+    [
+        ("de", ["Wir waren 12.", "500 kamen später."]),
+        ("de", ["Das steht in Kapitel 3.", "250, 300 und mehr Seiten."]),
+        ("de", ["Das war 2012.", "345,50 Euro kostete es."]),
+        ("de", ["Es waren 3,5.", "250,75 sind mehr."]),
+        ("es", ["Son 3,", "4 o 5 cosas."]),
+        ("en", ["We are 12.", "500,5 is a number."]),
+    ],
+)
+async def test_numbers_that_nobody_cut_stay_apart(language: str, sentences: list[str]) -> None:
+    for busy in (True, False):
+        requests = plan(sentences, busy=busy, language=language, sentences=True)
+        assert " ".join(requests) == " ".join(sentences)
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence", "waits"),
+    [
+        ("de", "Das kostet 1.", True),
+        ("es", "Son 250.", True),
+        ("de", "Das war 2012.", False),
+        ("de", "Das ist gut.", False),
+        ("en", "It costs 1.", False),
+        ("zh", "It costs 1.", False),
+    ],
+)
+def test_a_sentence_waits_where_its_number_may_have_been_cut(
+    language: str, sentence: str, waits: bool
+) -> None:
+    planner = TextPlanner(language, sentences=True)
+    planner.push(sentence)
+    assert ready(planner) == ([] if waits else [sentence])
+    assert planner.quiet_time == (0.5 if waits else None)
+    planner.release()
+    assert ready(planner) == ([sentence] if waits else [])
 
 
 @pytest.mark.parametrize(
@@ -291,6 +348,10 @@ def test_a_name_is_never_sent_in_two() -> None:
         (["So", " 3", "."], 0.5),
         (["3."], 0.5),
         (["sure."], 0.15),
+        (["See", " https", "://", "a.b", "/c", "."], 0.5),
+        (["Write", " to", " john", ".doe", "@mail", ".example", "."], 0.5),
+        (["Go", " to", " www", ".example", "."], 0.5),
+        (["Write", " to", " a", "@b", ".org", " now", "."], 0.15),
         (["It costs 3."], 0.0),
         (["Come in.", "It costs $1,250."], 0.5),
         (["Come in.", "I can see you at 10:"], None),

@@ -29,6 +29,7 @@ from videosdk.plugins.lokutor.local.signal_engine import SignalEngine
 
 pty = pytest.importorskip("pty", reason="these tests need a POSIX shell and its signals")
 
+PROJECT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-W", "always::ResourceWarning", "-m", "videosdk.plugins.lokutor")
 
 
@@ -283,6 +284,41 @@ async def test_a_bad_value_is_one_line(arguments: list[str], words: list[str], h
 async def test_a_text_that_can_not_be_said(text: str, here: Path, call: Any) -> None:
     assert_error(await call("say", text), 2, "text")
     assert files(here) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--api-key", KEY, "say", TEXT],
+        ["say", TEXT, KEY],
+        ["say", TEXT, "--speed", KEY],
+        ["say", TEXT, "--steps", KEY],
+        ["say", TEXT, f"--s={KEY}"],
+        ["say", TEXT, f"-h{KEY}"],
+        ["say", TEXT, f"-k{KEY}"],
+        ["serve", "--port", KEY],
+        ["serve", f"--port={KEY}"],
+        ["serve", "--port", f"{KEY}'\\"],
+        ["serve", f"--a={KEY}"],
+        ["serve", "--host", KEY],
+        ["serve", "--host", KEY, "--api-key", "0.0.0.0"],  # noqa: S104
+        ["serve", "--host", f"{KEY}\udcff", "--api-key", "0.0.0.0"],  # noqa: S104
+        ["serve", "--allow-origin", KEY],
+        ["voices", KEY],
+    ],
+)
+async def test_a_key_in_the_wrong_place_is_not_shown(arguments: list[str], call: Any) -> None:
+    result = await call(*arguments)
+    assert_error(result, result.status)
+    assert result.status > 0
+
+
+async def test_a_key_in_the_place_of_the_address_is_not_shown(
+    call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOKUTOR_BASE_URL", KEY)
+    monkeypatch.setenv("LOKUTOR_API_KEY", "wss://api.lokutor.com")
+    assert_error(await call("say", TEXT), 2, "base_url")
 
 
 @pytest.mark.parametrize(("arguments", "word"), [([], "COMMAND"), (["sing"], "sing")])
@@ -839,6 +875,27 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert (ended.value.code, err) == (0, "")
     assert all(name in out for name in ("say", "serve", "voices"))
     assert os.environ.get("HOME", "-") not in out
+
+
+async def test_ctrl_c_ends_the_command_while_it_imports(here: Path) -> None:
+    """What it imports first is VideoSDK's own package, which takes half a second."""
+    (here / "videosdk").mkdir()
+    waiting = "import time\nprint('importing', flush=True)\ntime.sleep(600)\n"
+    (here / "videosdk/__init__.py").write_text(waiting)
+    code = "import sys; from videosdk_lokutor_command import run; sys.exit(run())"
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", code, "serve"),
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(PROJECT)])},
+    )
+    assert await line_of(process) == "importing\n"
+    press_ctrl_c(process)
+    assert await ended(process) == Result(-signal.SIGINT, "", "")
 
 
 async def test_the_version_is_told() -> None:

@@ -7,6 +7,7 @@ import datetime
 import email.utils
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Self
 
 import pytest
 from kit import (
@@ -296,6 +297,50 @@ async def test_an_exception_of_the_users_text_comes_out_as_it_is(
         await tts.synthesize(text())
     assert errors == []
     await scripted.all_closed()
+
+
+class PlainText:
+    """A text iterator whose ``__anext__`` is no coroutine: it raises at once, and returns a future."""
+
+    def __init__(self, end: BaseException) -> None:
+        self._texts = [TEXT]
+        self._end = end
+
+    def __aiter__(self) -> Self:
+        return self
+
+    def __anext__(self) -> asyncio.Future[str]:
+        if not self._texts:
+            raise self._end
+        text: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        text.set_result(self._texts.pop())
+        return text
+
+
+async def test_a_text_iterator_need_not_be_a_coroutine(
+    tts: LokutorTTS, track: CustomAudioStreamTrack, errors: list[LokutorError]
+) -> None:
+    """The interpreter crashes where a default is given to ``anext()`` for one like this."""
+    await tts.synthesize(PlainText(StopAsyncIteration()))
+    assert on_track(track) == heard_for(TEXT)
+    with pytest.raises(LookupError):
+        await tts.synthesize(PlainText(LookupError()))
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await tts.synthesize(PlainText(StopIteration()))
+    assert errors == []
+
+
+async def test_a_stream_ends_with_whatever_the_text_has_raised(tts: LokutorTTS) -> None:
+    class StopError(BaseException):
+        pass
+
+    async def text() -> AsyncIterator[str]:
+        yield TEXT
+        raise StopError
+
+    with pytest.raises(StopError):
+        async with asyncio.timeout(PATIENCE):
+            assert [piece async for piece in tts.stream_synthesize(text())]
 
 
 async def test_text_of_a_wrong_type_is_named(tts: LokutorTTS, scripted: ScriptedServer) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Self
 
 import pytest
 from kit import (
@@ -246,6 +249,71 @@ async def test_a_text_iterator_that_refuses_to_end_does_not_hold_the_call(
     await assert_over(turn)
 
 
+class Closable:
+    """A text iterator that is closed as the test wants it."""
+
+    def __init__(self, close: Callable[[], Awaitable[None]]) -> None:
+        self._texts = [TEXT]
+        self.aclose = close
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        if not self._texts:
+            await asyncio.Event().wait()
+        return self._texts.pop()
+
+
+async def test_a_text_iterator_whose_closing_refuses_to_end_is_left_behind(
+    turn: Turn, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    closing, release, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def close() -> None:
+        closing.set()
+        while not release.is_set():
+            with suppress(asyncio.CancelledError):
+                await release.wait()
+        closed.set()
+
+    turn.server.scripts.append(half)
+    turn.begin(Closable(close))
+    await until(lambda: pushed_samples(turn.track) > 0)
+    await turn.tts.interrupt()
+    await closing.wait()
+    await clock.advance(0.6)
+    await asyncio.wait_for(turn.task, PATIENCE)
+    assert "did not stop" in caplog.text
+    gc.collect()  # Nobody but the plugin holds it by now.
+    release.set()
+    await asyncio.wait_for(closed.wait(), PATIENCE)
+
+
+async def of_a_cancelled_future() -> None:
+    """Wait for something that somebody else has cancelled."""
+    result: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    result.cancel()
+    await result
+
+
+@pytest.mark.parametrize("stop", ["interrupt", "cancel"])
+async def test_a_cancellation_out_of_a_text_iterators_closing_is_not_the_callers(
+    turn: Turn, stop: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    turn.server.scripts.append(half)
+    turn.begin(Closable(of_a_cancelled_future))
+    await until(lambda: pushed_samples(turn.track) > 0)
+    if stop == "interrupt":
+        await turn.tts.interrupt()
+    else:
+        turn.task.cancel()
+    await asyncio.wait({turn.task}, timeout=PATIENCE)
+    assert turn.task.cancelled() == (stop == "cancel")
+    assert "did not stop" in caplog.text
+    await assert_over(turn)
+
+
 async def test_a_caller_who_gave_an_earlier_turn_up_can_interrupt_a_later_one(turn: Turn) -> None:
     """Its earlier turn was cancelled by a time-out of its own, which is over."""
     with pytest.raises(TimeoutError):
@@ -361,7 +429,7 @@ async def test_a_late_interrupt_ends_older_turns_and_spares_newer_ones(turn: Tur
 class CountingTrack(BareTrack):
     """Counts its interrupts, and can fail at them."""
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(self, error: BaseException | None = None) -> None:
         super().__init__()
         self.interrupted = 0
         self._error = error
@@ -387,13 +455,16 @@ async def test_interrupt_silences_the_track_that_the_turn_speaks_on(
     # The framework's own fade of 0.4 s is all that is left to play.
     assert len(on_track(turn.track)) <= 24_000 * 2 * 0.4
     assert turn.tts.audio_track is None or turn.tts.audio_track.interrupted == 1
+    if not ended:
+        await asyncio.wait_for(turn.task, PATIENCE)
 
 
+@pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
 async def test_a_track_whose_interrupt_raises_does_not_keep_the_turn_alive(
-    turn: Turn, caplog: pytest.LogCaptureFixture
+    turn: Turn, caplog: pytest.LogCaptureFixture, error: type[BaseException]
 ) -> None:
     await in_mid_audio(turn)
-    turn.tts.audio_track = CountingTrack(RuntimeError("the track is gone"))
+    turn.tts.audio_track = CountingTrack(error("the track is gone"))
     await turn.tts.interrupt()
     await asyncio.wait_for(turn.task, PATIENCE)
     assert len(on_track(turn.track)) <= 24_000 * 2 * 0.4

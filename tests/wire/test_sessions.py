@@ -90,6 +90,11 @@ async def raise_mine(*_: Any) -> Any:
     raise MineError("with X-API-Key: test-key")
 
 
+async def raise_cancelled(*_: Any) -> Any:
+    """Wait for something that somebody else has cancelled."""
+    raise asyncio.CancelledError
+
+
 def raising_trace() -> aiohttp.TraceConfig:
     trace = aiohttp.TraceConfig()
     trace.on_request_start.append(raise_mine)
@@ -114,6 +119,15 @@ async def test_what_a_session_raises_itself_is_a_configuration_error(
     assert "MineError" in str(error)
     assert "test-key" not in str(error)
     assert error.__context__ is None
+
+
+async def test_a_cancellation_of_a_sessions_own_is_a_configuration_error(
+    make_tts: Maker, scripted: ScriptedServer
+) -> None:
+    async with aiohttp.ClientSession(middlewares=(raise_cancelled,)) as session:
+        error = await fail(make_tts, scripted.url, session=session)
+    assert type(error) is ConfigurationError
+    assert "CancelledError" in str(error)
 
 
 # --- What must not matter -----------------------------------------------------------------------------

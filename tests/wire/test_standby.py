@@ -364,3 +364,24 @@ async def test_the_metrics_name_the_error(make_tts: Maker, scripted: ScriptedSer
     scripted.scripts.append(close_on_request)
     await tts.synthesize("Hello.")
     assert [metrics.error_code for metrics in seen] == ["validation.invalid_voice", "NetworkError"]
+
+
+async def test_a_plugin_whose_closing_was_cancelled_can_be_closed_again(
+    make_tts: Maker, scripted: ScriptedServer
+) -> None:
+    steps, cancelled = 0, True
+    while cancelled:
+        tts = make_tts(scripted.url)
+        await tts.prewarm()
+        session = tts._connector.session()
+        closing = asyncio.create_task(tts.aclose())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait({closing})
+        cancelled = closing.cancelled()
+        await tts.aclose()
+        assert session.closed
+        await scripted.all_closed()
+        steps += 1
+    assert steps > 2

@@ -7,12 +7,12 @@ changed later can reach it.
 from __future__ import annotations
 
 import logging
-import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 from ._audio.pcm import SAMPLE_RATE_RANGE
+from ._shown import shown
 from ._wire.protocol import LANGUAGES, SPEED_RANGE, STEPS_RANGE, Language, SpeechRequest, Voice
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
@@ -23,9 +23,6 @@ RETRIES_RANGE = (0, 100)
 DEFAULT_MODEL = "default"
 """Name of the service's default model, which has none of its own in a request."""
 _warned_languages: set[str] = set()
-_repr = reprlib.Repr()
-_repr.maxstring = _repr.maxother = 80
-_repr.maxlong = 500
 
 
 class SpeechChanges(TypedDict, total=False):
@@ -87,7 +84,7 @@ class SpeechOptions:
         unknown = sorted(set(changes) - set(self.__dataclass_fields__))
         if unknown:
             known = ", ".join(self.__dataclass_fields__)
-            raise TypeError(f"unknown option {unknown[0]!r}: use one of {known}")
+            raise TypeError(f"unknown option {shown(unknown[0])}: use one of {known}")
         return replace(self, **changes) if changes else self
 
     def request(self, text: str, *, visemes: bool = False) -> SpeechRequest:
@@ -152,12 +149,12 @@ def check_flag(name: str, value: object) -> None:
         ValueError: It is not.
     """
     if value is not True and value is not False:
-        raise ValueError(f"{name} must be True or False, got {_shown(value)}")
+        raise ValueError(f"{name} must be True or False, got {shown(value)}")
 
 
 def _check_name(name: str, value: object) -> None:
     if not isinstance(value, str) or not value.strip() or not _can_be_sent(value):
-        raise ValueError(f"{name} must be a non-empty string, got {_shown(value)}")
+        raise ValueError(f"{name} must be a non-empty string, got {shown(value)}")
 
 
 def _can_be_sent(text: str) -> bool:
@@ -167,27 +164,22 @@ def _can_be_sent(text: str) -> bool:
         return False
 
 
-def _shown(value: object) -> str:
-    """Return a value for a message: shortened, and whatever its own ``repr`` does."""
-    return _repr.repr(value)
-
-
 def _check_number(name: str, value: object, limits: tuple[float, float], types: tuple[type, ...]) -> None:
     low, high = limits
     valid = isinstance(value, types) and not isinstance(value, bool)
     if not valid or not low <= value <= high:  # type: ignore[operator]
         kind = "a whole number" if types == (int,) else "a number"
-        raise ValueError(f"{name} must be {kind} from {low} to {high}, got {_shown(value)}")
+        raise ValueError(f"{name} must be {kind} from {low} to {high}, got {shown(value)}")
 
 
 def _reduce_language(tag: str) -> str:
     """Return the two-letter code of a tag such as ``en-US``; warn once about one that isn't known."""
     language = tag.strip().replace("_", "-").split("-")[0].lower()
     if not language:
-        raise ValueError(f"language must be a code such as 'en' or 'en-US', got {tag!r}")
+        raise ValueError(f"language must be a code such as 'en' or 'en-US', got {shown(tag)}")
     if language not in LANGUAGES and language not in _warned_languages:
         _warned_languages.add(language)
         logger.warning(
-            "Language %r is not one that Lokutor lists (%s)", language, ", ".join(sorted(LANGUAGES))
+            "Language %s is not one that Lokutor lists (%s)", shown(language), ", ".join(sorted(LANGUAGES))
         )
     return language

@@ -60,6 +60,7 @@ from ._audio.pcm import SAMPLE_RATE, SAMPLE_WIDTH
 from ._options import Limits, SpeechOptions
 from ._pacing.pacer import Pacer
 from ._pacing.policy import Hold
+from ._tasks import keep
 from ._text.characters import is_pronounceable
 from ._text.feed import Text, TextFeed
 from ._timer import Deadline, Timer
@@ -385,8 +386,8 @@ class Utterance:
 
     async def _take_end(self, spelling: str) -> None:
         if self._request is None or self._state is not State.SPEAKING:
-            self._ends.note_second()
-        elif not self._request.position and self._ends.is_second(spelling):
+            self._ends.note_stray(spelling)
+        elif self._ends.is_second(spelling, heard=self._request.position > 0):
             logger.debug("Ignored a second end of the last request")
         else:
             self._end_request(self._request)
@@ -536,7 +537,8 @@ class Utterance:
     async def _clear_away(self) -> None:
         """Wait for the tasks, then close the text iterator: a generator can't be closed while it runs."""
         if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=_CLEANUP_TIMEOUT)
+            _, stubborn = await asyncio.wait(set(self._tasks), timeout=_CLEANUP_TIMEOUT)
+            keep(stubborn)
         if self._outcome.done() and not self._outcome.cancelled():
             self._outcome.exception()  # Read it: a caller who was cancelled meanwhile never will.
         try:

@@ -30,6 +30,8 @@ from ._options import (
 )
 from ._pacing.pacer import Pacer
 from ._pacing.times import LearnedTimes
+from ._shown import shown
+from ._tasks import was_cancelled
 from ._text.characters import is_speakable
 from ._text.feed import Text
 from ._timing.synchronizer import Synchronizers
@@ -396,9 +398,8 @@ class LokutorTTS(TTS):
     def _call_options(self, voice_id: str | None, changes: SpeechChanges) -> SpeechOptions:
         if voice_id is not None:
             if changes.get("voice", voice_id) != voice_id:
-                raise ValueError(
-                    f"voice_id is {voice_id!r} but voice is {changes['voice']!r}: pass only one of them"
-                )
+                both = f"voice_id is {shown(voice_id)} but voice is {shown(changes['voice'])}"
+                raise ValueError(f"{both}: pass only one of them")
             changes = {**changes, "voice": voice_id}
         return self._options.changed(changes)
 
@@ -496,13 +497,10 @@ async def _fill(queue: asyncio.Queue[bytes | _End], utterance: Utterance, text: 
     error: BaseException | None = None
     try:
         await utterance.run(text)
-    except asyncio.CancelledError as cancelled:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():  # The consumer has left, and won't make room in the queue.
+    except BaseException as failure:
+        if was_cancelled(failure):  # The consumer has left, and won't make room in the queue.
             raise
-        error = cancelled  # The text itself was cancelled.
-    except Exception as failure:  # noqa: BLE001 - handed to the consumer, who raises it
-        error = failure
+        error = failure  # Whatever it is, the consumer waits for it, and raises it.
     if error is None and utterance.interrupted:
         error = ConfigurationError("This LokutorTTS was closed before the end of the stream")
     await queue.put(_End(error))

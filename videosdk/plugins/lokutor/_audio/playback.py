@@ -21,6 +21,8 @@ logger = logging.getLogger("videosdk.plugins.lokutor")
 
 _Answer = TypeVar("_Answer")
 
+_RAISED = (Exception, asyncio.CancelledError)
+"""What a track may raise when it is asked. Nothing is awaited then, so a CancelledError is its own."""
 _POLL = 0.004
 """Seconds between two looks at the track while a frame may be handed out at any moment."""
 _CLOSE_POLL = 0.001
@@ -50,12 +52,12 @@ def rate_of(track: Any, default: int) -> int:
     try:
         told = getattr(track, "sample_rate", None)
         return default if told is None else _rate(told)
-    except Exception as error:  # noqa: BLE001 - the track is somebody else's, and the listener waits
+    except _RAISED as error:  # The track is somebody else's, and the listener waits.
         _warn_of_rate(type(track), default, error)
         return default
 
 
-def _warn_of_rate(kind: type, assumed: int, error: Exception) -> None:
+def _warn_of_rate(kind: type, assumed: int, error: BaseException) -> None:
     if kind not in _warned_tracks:
         _warned_tracks.add(kind)
         logger.warning("Can't use %s.sample_rate, assuming %d Hz: %r", kind.__name__, assumed, error)
@@ -172,7 +174,7 @@ class _UnreadableError(Exception):
 def _counts_nothing(track: Any) -> bool:
     try:
         return not hasattr(track, "snapshot_playback")
-    except Exception:  # noqa: BLE001 - whoever reads the count finds that out again, and says so
+    except _RAISED:  # Whoever reads the count finds that out again, and says so.
         return False
 
 
@@ -292,7 +294,7 @@ class _TrackGauge(_Gauge):
     def _read(self, what: Callable[[Any], _Answer]) -> _Answer:
         try:
             return what(self._track)
-        except Exception as error:
+        except _RAISED as error:
             raise _UnreadableError from error
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from .._options import SpeechOptions
 from .._text.characters import is_speakable
 from .._wire.discovery import Offer, discover
-from .._wire.endpoint import is_loopback, redact_key
+from .._wire.endpoint import LONG_KEY, is_loopback, may_be_key, redact_key
 from ..errors import LokutorError
 from ..tts import DEFAULT_BASE_URL, LokutorTTS
 from ..version import __version__
@@ -171,11 +171,30 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (_add_say, _add_serve, _add_voices):
         add(commands)
-    arguments, surplus = parser.parse_known_args(argv)
-    if surplus:
-        # Only the first, without its value: behind a mistyped option there may be a key.
-        parser.error(f"unexpected argument: {surplus[0].partition('=')[0]}")
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        arguments, surplus = parser.parse_known_args(words)
+        if surplus:
+            parser.error(f"unexpected argument: {surplus[0]}")
+    except CommandError as error:
+        raise CommandError(_without_values(str(error), words), error.status) from None
     return arguments
+
+
+def _without_values(text: str, words: Iterable[str]) -> str:
+    """Return ``text`` without what was typed where nobody expected it: that may be a key."""
+    values = {_value_of(word) for word in words}
+    for value in sorted((value for value in values if len(value) >= LONG_KEY), key=len, reverse=True):
+        for form in (repr(value)[1:-1], value):
+            text = text.replace(form, "***")
+    return text
+
+
+def _value_of(word: str) -> str:
+    """Return a word without the name of its option."""
+    if word.startswith("--"):
+        return word.partition("=")[2]
+    return word[2:] if word.startswith("-") else word
 
 
 def _program() -> str:
@@ -363,10 +382,17 @@ async def _record(speech: AsyncIterator[bytes], wav: WavFile | WavStream) -> flo
 def _serve(arguments: argparse.Namespace) -> None:
     host, api_key = arguments.host, arguments.api_key
     if api_key is None and not is_loopback(host):
-        reason = f"--host {host} can be reached by other machines: it needs --api-key, or {_SERVER_KEY}"
+        reason = (
+            f"--host {_named(host)} can be reached by other machines: it needs --api-key, or {_SERVER_KEY}"
+        )
         raise CommandError(reason, MISUSED)
     with suppress(KeyboardInterrupt):  # The way to end it.
         asyncio.run(_serve_forever(host, arguments.port, api_key, arguments.allow_origin))
+
+
+def _named(host: str) -> str:
+    """Return ``host`` for a message, unless it may be a key that stands in its place."""
+    return "***" if may_be_key(host) else host
 
 
 async def _serve_forever(host: str, port: int, api_key: str | None, origins: Sequence[str]) -> None:
@@ -437,9 +463,10 @@ async def _local_server(
         try:
             await stack.enter_async_context(server)
         except OSError as error:
-            raise CommandError(f"can't listen on {host}:{port}: {_reason(error)}") from None
+            raise CommandError(f"can't listen on {_named(host)}:{port}: {_reason(error)}") from None
         except UnicodeError:  # As getaddrinfo() says it.
-            raise CommandError(f"can't listen on {host!r}: it is not the name of a host", MISUSED) from None
+            reason = f"can't listen on {_named(host)!r}: it is not the name of a host"
+            raise CommandError(reason, MISUSED) from None
         except SynthesisError as error:
             raise CommandError(str(error)) from None
         yield server

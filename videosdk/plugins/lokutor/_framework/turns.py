@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from .._tasks import keep
 from .._utterance import Utterance
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
@@ -130,20 +131,16 @@ def _silence(tracks: list[Any], spared: list[Any]) -> None:
         done.append(track)
         try:
             _start(track.interrupt())
-        except Exception:  # The turn is over all the same, and the other tracks must fall silent, too.
+        # The turn is over all the same, and the other tracks must fall silent, too. Nothing was awaited, so
+        # a CancelledError is the track's own.
+        except (Exception, asyncio.CancelledError):
             logger.exception("The audio track's interrupt() raised")
-
-
-_started: set[asyncio.Task[None]] = set()
-"""Kept until they are done: the loop itself holds its tasks weakly."""
 
 
 def _start(result: object) -> None:
     """Run what an ``interrupt()`` has returned, where it is a coroutine: the framework's own is none."""
     if inspect.iscoroutine(result):
-        task = asyncio.get_running_loop().create_task(_logged(result))
-        _started.add(task)
-        task.add_done_callback(_started.discard)
+        keep([asyncio.get_running_loop().create_task(_logged(result))])
 
 
 async def _logged(result: Coroutine[Any, Any, object]) -> None:

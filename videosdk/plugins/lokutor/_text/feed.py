@@ -13,6 +13,7 @@ from typing import Final
 
 from videosdk.agents import FlushMarker
 
+from .._tasks import keep, was_cancelled
 from .._timer import Timer
 from .planner import Segment, TextPlanner
 
@@ -134,16 +135,23 @@ class TextFeed:
         close = getattr(self._source, "aclose", None)
         if close is None:
             return
+        # In a task of its own: nothing else ends an iterator that swallows its cancellation, or holds up
+        # the CancelledError of one that awaits something cancelled.
+        closing = asyncio.get_running_loop().create_task(_closed(close))
         try:
-            async with asyncio.timeout(_CLOSE_TIMEOUT):
-                await close()
-        except Exception as error:  # noqa: BLE001 - comes too late to change the outcome, or to hide it
-            reason = f"{type(error).__name__}: {error}"
-            logger.warning("The text iterator did not stop when the utterance ended: %s", reason)
+            await asyncio.wait({closing}, timeout=_CLOSE_TIMEOUT)
+            if not closing.done():
+                _warn_of_end(f"it is left behind after {_CLOSE_TIMEOUT:g} s")
+        finally:
+            closing.cancel()
+            keep([closing])
 
     async def _next_chunk(self, text: AsyncIterator[str | FlushMarker]) -> object:
         try:
-            return await anext(text, _END)
+            # Without a default: with one, CPython crashes where __anext__ itself raises, and no coroutine.
+            return await anext(text)
+        except StopAsyncIteration:
+            return _END
         except Exception as error:
             self._error = error
             raise
@@ -164,3 +172,17 @@ class TextFeed:
     def _release(self) -> None:
         self._planner.release()
         self._on_quiet()
+
+
+async def _closed(close: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await close()
+    except BaseException as error:
+        if was_cancelled(error) or isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise
+        # It comes too late to change the outcome, or to hide it.
+        _warn_of_end(f"{type(error).__name__}: {error}")
+
+
+def _warn_of_end(reason: str) -> None:
+    logger.warning("The text iterator did not stop when the utterance ended: %s", reason)

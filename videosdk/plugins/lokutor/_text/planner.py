@@ -30,7 +30,7 @@ MAX_REQUEST_CHARS = 1000
 """Longest request in code points. Far below the service's own limit, so that a lost request is cheap."""
 
 _TOKEN_QUIET = 0.15  # Seconds; the framework's own chunker waits as long before it lets a sentence go.
-_NUMBER_QUIET = 0.5  # A number at the end ("3.") may go on ("14"), so it waits longer.
+_NUMBER_QUIET = 0.5  # A number ("3.") may go on ("14"), an address ("www.example.") too: both wait longer.
 _IDLE_WORD = 12  # When an LLM pauses, the framework's chunker lets go of all but a last word this long.
 _OPENING = "([{«“„‘‚¿¡"
 _QUOTES = "\"'`"  # They open where nothing, or white space, is before them.
@@ -40,6 +40,14 @@ _TERMINATORS = STRONG_TERMINATORS + WEAK_TERMINATORS
 _TRAILING = _CLOSING + _TERMINATORS.replace("—", "").replace("–", "")
 # Where the framework's chunker cuts a number in two: "10:" off "30", "1,250." off "75".
 _CUT_NUMBER = re.compile(r"(?:\d:|,\d{3}\.)$")
+# The same where a comma leads the decimals: "1.250," off "75", and "1." off "250,75". A number without
+# decimals is not cut, so "12." and "500" are the end of a sentence and the beginning of the next.
+_CUT_COMMA_NUMBER = re.compile(r"\.\d{3},$")
+_CUT_GROUP = re.compile(r"(?<![\d.,])\d{1,3}\.$")
+_GROUP_AND_DECIMALS = re.compile(r"\d{3},\d")
+_POINT_LANGUAGES = frozenset({"bn", "en", "he", "hi", "ja", "ko", "ms", "ta", "th", "ur", "zh"})
+"""Those that write 1,250.75; all others write 1.250,75, or leave the groups apart."""
+_ADDRESS_MARKS = ("@", "://", "www.")
 _LIST_MARKER = re.compile(r"(?:[-*•]|\d+[.)])\s")
 # The chunker uses private-use characters as placeholders, and garbles a path around an address.
 _CHUNKER_TRAPS = re.compile(r"[/\\\ue000-\uf8ff]")
@@ -93,6 +101,7 @@ class TextPlanner:
 
     def __init__(self, language: str, *, sentences: bool = False) -> None:
         self._chunker = BasicSentenceChunker(language=language)
+        self._decimal_comma = language not in _POINT_LANGUAGES
         self._stream = _Stream.SENTENCES if sentences else _Stream.UNDECIDED
         self._closed: deque[_Piece] = deque()
         self._open = _Piece()
@@ -113,9 +122,9 @@ class TextPlanner:
         rest = self._open.text[self._ready :].rstrip()
         if not is_speakable(rest) or not _ends_sentence(rest):
             return None
-        if self._last_whole and has_space(rest) and not _CUT_NUMBER.search(rest):
+        if self._last_whole and has_space(rest) and not self._may_be_cut(rest):
             return 0.0
-        return _NUMBER_QUIET if _ends_in_number(rest) else _TOKEN_QUIET
+        return _NUMBER_QUIET if _ends_in_number(rest) or _ends_in_address(rest) else _TOKEN_QUIET
 
     @property
     def ready(self) -> bool:
@@ -221,12 +230,29 @@ class TextPlanner:
             sentence = _begins_line(self._last, chunk) or self._begins_sentence(chunk)
             self._stream = _Stream.SENTENCES if sentence else _Stream.TOKENS
             return not sentence
-        if _closes(chunk) or _splits_number(self._last, chunk, undecided=undecided):
+        if _closes(chunk) or self._splits_number(chunk):
             return True
         if undecided and _splits_name(self._last, chunk) and not self._is_whole(chunk):
             return True
         self._stream = _Stream.SENTENCES
         return False
+
+    def _splits_number(self, chunk: str) -> bool:
+        """Return whether a number goes on in ``chunk``; among sentences only one that the framework cut."""
+        if self._stream is _Stream.UNDECIDED:
+            cut = _ends_in_number(self._last)
+        else:
+            cut = self._may_be_cut(self._last)
+            if cut and _CUT_GROUP.search(self._last):
+                return _GROUP_AND_DECIMALS.match(chunk) is not None
+        return cut and chunk[0].isdigit()
+
+    def _may_be_cut(self, text: str) -> bool:
+        """Return whether ``text`` ends as where the framework cuts a number in two."""
+        if _CUT_NUMBER.search(text):
+            return True
+        cut = _CUT_COMMA_NUMBER.search(text) or _CUT_GROUP.search(text)
+        return self._decimal_comma and cut is not None
 
     def _begins_sentence(self, chunk: str) -> bool:
         """Return whether ``chunk`` is a sentence of its own behind an opening mark or a full stop."""
@@ -243,7 +269,7 @@ class TextPlanner:
     def _may_go_on(self, text: str) -> bool:
         """Return whether a complete-looking text could be the first part of a word or a number."""
         if self._stream is _Stream.SENTENCES:
-            return _CUT_NUMBER.search(text) is not None
+            return self._may_be_cut(text)
         return _ends_in_number(text) or (text[0].islower() and not has_space(text))
 
     def _confirm(self) -> None:
@@ -337,12 +363,6 @@ def _closes(chunk: str) -> bool:
     return extends(chunk[0]) or (rest != chunk and (not rest or rest[0].isspace()))
 
 
-def _splits_number(last: str, chunk: str, *, undecided: bool) -> bool:
-    """Return whether a number goes on in ``chunk``; among sentences only one that the framework cut."""
-    cut = _ends_in_number(last) if undecided else _CUT_NUMBER.search(last) is not None
-    return cut and chunk[0].isdigit()
-
-
 def _splits_name(last: str, chunk: str) -> bool:
     """Return whether ``chunk`` looks like the rest of a name such as ``example.com``."""
     return last[-1] == "." and chunk[0].islower()
@@ -350,6 +370,10 @@ def _splits_name(last: str, chunk: str) -> bool:
 
 def _ends_in_number(text: str) -> bool:
     return text[-1:] in {".", ",", ":"} and text[-2:-1].isdigit()
+
+
+def _ends_in_address(text: str) -> bool:
+    return any(mark in text.rsplit(maxsplit=1)[-1] for mark in _ADDRESS_MARKS)
 
 
 def _has_edge_space(text: str) -> bool:

@@ -22,6 +22,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from .._tasks import was_cancelled
 from ..errors import (
     AuthenticationError,
     ConfigurationError,
@@ -147,7 +148,12 @@ class Connection:
                 return cls(ws, endpoint, spawn, clock() - begun)
         except TimeoutError:
             failure: LokutorError = _timed_out(session, endpoint)
-        except Exception as error:  # noqa: BLE001 - a session of the user's own can raise anything
+        except (
+            Exception,
+            asyncio.CancelledError,
+        ) as error:  # A user's own session can raise both.
+            if was_cancelled(error):
+                raise
             failure = _handshake_failure(error, endpoint)
         raise failure
 
@@ -465,7 +471,7 @@ def _timed_out(session: aiohttp.ClientSession, endpoint: Endpoint) -> NetworkErr
     return NetworkError(text + hint)
 
 
-def _handshake_failure(error: Exception, endpoint: Endpoint) -> LokutorError:
+def _handshake_failure(error: BaseException, endpoint: Endpoint) -> LokutorError:
     """Map aiohttp's exception. Its own text and repr can show the request, so neither is passed on."""
     match error:
         case _RedirectError():

@@ -124,9 +124,9 @@ class Connector:
         self.spawn(self._close_session())
 
     async def _close_session(self) -> None:
-        session, self._own_session = self._own_session, None
-        if session is not None:
-            await session.close()
+        if self._own_session is not None:
+            await self._own_session.close()
+            self._own_session = None  # Not before: whoever is cancelled here can close it again.
 
     async def _open_standby(self) -> Connection:
         return await self._connect(self._settings.connect_timeout, self._settings.heartbeat)
@@ -170,15 +170,19 @@ class Connectors:
         return connector
 
     async def close(self) -> None:
-        """Close all of them, and wait for the running loop's."""
-        for other in self._leave():
-            await other.abandon()
-        own = self._by_loop.pop(asyncio.get_running_loop(), None)
-        for connector in self._by_loop.values():
-            connector.close_from_elsewhere()
-        self._by_loop.clear()
-        if own is not None:
-            await own.close()
+        """Close all of them, and wait for the running loop's.
+
+        Each is forgotten when it is closed, and not before: a caller who is cancelled half-way can try again.
+        """
+        here = asyncio.get_running_loop()
+        for loop, connector in sorted(self._by_loop.items(), key=lambda item: item[0] is here):
+            if not connector.usable:
+                await connector.abandon()
+            elif loop is here:
+                await connector.close()
+            else:
+                connector.close_from_elsewhere()
+            self._by_loop.pop(loop, None)
 
     def _leave(self) -> list[Connector]:
         """Forget those that can't be used any more, and return them."""

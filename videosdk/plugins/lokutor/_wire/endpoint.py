@@ -11,15 +11,18 @@ from dataclasses import dataclass, field
 
 from yarl import URL
 
+from .._shown import shown
 from .protocol import API_KEY_HEADER, TTS_PATH
 
-_LONG_KEY = 8
+LONG_KEY = 8
 """Characters. No key of a service is shorter; one for a server of your own may be."""
 _CREDENTIAL = re.compile(r"(key|token|secret|password|passwd|pwd|auth|authorization|jwt|signature|sig)$")
 """How the name of a credential ends, without its separators and in lower case."""
 _SUSPICIOUS = re.compile(r"[@?#%;]|[^\x00-\x7f]|:[^/\d][^/]{3}")
 """What a credential in an address needs: a separator, an escape, or a word where a port belongs."""
 _ADDRESS = re.compile(r"\[[\da-fA-F:.]*\]?")
+_ADDRESS_SIGN = re.compile(r"[.:/\s]")
+"""What an address holds, and a key doesn't."""
 _HOST_NAME = re.compile(r"[a-z0-9_.-]+")
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
@@ -32,8 +35,8 @@ class Endpoint:
     api_key: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        shown = f"{self.url.path}?{self.url.query_string}"
-        if len(self.api_key) >= _LONG_KEY and self.api_key in shown:
+        visible = f"{self.url.path}?{self.url.query_string}"
+        if len(self.api_key) >= LONG_KEY and self.api_key in visible:
             raise ValueError("base_url must not contain the API key: pass it as api_key, sent in a header")
 
     def __repr__(self) -> str:
@@ -60,7 +63,7 @@ def redact_key(text: str, key: str) -> str:
     A long key is hidden wherever it stands. A short one, such as ``api``, may as well be a part of a word,
     a host name or a path: it is hidden where it stands alone.
     """
-    if len(key) >= _LONG_KEY:
+    if len(key) >= LONG_KEY:
         return text.replace(key, "***")
     return re.sub(rf"(?<![\w./@-]){re.escape(key)}(?![\w/-]|\.\w|:\d)", "***", text)
 
@@ -77,7 +80,9 @@ def parse_base_url(base_url: str, *, allow_insecure: bool) -> URL:
     """
     url, host = _split(base_url)
     if url.scheme not in _SCHEMES or not host:
-        raise ValueError(f"base_url must be a ws://, wss://, http:// or https:// URL, got {_shown(base_url)}")
+        raise ValueError(
+            f"base_url must be a ws://, wss://, http:// or https:// URL, got {shown_address(base_url)}"
+        )
     if url.user or url.password or any(map(_is_credential, url.query)):
         raise ValueError(
             "base_url must not contain credentials: pass the key as api_key, which is sent in a header"
@@ -87,7 +92,7 @@ def parse_base_url(base_url: str, *, allow_insecure: bool) -> URL:
     url = url.with_scheme(_SCHEMES[url.scheme])
     if url.scheme == "ws" and not allow_insecure and not is_loopback(host):
         raise ValueError(
-            f"base_url {_shown(base_url)} would send the API key unencrypted: use wss://, "
+            f"base_url {shown_address(base_url)} would send the API key unencrypted: use wss://, "
             "or pass allow_insecure=True if you trust the network"
         )
     return url if url.path not in {"", "/"} else url.with_path(TTS_PATH).with_query(url.query)
@@ -124,7 +129,13 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _shown(base_url: object) -> str:
-    """Return ``base_url`` for a message, unless it could hold a credential."""
-    suspicious = _SUSPICIOUS.search(_ADDRESS.sub("", str(base_url)))
-    return "(not shown: it may hold a credential)" if suspicious else repr(base_url)
+def shown_address(address: object) -> str:
+    """Return an address for a message, unless it could be or hold a credential."""
+    text = str(address)
+    suspicious = may_be_key(text) or _SUSPICIOUS.search(_ADDRESS.sub("", text))
+    return "(not shown: it may hold a credential)" if suspicious else shown(address)
+
+
+def may_be_key(word: str) -> bool:
+    """Return whether ``word``, given as an address, may be a key that stands in the wrong place."""
+    return len(word) >= LONG_KEY and not (_ADDRESS_SIGN.search(word) or is_loopback(word))

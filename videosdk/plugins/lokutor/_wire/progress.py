@@ -79,29 +79,44 @@ class RequestEnds:
     """Tells the end of a request from one that the service sends again for the request before it.
 
     Servers of different ages end a request with ``EOS`` or ``{"type":"eos"}``; one that serves clients of
-    both ages may send both. The second arrives when the next request has been sent, and would end that one.
+    both ages may send both. The second arrives when the next request has been sent, perhaps in the middle of
+    its audio, and would end that one. So a connection has one spelling: that of its first end.
     """
 
     def __init__(self) -> None:
-        self._awaited: str | None = None  # How the last request ended, while its second end may still come.
+        self._spelling: str | None = None  # How the first request on this connection has ended.
+        self._awaited = False  # Whether a second end of the last request may still come.
         self._doubled = False  # Whether one was seen to end twice in the same spelling.
 
     def begin_connection(self) -> None:
         """Note a new connection, on which no request has ended yet."""
-        self._awaited = None
+        self._spelling = None
+        self._awaited = False
 
     def end_request(self, spelling: str) -> None:
         """Note that a request has ended."""
-        self._awaited = spelling
+        self._spelling = spelling
+        self._awaited = True
+
+    def note_stray(self, spelling: str) -> None:
+        """Note an end while no request was under way."""
+        if spelling == self._spelling:
+            self.note_second()
 
     def note_second(self) -> None:
-        """Note that the service was seen to end the last request twice."""
-        self._awaited = None
+        """Note that the service was seen to end the last request twice, in the same spelling."""
+        self._awaited = False
         self._doubled = True
 
-    def is_second(self, spelling: str) -> bool:
-        """Return whether an end that comes before any audio belongs to the request before."""
-        if self._awaited is None or (spelling == self._awaited and not self._doubled):
-            return False
-        self._awaited = None
-        return True
+    def is_second(self, spelling: str, *, heard: bool) -> bool:
+        """Return whether an end belongs to the request before.
+
+        Args:
+            spelling: How the service has said it.
+            heard: Whether any audio of the request under way has come.
+        """
+        if self._spelling not in {None, spelling}:
+            return True
+        second = self._awaited and self._doubled and not heard
+        self._awaited = False
+        return second

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from yarl import URL
 
-from .._wire.endpoint import is_loopback
+from .._wire.endpoint import is_loopback, shown_address
 
 
 class OriginPolicy:
@@ -68,5 +68,5 @@ def _parse(origin: str) -> URL | None:
 def _parse_allowed(origin: str) -> URL:
     url = _parse(origin)
     if url is None:
-        raise ValueError(f"an allowed origin must be like 'https://app.example', got {origin!r}")
+        raise ValueError(f"an allowed origin must be like 'https://app.example', got {shown_address(origin)}")
     return url

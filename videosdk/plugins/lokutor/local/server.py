@@ -179,13 +179,13 @@ class LocalServer:
     async def close(self) -> None:
         """Close all connections and the engine. Idempotent."""
         async with self._switching:
-            runner, self._runner = self._runner, None
-            if runner is None:
+            if self._runner is None:
                 return
             leaving = [_hang_up(*socket, WSCloseCode.GOING_AWAY) for socket in self._sockets.items()]
             await asyncio.gather(*leaving)
-            await runner.cleanup()
+            await self._runner.cleanup()
             await self._engine.close()
+            self._runner = None  # Not before: whoever is cancelled here can close it again.
 
     async def wait_until(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:  # noqa: ASYNC109
         """Wait until ``condition()`` is true. It is checked whenever something happens on the server.
@@ -254,6 +254,7 @@ class LocalServer:
             await self._converse(ws, self._record(http))
         except ConnectionError:
             logger.debug("A client left during the handshake")
+            return web.Response()  # For nobody. aiohttp fails to end a WebSocket that was not begun.
         finally:
             del self._sockets[ws]
             self._note()
