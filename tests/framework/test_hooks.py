@@ -401,28 +401,6 @@ async def test_a_turn_has_one_final_transcript_where_word_timing_is_on(
         assert call.room.ours == left_to_us("One thing.", "And another.")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Say the whole thing. It is long enough to be cut, of course, as you see. Isn't it?",
-        "The doctor can see you at 10:30 tomorrow. Is that fine?",
-        "你好。我是小明。",
-    ],
-)
-@pytest.mark.parametrize("hook", [by_run_tts, by_a_stream, by_a_stream_for_each_sentence])
-async def test_the_sentences_of_a_final_transcript_are_not_glued(
-    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, hook: Hook, text: str
-) -> None:
-    async with calling(make_tts(scripted.url, word_timestamps=True), track) as call:
-        hook_into(call, hook)
-        await call.begin("user", text)
-        await until(lambda: call.room.ours == left_to_us(text) and bool(scripted.texts))
-        await call.over()
-        await call.begin("say", text)
-        await call.over()
-        assert call.room.ours == left_to_us(text, text)
-
-
 async def test_a_turn_that_is_talked_over_has_the_frameworks_estimate_as_final_transcript(
     make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
 ) -> None:

@@ -111,7 +111,7 @@ def test_every_module_is_in_it_and_nothing_else(names: set[str]) -> None:
     package = PROJECT / "videosdk/plugins/lokutor"
     sources = {path.relative_to(PROJECT).as_posix() for path in package.rglob("*.py")}
     shipped = {name for name in names if ".dist-info/" not in name}
-    assert shipped == sources | {"videosdk/plugins/lokutor/py.typed", "videosdk_lokutor_command.py"}
+    assert shipped == sources | {"videosdk/plugins/lokutor/py.typed"}
 
 
 def test_the_license_is_in_it(wheel: Path, names: set[str], metadata: Message) -> None:
@@ -177,7 +177,7 @@ def test_it_puts_one_command_on_the_path(wheel: Path, names: set[str]) -> None:
         lines = archive.read(name).decode().split("\n")
     assert list(filter(None, lines)) == [
         "[console_scripts]",
-        "lokutor = videosdk_lokutor_command:run",
+        "lokutor = videosdk.plugins.lokutor.__main__:run",
     ]
     name, _, value = lines[1].partition(" = ")
     assert callable(EntryPoint(name, value, "console_scripts").load())

@@ -29,7 +29,6 @@ from videosdk.plugins.lokutor.local.signal_engine import SignalEngine
 
 pty = pytest.importorskip("pty", reason="these tests need a POSIX shell and its signals")
 
-PROJECT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-W", "always::ResourceWarning", "-m", "videosdk.plugins.lokutor")
 
 
@@ -875,27 +874,6 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert (ended.value.code, err) == (0, "")
     assert all(name in out for name in ("say", "serve", "voices"))
     assert os.environ.get("HOME", "-") not in out
-
-
-async def test_ctrl_c_ends_the_command_while_it_imports(here: Path) -> None:
-    """What it imports first is VideoSDK's own package, which takes half a second."""
-    (here / "videosdk").mkdir()
-    waiting = "import time\nprint('importing', flush=True)\ntime.sleep(600)\n"
-    (here / "videosdk/__init__.py").write_text(waiting)
-    code = "import sys; from videosdk_lokutor_command import run; sys.exit(run())"
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-c", code, "serve"),
-        stdin=pipe,
-        stdout=pipe,
-        stderr=pipe,
-        start_new_session=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(PROJECT)])},
-    )
-    assert await line_of(process) == "importing\n"
-    press_ctrl_c(process)
-    assert await ended(process) == Result(-signal.SIGINT, "", "")
 
 
 async def test_the_version_is_told() -> None:

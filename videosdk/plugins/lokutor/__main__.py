@@ -1,4 +1,4 @@
-"""Entry point of ``python -m videosdk.plugins.lokutor``, and of ``lokutor``; see ``_cli/commands.py``."""
+"""Entry point of ``lokutor`` and ``python -m videosdk.plugins.lokutor``; see ``_cli/commands.py``."""
 
 import os
 import signal

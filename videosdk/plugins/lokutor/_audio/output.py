@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from .._tasks import was_cancelled
 from ..errors import TrackError
 from .pcm import FRAME_SECONDS, SAMPLE_RATE, SAMPLE_WIDTH
 from .resample import Resampler
@@ -127,7 +128,7 @@ class AudioOutput:
         try:
             await callback()
         except (Exception, asyncio.CancelledError) as error:
-            if _was_cancelled(error):
+            if was_cancelled(error):
                 raise
             # The listener's audio doesn't depend on somebody's callback.
             logger.exception("The first-audio callback raised")
@@ -166,13 +167,7 @@ class AudioOutput:
         try:
             await self._sink(pcm)
         except (Exception, asyncio.CancelledError) as error:
-            if _was_cancelled(error):
+            if was_cancelled(error):
                 raise
             self._closed = True
             raise TrackError(f"The audio track raised {type(error).__name__}: {error}") from error
-
-
-def _was_cancelled(error: BaseException) -> bool:
-    """Return whether ``error`` is our own cancellation, and not one that somebody else's code has raised."""
-    task = asyncio.current_task()
-    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0

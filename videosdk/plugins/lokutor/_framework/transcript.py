@@ -10,7 +10,6 @@ one itself.
 
 from __future__ import annotations
 
-import re
 from contextvars import copy_context
 from weakref import ref
 
@@ -18,11 +17,6 @@ from videosdk.agents import TTS
 from videosdk.agents.metrics import metrics_collector
 from videosdk.agents.speech_generation import SpeechGeneration
 
-from .._text.characters import joined
-from .callers import gets_sentences
-
-_NUMBER_END = re.compile(r"\d[.,:]$")
-"""Where the sentence chunker may have cut a number in two, such as ``10:30``."""
 _SENT_BY_FRAMEWORK = hasattr(SpeechGeneration, "_on_final_agent_transcript")
 
 
@@ -102,26 +96,6 @@ def _forget(speech: SpeechGeneration) -> None:
         orchestrator._partial_response = ""
 
 
-class _Sentences(str):
-    """A transcript that the framework puts together from sentences, without the space between them.
-
-    Source: ``self.full_transcript += text_chunk`` in ``SpeechGeneration.synthesize()`` of videosdk-agents
-    1.0.28 to 1.0.30. It makes its estimate of what was heard from the same text.
-    """
-
-    __slots__ = ()
-
-    def __add__(self, more: str, /) -> _Sentences:
-        return _Sentences(_with_next(str(self), more))
-
-
-def _with_next(text: str, more: str) -> str:
-    """Return ``text`` with what its next chunk adds."""
-    spaced = text[-1:].isspace() or more[:1].isspace()
-    cut_number = _NUMBER_END.search(text) is not None and more[:1].isdigit()
-    return text + more if spaced or cut_number else joined(text, more)
-
-
 class HookedTurns:
     """The turns of a pipeline that a ``tts`` hook speaks, by streams of ours.
 
@@ -142,7 +116,6 @@ class HookedTurns:
         speech.on("synthesis_started", self._on_begun)
         speech.on("synthesis_interrupted", self._on_interrupted)
         speech.on("last_audio_byte", self._on_spoken)
-        self._space_out(speech)  # Of the turn under way, the first of these streams is just being asked for.
 
     def speak(self) -> None:
         """Note that a stream speaks in the turn under way."""
@@ -150,13 +123,6 @@ class HookedTurns:
 
     def _on_begun(self) -> None:
         self._spoken = self.interrupted = False
-        speech = self._speech()
-        if speech is not None:
-            self._space_out(speech)
-
-    def _space_out(self, speech: SpeechGeneration) -> None:
-        if self._room is not None and gets_sentences(speech):
-            speech.full_transcript = _Sentences(speech.full_transcript)
 
     def _on_interrupted(self) -> None:
         self._end("spoken_transcript")
