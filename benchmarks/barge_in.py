@@ -6,14 +6,19 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 
+import numpy as np
+
 from . import texts
 from .bench import AFTERMATH, MILLI, Bench, Sample
-from .call import Call, RawSocket
+from .call import Call
 from .first_audio import raw_first_audio
+from .heard import aftermath
 from .plan import ServiceBehaviour
 
 _LISTENED = 0.25
-"""Seconds from a turn's first audio to the barge-in: a quarter of the text is with the listener then."""
+"""Seconds from a turn's first sound to the barge-in: a quarter of the text is with the listener then."""
+_TALKED_OUT = 1.0
+"""Seconds in which a service that talks on has come to its end."""
 
 
 async def reply(bench: Bench) -> None:
@@ -30,7 +35,7 @@ async def stubborn(bench: Bench) -> None:
     """Interrupt a turn whose server streams on, reads nothing and answers no close frame."""
     await bench.behave(ServiceBehaviour(stubborn=True))
 
-    async def sample(name: str) -> Sample:
+    async def sample(name: str, _phase: float) -> Sample:
         async with bench.call(name) as call:
             turn = await _begin(call, "say")
             begun = time.monotonic()
@@ -44,26 +49,30 @@ async def stubborn(bench: Bench) -> None:
             "synthesize_ends_stubborn": (ended - begun) * MILLI,
         }
 
-    await bench.interleave("barge-in, stubborn server", sample, samples=bench.plan.stubborn_samples)
+    await bench.lanes("barge-in, stubborn server", sample, samples=bench.plan.stubborn_samples)
 
 
 async def _barge_in(bench: Bench, path: str) -> None:
     await bench.behave(ServiceBehaviour())
     moments: dict[str, list[tuple[float, float]]] = {}
     async with AsyncExitStack() as stack:
-        calls = await bench.warm_calls(stack)
-        raw = await stack.enter_async_context(RawSocket(bench.port))
+        calls = await bench.warm_calls(stack, fade=False)
+        raw = await stack.enter_async_context(bench.raw_caller())
         heard = await asyncio.gather(*(_undisturbed(call) for call in calls.values()))
         expected = dict(zip(calls, heard, strict=True))
         await bench.sent()
 
-        async def sample(name: str) -> Sample:
+        async def sample(name: str, phase: float) -> Sample:
             begun = time.monotonic()
-            values, stopped = await _interrupt_and_go_on(calls[name], path, expected[name])
+            values, stopped = await _interrupt_and_go_on(calls[name], path, expected[name], phase)
             moments.setdefault(name, []).append((begun, stopped))
             return values
 
-        await bench.interleave(f"barge-in ({path})", sample, lambda: raw_first_audio(raw, f"after_{path}"))
+        async def floor(phase: float) -> Sample:
+            await raw.track.reach(phase)
+            return await raw_first_audio(raw, f"after_{path}")
+
+        await bench.lanes(f"barge-in ({path})", sample, floor)
         await asyncio.sleep(1.0)  # A server that talks on has reached its end by then.
         notes = await bench.sent()
     for name, samples in moments.items():
@@ -71,10 +80,11 @@ async def _barge_in(bench: Bench, path: str) -> None:
             bench.results.add(name, {"sent_after": late})
 
 
-async def _interrupt_and_go_on(call: Call, path: str, expected: bytes) -> tuple[Sample, float]:
+async def _interrupt_and_go_on(call: Call, path: str, expected: bytes, phase: float) -> tuple[Sample, float]:
     """Return the sample, and when the barge-in was."""
     turn = await _begin(call, path)
-    call.track.listen()
+    await call.track.reach(phase)
+    call.track.listen_on()
     stopped = time.monotonic()
     taken, own = await call.interrupt()
     if path == "reply":
@@ -85,13 +95,22 @@ async def _interrupt_and_go_on(call: Call, path: str, expected: bytes) -> tuple[
     await following
     await asyncio.sleep(AFTERMATH)
     call.check()
+    heard = aftermath(call.track.all_frames(), np.frombuffer(expected, np.int16), stopped=stopped, done=asked)
     values = {
-        f"after_{path}": (first - asked) * MILLI,
+        "stop": heard.stop * MILLI,
+        "stale_heard": float(heard.stale),
+        "spoiled": 0.0 if heard.whole else 100.0,
         "stale": float(_stale(bytes(call.track.heard), expected)),
         **_interrupt_rows("interrupt", taken, own),
     }
+    if heard.whole and heard.first_sound is not None:
+        values[f"after_{path}"] = (first - asked) * MILLI
+        values[f"after_{path}_heard"] = (heard.first_sound - asked) * MILLI
+    else:
+        await asyncio.sleep(_TALKED_OUT)
     if path == "say":
         values["synthesize_ends"] = (await turn - stopped) * MILLI
+    call.track.interrupt()  # What waits in it was counted.
     return values, stopped
 
 
@@ -99,7 +118,7 @@ async def _begin(call: Call, path: str) -> asyncio.Task[float]:
     """Return the task of a turn that has been heard for a while."""
     call.track.listen()
     turn = (call.reply if path == "reply" else call.say)(texts.INTERRUPTED)
-    await call.first_audio()
+    await call.first_sound()
     await asyncio.sleep(_LISTENED)
     return turn
 
