@@ -85,7 +85,7 @@ class Bench:
 
     def raw_caller(self) -> RawSocket:
         """Return a raw socket whose audio goes to a track that is played: the floor of what is heard."""
-        return RawSocket(self.port, ClockedTrack())
+        return RawSocket(self.port, ClockedTrack(fade=False))
 
     async def warm_calls(
         self, stack: AsyncExitStack, *, keep: bool = True, pump: bool = True, fade: bool = True

@@ -5,8 +5,9 @@ over that of a single call, and of a thousand frames at most one was missing on 
 gets a second chance; then the one before it is the result.
 
 The service runs in another process, without the relay: its wait before the first audio has the round trip in
-it. What it used is in the result, and how late it was: a level on which its P95 is late by 10 ms says nothing
-of the plugin, and ends the run with that reason.
+it. What it used is in the result, and how late it was: a level on which its P95 is late by 10 ms says
+nothing of the plugin, and ends the run with that reason. The result also tells how long the callers waited
+for a core: much of that in one process means that something else was running on the machine.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -58,8 +60,8 @@ class Extent:
     """
 
     names: Sequence[str] = ("lokutor", "lmnt", "cartesia")
-    one: Sequence[int] = (30, 60, 90, 120, 150, 180, 210, 240, 280, 320, 360, 400)
-    each: Sequence[int] = (10, 20, 30, 40, 50, 60, 80, 100, 120)
+    one: Sequence[int] = (40, 80, 120, 160, 200, 240, 280, 320, 360, 400, 450)
+    each: Sequence[int] = (20, 40, 60, 80, 100, 120, 140)
     single: float = 9.0
     window: float = 2.0
     weighed: int = 3
@@ -171,9 +173,13 @@ class Conductor:
     def _watch(self, callers: Callers, calls: int, seconds: float) -> dict[str, Any]:
         """Return how a level goes: turns, first sound, missing frames, and cores in use."""
         time.sleep(_SETTLE)
-        server, used, begun = self._load(), _processor(callers.processes()), time.monotonic()
+        server, before, begun = self._load(), _processor(callers.processes()), time.monotonic()
         time.sleep(seconds)
-        after, busy, took = self._load(), _processor(callers.processes()), time.monotonic() - begun
+        after, now, took = self._load(), _processor(callers.processes()), time.monotonic() - begun
+        used, waited = (
+            sum(now[each][part] - before.get(each, (0.0, 0.0))[part] for each in now) / took
+            for part in (0, 1)
+        )
         turns = callers.turns(begun)
         errors = [turn["error"] for turn in turns if "error" in turn]
         heard = [turn for turn in turns if "first" in turn]
@@ -185,7 +191,8 @@ class Conductor:
             "first_sound_p50": statistics.median(turn["first"] for turn in heard) if heard else None,
             "first_sound_p95": _p95([turn["first"] for turn in heard]),
             "missing": sum(turn["missing"] for turn in heard) / frames if frames else 0.0,
-            "callers_cores": sum(busy[each] - used.get(each, 0.0) for each in busy) / took,
+            "callers_cores": used,
+            "callers_waited": waited,
             "server_cores": (after["processor"] - server["processor"]) / took,
             "server_late_p95": _p95([late * 1000 for late in after["late"]]) or 0.0,
         }
@@ -227,13 +234,13 @@ def _p95(values: Sequence[float]) -> float | None:
     return statistics.quantiles(values, n=20, method="inclusive")[18]
 
 
-def _processor(processes: Sequence[int]) -> dict[int, float]:
-    """Return the seconds of processor time that each process has used."""
-    used = {}
+def _processor(processes: Sequence[int]) -> dict[int, tuple[float, float]]:
+    """Return the seconds for which each process has run, and for which it could have but had no core."""
+    taken = {}
     for each in processes:
-        fields = Path(f"/proc/{each}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        used[each] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return used
+        run, waited, _ = Path(f"/proc/{each}/schedstat").read_text(encoding="ascii").split()
+        taken[each] = (int(run) / 1e9, int(waited) / 1e9)
+    return taken
 
 
 def _weight(process: int) -> dict[str, float]:
@@ -259,7 +266,8 @@ def measure(extent: Extent) -> dict[str, Any]:
             conductor = Conductor(ports["service"], f"http://{HOST}:{ports['control']}", environment, extent)
             _prepare(conductor)
             memory = {name: conductor.weigh(name) for name in ("framework", *names)}
-            single = {name: conductor.single(name) for name in names}
+            with ThreadPoolExecutor() as pool:  # Side by side: they do next to nothing.
+                single = dict(zip(names, pool.map(conductor.single, names), strict=True))
             runs: dict[str, dict[str, Any]] = {"one": {}, "each": {}}
             for way, taken in runs.items():
                 for name in names:

@@ -119,7 +119,7 @@ def _markdown_table(
     for row in rows:
         title = row["title"] if numbered or not row["unit"] else f"{row['title']}, {row['unit']}"
         cells = [title, *(cell(row, name, digits[row["key"]]) for name in columns), _verdict(row["goal"])]
-        lines.append(f"| {' | '.join(cells + [_counts(row)] * numbered)} |")
+        lines.append(f"| {' | '.join([*cells, _counts(row)] if numbered else cells)} |")
     return "\n".join(lines)
 
 
