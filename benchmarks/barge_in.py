@@ -20,6 +20,9 @@ _LISTENED = 0.25
 _TALKED_OUT = 1.0
 """Seconds in which a service that talks on has come to its end."""
 
+_Moment = tuple[float, float, str]
+"""When a turn began, when it was interrupted, and what it said."""
+
 
 async def reply(bench: Bench) -> None:
     """Interrupt answers to a user: ``interrupt()``, the task cancelled, ``interrupt()`` again."""
@@ -54,7 +57,7 @@ async def stubborn(bench: Bench) -> None:
 
 async def _barge_in(bench: Bench, path: str) -> None:
     await bench.behave(ServiceBehaviour())
-    moments: dict[str, list[tuple[float, float]]] = {}
+    moments: dict[str, list[_Moment]] = {}
     async with AsyncExitStack() as stack:
         calls = await bench.warm_calls(stack, fade=False)
         raw = await stack.enter_async_context(bench.raw_caller())
@@ -63,9 +66,13 @@ async def _barge_in(bench: Bench, path: str) -> None:
         await bench.sent()
 
         async def sample(name: str, phase: float) -> Sample:
+            taken = moments.setdefault(name, [])
+            text = (texts.INTERRUPTED, texts.INTERRUPTED_NEXT)[len(taken) % 2]
             begun = time.monotonic()
-            values, stopped = await _interrupt_and_go_on(calls[name], path, expected[name], phase)
-            moments.setdefault(name, []).append((begun, stopped))
+            turn = await _begin(calls[name], path, text)
+            await calls[name].track.reach(phase)
+            values, stopped = await _interrupt_and_go_on(calls[name], path, expected[name], turn)
+            taken.append((begun, stopped, text))
             return values
 
         async def floor(phase: float) -> Sample:
@@ -80,10 +87,10 @@ async def _barge_in(bench: Bench, path: str) -> None:
             bench.results.add(name, {"sent_after": late})
 
 
-async def _interrupt_and_go_on(call: Call, path: str, expected: bytes, phase: float) -> tuple[Sample, float]:
+async def _interrupt_and_go_on(
+    call: Call, path: str, expected: bytes, turn: asyncio.Task[float]
+) -> tuple[Sample, float]:
     """Return the sample, and when the barge-in was."""
-    turn = await _begin(call, path)
-    await call.track.reach(phase)
     call.track.listen_on()
     stopped = time.monotonic()
     taken, own = await call.interrupt()
@@ -114,10 +121,10 @@ async def _interrupt_and_go_on(call: Call, path: str, expected: bytes, phase: fl
     return values, stopped
 
 
-async def _begin(call: Call, path: str) -> asyncio.Task[float]:
+async def _begin(call: Call, path: str, text: str = texts.INTERRUPTED) -> asyncio.Task[float]:
     """Return the task of a turn that has been heard for a while."""
     call.track.listen()
-    turn = (call.reply if path == "reply" else call.say)(texts.INTERRUPTED)
+    turn = (call.reply if path == "reply" else call.say)(text)
     await call.first_sound()
     await asyncio.sleep(_LISTENED)
     return turn
@@ -127,6 +134,7 @@ async def _undisturbed(call: Call) -> bytes:
     """Return what the track gets for the turn that will follow the barge-ins."""
     call.track.listen()
     await call.say(texts.SHORT)
+    await call.track.drained()
     return bytes(call.track.heard)
 
 
@@ -152,18 +160,16 @@ def _common(one: bytes, other: bytes) -> int:
     return next((place for place, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
-def _sent_after(
-    samples: list[tuple[float, float]], notes: list[tuple[float, str, str, float]]
-) -> list[float]:
+def _sent_after(samples: list[_Moment], notes: list[tuple[float, str, str, float]]) -> list[float]:
     """Return the seconds of the interrupted text that were sent after each barge-in.
 
     Args:
-        samples: When each sample began and when its barge-in was. Between two samples of a contender
-            the others have theirs, so a server that talks on has reached its end.
-        notes: What the server sent to this contender.
+        samples: When each began, when its barge-in was, and what was interrupted. The one after the next says
+            the same again; by then a server that talks on has reached its end.
+        notes: What the server sent to this contender. It may have got the text in parts.
     """
-    ends = [begun for begun, _ in samples[1:]] + [float("inf")]
+    ends = [begun for begun, _, _ in samples[2:]] + [float("inf")] * 2
     return [
-        sum(seconds for at, _, text, seconds in notes if text == texts.INTERRUPTED and stopped < at < end)
-        for (_, stopped), end in zip(samples, ends, strict=True)
+        sum(seconds for at, _, spoken, seconds in notes if spoken in text and stopped < at < end)
+        for (_, stopped, text), end in zip(samples, ends, strict=False)
     ]

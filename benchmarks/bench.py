@@ -38,6 +38,8 @@ _SLOW = 5.0
 """Seconds after which one sample of a contender is enough for a group."""
 _APART = 0.15
 """Seconds between the beginnings of two lanes."""
+_LANE = 80.0
+"""Seconds after which a lane has samples enough, however many: it is one that waits for its service."""
 
 Sample = dict[str, float]
 
@@ -95,7 +97,7 @@ class Bench:
             name: await stack.enter_async_context(self.call(name, keep=keep, pump=pump, fade=fade))
             for name in self.contenders
         }
-        await asyncio.gather(*(_warm_up(call) for call in calls.values()))
+        await asyncio.gather(*(_warm_up(call, played=pump) for call in calls.values()))
         await asyncio.sleep(AFTERMATH)
         return calls
 
@@ -144,7 +146,10 @@ class Bench:
 
         async def lane(place: int, name: str) -> None:
             await asyncio.sleep(place * _APART)
+            begun = time.monotonic()
             for number in range(count):
+                if time.monotonic() - begun > _LANE:
+                    return
                 phase = (number + 0.5) / count
                 taken = floor(phase) if floor and name == FLOOR else sample(name, phase)
                 if not await self._take(group, name, taken):
@@ -194,7 +199,9 @@ class Bench:
             return await answer.json() if answer.content_type == "application/json" else None
 
 
-async def _warm_up(call: Call) -> None:
+async def _warm_up(call: Call, *, played: bool) -> None:
     await call.tts.prewarm()
     await call.reply(texts.SHORT)
+    if played:
+        await call.track.drained()
     call.check()

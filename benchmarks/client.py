@@ -40,7 +40,7 @@ async def measure(port: int, control: str, plan: Plan) -> Results:
     current = asyncio.current_task()
     assert current is not None
     end_with_parent(current.cancel)
-    await bench.prepare([texts.SHORT, texts.INTERRUPTED])
+    await bench.prepare([texts.SHORT, texts.INTERRUPTED, texts.INTERRUPTED_NEXT])
     clocks.leave_imports_alone()
     for title, group in _GROUPS:
         begun = time.monotonic()

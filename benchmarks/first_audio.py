@@ -56,18 +56,18 @@ async def warm(bench: Bench) -> None:
     """Measure a turn after ``prewarm()`` and another turn."""
     await bench.behave(ServiceBehaviour())
     async with AsyncExitStack() as stack:
-        calls = await bench.warm_calls(stack)
+        calls = await bench.warm_calls(stack, fade=False)
         raw = await stack.enter_async_context(bench.raw_caller())
 
         async def sample(name: str, phase: float) -> Sample:
             call = calls[name]
-            await call.track.drained()
             await call.track.reach(phase)
             call.track.listen()
             asked = time.monotonic()
             turn = call.reply(texts.SHORT)
             heard = await _first(call, asked, "warm")
             await turn
+            call.track.interrupt()  # The rest is not of interest.
             return heard
 
         async def floor(phase: float) -> Sample:
@@ -86,7 +86,6 @@ async def tokens(bench: Bench) -> None:
 
         async def sample(name: str, phase: float) -> Sample:
             call, model = calls[name], Model(texts.TOKENS, _TOKEN_INTERVAL)
-            await call.track.drained()
             await call.track.reach(phase)
             call.track.listen()
             turn = call.reply(model.sentences())
@@ -108,8 +107,10 @@ async def tokens(bench: Bench) -> None:
 
 async def _first(call: Call, asked: float, row: str) -> Sample:
     """Return the milliseconds from ``asked`` to the turn's first bytes, and to its first sound."""
-    given = await call.first_audio()
-    return {row: (given - asked) * MILLI, f"{row}_heard": (await call.first_sound() - asked) * MILLI}
+    given, heard = await call.first_audio(), await call.first_sound()
+    if heard < given:
+        raise RuntimeError("an earlier turn was heard")
+    return {row: (given - asked) * MILLI, f"{row}_heard": (heard - asked) * MILLI}
 
 
 async def _leave(call: Call, turn: asyncio.Task[float]) -> None:

@@ -89,6 +89,16 @@ def test_nothing_stale_is_heard_and_the_next_reply_is(
     assert set(rows["spoiled"][OURS]) == {0.0}
 
 
+def test_nothing_is_heard_before_it_is_given(quick_run: tuple[str, dict[str, Any], Path]) -> None:
+    _, document, _ = quick_run
+    rows = {row["key"]: row["samples"] for row in document["rows"]}
+    for key in ("cold", "warm", "after_reply", "after_say", "tokens"):
+        for name, given in rows[key].items():
+            heard = rows[f"{key}_heard"][name]
+            assert len(heard) == len(given), (key, name)
+            assert all(later >= earlier for later, earlier in zip(heard, given, strict=True)), (key, name)
+
+
 def test_what_is_heard_is_shown_with_its_spread(quick_run: tuple[str, dict[str, Any], Path]) -> None:
     _, document, _ = quick_run
     heard = [row for row in ROWS if row.heard]
