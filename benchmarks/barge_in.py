@@ -38,8 +38,12 @@ async def stubborn(bench: Bench) -> None:
     """Interrupt a turn whose server streams on, reads nothing and answers no close frame."""
     await bench.behave(ServiceBehaviour(stubborn=True))
 
+    # Made before, for what that takes; closed one by one, for some wait for the server as they close.
+    count = bench.plan.stubborn_samples
+    calls = {name: [bench.call(name) for _ in range(count)] for name in bench.contenders}
+
     async def sample(name: str, _phase: float) -> Sample:
-        async with bench.call(name) as call:
+        async with calls[name].pop() as call:
             turn = await _begin(call, "say")
             begun = time.monotonic()
             taken, own = await call.interrupt()
@@ -52,7 +56,10 @@ async def stubborn(bench: Bench) -> None:
             "synthesize_ends_stubborn": (ended - begun) * MILLI,
         }
 
-    await bench.lanes("barge-in, stubborn server", sample, samples=bench.plan.stubborn_samples)
+    await bench.lanes("barge-in, stubborn server", sample, samples=count)
+    for call in (left for lane in calls.values() for left in lane):
+        async with call:
+            pass
 
 
 async def _barge_in(bench: Bench, path: str) -> None:

@@ -20,8 +20,8 @@ from .plan import ServiceBehaviour
 _THINKING = 0.3
 """Seconds from the start of ``synthesize()`` to the language model's first token."""
 _TOKEN_INTERVAL = 0.02
-_TALKED_OUT = 0.4
-"""Seconds in which a service that talks on has come to the end of a sentence."""
+_TALKED_OUT = 0.7
+"""Seconds in which a service that talks on has come to the end of what the model wrote."""
 
 
 async def cold(bench: Bench) -> None:
@@ -92,6 +92,8 @@ async def tokens(bench: Bench) -> None:
             heard = await _first(call, 0.0, "tokens")
             await _leave(call, turn)  # The rest is not of interest here.
             await asyncio.sleep(_TALKED_OUT)
+            if not model.first_token:
+                raise RuntimeError("an earlier turn was heard")
             return {row: value - model.first_token * MILLI for row, value in heard.items()}
 
         async def floor(phase: float) -> Sample:
