@@ -38,7 +38,7 @@ _SLOW = 5.0
 """Seconds after which one sample of a contender is enough for a group."""
 _APART = 0.15
 """Seconds between the beginnings of two lanes."""
-_LANE = 80.0
+_LANE = 75.0
 """Seconds after which a lane has samples enough, however many: it is one that waits for its service."""
 
 Sample = dict[str, float]

@@ -1,4 +1,4 @@
-"""The process of callers in real time: ``python -m benchmarks.caller WAY CONTENDER PORT``.
+"""The process of callers in real time: ``python -m benchmarks.caller WAY CONTENDER PORT NICENESS``.
 
 With ``one`` all calls share the process and its event loop. With ``each`` every call has a process of its
 own, as VideoSDK's worker has it; they are forked after the imports, which would take a second each.
@@ -127,11 +127,12 @@ def _end(child: int) -> None:
 def main() -> None:
     """Do what the command line says; with ``framework`` for a contender, just be there."""
     logging.getLogger("videosdk").setLevel(logging.CRITICAL)
-    way, name, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    way, name, port, niceness = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     if name == "framework":
         _report(ready=True)
         sys.stdin.read()
         return
+    os.nice(niceness)
     contender = by_name(name)
     contender.load()
     _report(ready=True)

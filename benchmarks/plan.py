@@ -40,7 +40,7 @@ class Plan:
     """
 
     samples: int = 50
-    cost_samples: int = 10
+    cost_samples: int = 8
     stubborn_samples: int = 5
     stream_seconds: float = 6.0
     patience: float = 15.0

@@ -16,6 +16,8 @@ from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 TRACK_RATE = 24_000
 _FRAME = 0.02
+_LATE = 0.04
+"""Seconds behind its time after which a frame is of no use."""
 _AUDIBLE = 33
 """Smallest amplitude above -60 dBFS, as a 16-bit sample."""
 
@@ -46,7 +48,7 @@ class ClockedTrack(CustomAudioStreamTrack):
         first_sound: When the first audible sample since then was handed out, or None.
         frames: What was handed out since then, without the silence that the track adds.
         played: How many frames those were.
-        missing: How many frames of silence the track put between them, or handed out a frame too late.
+        missing: How many frames of silence the track put between them, or handed out too late.
         own_interrupt: Seconds that the latest ``interrupt()`` took by itself.
     """
 
@@ -93,7 +95,7 @@ class ClockedTrack(CustomAudioStreamTrack):
         if not self.frame_buffer:
             self._empty.set()
         if self._samples_played > before:
-            late = due is not None and time.time() - due > _FRAME
+            late = due is not None and time.time() - due > _LATE
             self._note(_samples(frame), late=late)
         elif self.first_sound is not None:
             self._silent += 1  # Missing only if more of the reply comes behind it.
