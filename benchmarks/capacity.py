@@ -59,7 +59,7 @@ class Extent:
         weighed: Processes of each kind that are weighed.
         seconds: Seconds that one contender may take in one way.
         period: Seconds from one turn of a call to the next; the agent speaks for half of them.
-        niceness: Of the callers: they get a core after the service, which must not be what limits them.
+        niceness: Of many callers: they get a core after the service, which must not be what limits them.
     """
 
     names: Sequence[str] = ("lokutor", "lmnt", "cartesia")
@@ -94,7 +94,8 @@ class Callers:
     """
 
     def __init__(self, way: str, name: str, conductor: Conductor) -> None:
-        place = (str(conductor.port), str(conductor.extent.niceness))
+        niceness = conductor.extent.niceness if way == "each" else 0  # One process leaves a core free.
+        place = (str(conductor.port), str(niceness))
         self._child = Child("benchmarks.caller", way, name, *place, environment=conductor.environment)
         self._turns: list[dict[str, Any]] = []
         self._ready = threading.Event()
