@@ -53,7 +53,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m benchmarks", description="Measure LokutorTTS beside its peers."
     )
     parser.add_argument(
-        "--quick", action="store_true", help="a smoke test of under half a minute; its figures mean little"
+        "--quick", action="store_true", help="a smoke test of under a minute; its figures mean little"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything, every sample included")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="write a picture (PNG or SVG)")

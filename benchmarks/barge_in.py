@@ -6,14 +6,22 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 
+import numpy as np
+
 from . import texts
 from .bench import AFTERMATH, MILLI, Bench, Sample
-from .call import Call, RawSocket
+from .call import Call
 from .first_audio import raw_first_audio
+from .heard import aftermath
 from .plan import ServiceBehaviour
 
 _LISTENED = 0.25
-"""Seconds from a turn's first audio to the barge-in: a quarter of the text is with the listener then."""
+"""Seconds from a turn's first sound to the barge-in: a quarter of the text is with the listener then."""
+_TALKED_OUT = 1.0
+"""Seconds in which a service that talks on has come to its end."""
+
+_Moment = tuple[float, float, str]
+"""When a turn began, when it was interrupted, and what it said."""
 
 
 async def reply(bench: Bench) -> None:
@@ -30,8 +38,12 @@ async def stubborn(bench: Bench) -> None:
     """Interrupt a turn whose server streams on, reads nothing and answers no close frame."""
     await bench.behave(ServiceBehaviour(stubborn=True))
 
-    async def sample(name: str) -> Sample:
-        async with bench.call(name) as call:
+    # Made before, for what that takes; closed one by one, for some wait for the server as they close.
+    count = bench.plan.stubborn_samples
+    calls = {name: [bench.call(name) for _ in range(count)] for name in bench.contenders}
+
+    async def sample(name: str, _phase: float) -> Sample:
+        async with calls[name].pop() as call:
             turn = await _begin(call, "say")
             begun = time.monotonic()
             taken, own = await call.interrupt()
@@ -44,26 +56,37 @@ async def stubborn(bench: Bench) -> None:
             "synthesize_ends_stubborn": (ended - begun) * MILLI,
         }
 
-    await bench.interleave("barge-in, stubborn server", sample, samples=bench.plan.stubborn_samples)
+    await bench.lanes("barge-in, stubborn server", sample, samples=count)
+    for call in (left for lane in calls.values() for left in lane):
+        async with call:
+            pass
 
 
 async def _barge_in(bench: Bench, path: str) -> None:
     await bench.behave(ServiceBehaviour())
-    moments: dict[str, list[tuple[float, float]]] = {}
+    moments: dict[str, list[_Moment]] = {}
     async with AsyncExitStack() as stack:
-        calls = await bench.warm_calls(stack)
-        raw = await stack.enter_async_context(RawSocket(bench.port))
+        calls = await bench.warm_calls(stack, fade=False)
+        raw = await stack.enter_async_context(bench.raw_caller())
         heard = await asyncio.gather(*(_undisturbed(call) for call in calls.values()))
         expected = dict(zip(calls, heard, strict=True))
         await bench.sent()
 
-        async def sample(name: str) -> Sample:
+        async def sample(name: str, phase: float) -> Sample:
+            taken = moments.setdefault(name, [])
+            text = (texts.INTERRUPTED, texts.INTERRUPTED_NEXT)[len(taken) % 2]
             begun = time.monotonic()
-            values, stopped = await _interrupt_and_go_on(calls[name], path, expected[name])
-            moments.setdefault(name, []).append((begun, stopped))
+            turn = await _begin(calls[name], path, text)
+            await calls[name].track.reach(phase)
+            values, stopped = await _interrupt_and_go_on(calls[name], path, expected[name], turn)
+            taken.append((begun, stopped, text))
             return values
 
-        await bench.interleave(f"barge-in ({path})", sample, lambda: raw_first_audio(raw, f"after_{path}"))
+        async def floor(phase: float) -> Sample:
+            await raw.track.reach(phase)
+            return await raw_first_audio(raw, f"after_{path}")
+
+        await bench.lanes(f"barge-in ({path})", sample, floor)
         await asyncio.sleep(1.0)  # A server that talks on has reached its end by then.
         notes = await bench.sent()
     for name, samples in moments.items():
@@ -71,10 +94,11 @@ async def _barge_in(bench: Bench, path: str) -> None:
             bench.results.add(name, {"sent_after": late})
 
 
-async def _interrupt_and_go_on(call: Call, path: str, expected: bytes) -> tuple[Sample, float]:
+async def _interrupt_and_go_on(
+    call: Call, path: str, expected: bytes, turn: asyncio.Task[float]
+) -> tuple[Sample, float]:
     """Return the sample, and when the barge-in was."""
-    turn = await _begin(call, path)
-    call.track.listen()
+    call.track.listen_on()
     stopped = time.monotonic()
     taken, own = await call.interrupt()
     if path == "reply":
@@ -85,21 +109,30 @@ async def _interrupt_and_go_on(call: Call, path: str, expected: bytes) -> tuple[
     await following
     await asyncio.sleep(AFTERMATH)
     call.check()
+    heard = aftermath(call.track.all_frames(), np.frombuffer(expected, np.int16), stopped=stopped, done=asked)
     values = {
-        f"after_{path}": (first - asked) * MILLI,
+        "stop": heard.stop * MILLI,
+        "stale_heard": float(heard.stale),
+        "spoiled": 0.0 if heard.whole else 100.0,
         "stale": float(_stale(bytes(call.track.heard), expected)),
         **_interrupt_rows("interrupt", taken, own),
     }
+    if heard.whole and heard.first_sound is not None:
+        values[f"after_{path}"] = (first - asked) * MILLI
+        values[f"after_{path}_heard"] = (heard.first_sound - asked) * MILLI
+    else:
+        await asyncio.sleep(_TALKED_OUT)
     if path == "say":
         values["synthesize_ends"] = (await turn - stopped) * MILLI
+    call.track.interrupt()  # What waits in it was counted.
     return values, stopped
 
 
-async def _begin(call: Call, path: str) -> asyncio.Task[float]:
+async def _begin(call: Call, path: str, text: str = texts.INTERRUPTED) -> asyncio.Task[float]:
     """Return the task of a turn that has been heard for a while."""
     call.track.listen()
-    turn = (call.reply if path == "reply" else call.say)(texts.INTERRUPTED)
-    await call.first_audio()
+    turn = (call.reply if path == "reply" else call.say)(text)
+    await call.first_sound()
     await asyncio.sleep(_LISTENED)
     return turn
 
@@ -108,6 +141,7 @@ async def _undisturbed(call: Call) -> bytes:
     """Return what the track gets for the turn that will follow the barge-ins."""
     call.track.listen()
     await call.say(texts.SHORT)
+    await call.track.drained()
     return bytes(call.track.heard)
 
 
@@ -133,18 +167,16 @@ def _common(one: bytes, other: bytes) -> int:
     return next((place for place, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
-def _sent_after(
-    samples: list[tuple[float, float]], notes: list[tuple[float, str, str, float]]
-) -> list[float]:
+def _sent_after(samples: list[_Moment], notes: list[tuple[float, str, str, float]]) -> list[float]:
     """Return the seconds of the interrupted text that were sent after each barge-in.
 
     Args:
-        samples: When each sample began and when its barge-in was. Between two samples of a contender
-            the others have theirs, so a server that talks on has reached its end.
-        notes: What the server sent to this contender.
+        samples: When each began, when its barge-in was, and what was interrupted. The one after the next says
+            the same again; by then a server that talks on has reached its end.
+        notes: What the server sent to this contender. It may have got the text in parts.
     """
-    ends = [begun for begun, _ in samples[1:]] + [float("inf")]
+    ends = [begun for begun, _, _ in samples[2:]] + [float("inf")] * 2
     return [
-        sum(seconds for at, _, text, seconds in notes if text == texts.INTERRUPTED and stopped < at < end)
-        for (_, stopped), end in zip(samples, ends, strict=True)
+        sum(seconds for at, _, spoken, seconds in notes if spoken in text and stopped < at < end)
+        for (_, stopped, text), end in zip(samples, ends, strict=False)
     ]

@@ -14,51 +14,13 @@ from typing import Any
 
 import aiohttp
 from videosdk.agents import FlushMarker
-from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from .certificates import HOST
-from .contenders import Contender
+from .contenders import FLOOR, Contender
+from .track import ClockedTrack, play
 
 _PATIENCE = 5.0
 """Seconds without any audio after which a turn counts as failed."""
-
-
-class ClockedTrack(CustomAudioStreamTrack):
-    """The framework's track, with notes of when and what it was given.
-
-    Attributes:
-        first_audio: When the first bytes since :meth:`listen` were accepted, or None.
-        heard: What was accepted since then; kept only where a row compares it.
-        own_interrupt: Seconds that the latest ``interrupt()`` took by itself.
-    """
-
-    def __init__(self, *, keep: bool = True) -> None:
-        super().__init__(asyncio.get_running_loop())  # type: ignore[no-untyped-call]
-        self._keep = keep
-        self.listen()
-
-    def listen(self) -> None:
-        """Begin new notes."""
-        self.first_audio: float | None = None
-        self.heard = bytearray()
-        self.own_interrupt = 0.0
-        self.arrived = asyncio.Event()
-
-    async def add_new_bytes(self, audio_data: bytes) -> None:
-        """Note and pass on."""
-        if self._accepting_audio and audio_data:
-            if self.first_audio is None:
-                self.first_audio = time.monotonic()
-                self.arrived.set()
-            if self._keep:
-                self.heard += audio_data
-        await super().add_new_bytes(audio_data)
-
-    def interrupt(self) -> None:
-        """Time and pass on."""
-        begun = time.monotonic()
-        super().interrupt()  # type: ignore[no-untyped-call]
-        self.own_interrupt = time.monotonic() - begun
 
 
 class Call:
@@ -71,11 +33,14 @@ class Call:
         port: Where its service is.
         keep: Whether the track keeps what it was given.
         pump: Whether the track is played.
+        fade: Whether the track fades out at a barge-in.
     """
 
-    def __init__(self, contender: Contender, port: int, *, keep: bool = True, pump: bool = True) -> None:
+    def __init__(
+        self, contender: Contender, port: int, *, keep: bool = True, pump: bool = True, fade: bool = True
+    ) -> None:
         self.tts: Any = contender.make(port)
-        self.track = ClockedTrack(keep=keep)
+        self.track = ClockedTrack(keep=keep, fade=fade)
         self.tts.audio_track = self.track  # type: ignore[assignment]  # Its base says None.
         self.tts.loop = asyncio.get_running_loop()
         self._errors: list[object] = []
@@ -113,10 +78,19 @@ class Call:
             self.track.enable_audio_input(manual_control=True)
             self.tts.on_first_audio_byte(_announce)
             self.tts.reset_first_audio_tracking()
-            await self.tts.synthesize(text)
+            await self._synthesize(text)
             ended = time.monotonic()
             self.track.mark_synthesis_complete()
             return ended
+
+    async def _synthesize(self, text: AsyncIterator[Any]) -> None:
+        try:
+            await self.tts.synthesize(text)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # The plugin's own way to end an interrupted turn.
 
     async def first_audio(self) -> float:
         """Return when the turn's first bytes reached the track.
@@ -124,13 +98,27 @@ class Call:
         Raises:
             RuntimeError: The plugin reported an error, or nothing came.
         """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE):
-                await self.track.arrived.wait()
-        self.check()
+        await self._wait(self.track.arrived)
         if self.track.first_audio is None:
             raise RuntimeError("no audio came")
         return self.track.first_audio
+
+    async def first_sound(self) -> float:
+        """Return when the turn was first heard.
+
+        Raises:
+            RuntimeError: The plugin reported an error, or nothing was heard.
+        """
+        await self._wait(self.track.sounded)
+        if self.track.first_sound is None:
+            raise RuntimeError("nothing was heard")
+        return self.track.first_sound
+
+    async def _wait(self, event: asyncio.Event) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await event.wait()
+        self.check()
 
     def check(self) -> None:
         """Raise what the plugin reported.
@@ -156,12 +144,25 @@ class Call:
 
 
 class RawSocket:
-    """The floor: the same text over a raw WebSocket that is already open. No track, no conversion."""
+    """The floor: the same text over a raw WebSocket that is already open. No conversion.
 
-    def __init__(self, port: int) -> None:
-        self._url = f"wss://{HOST}:{port}/lokutor"
+    Args:
+        port: Where the service is.
+        track: Where its audio goes, at the track's rate; None leaves it at the rate of Lokutor.
+    """
+
+    def __init__(self, port: int, track: ClockedTrack | None = None) -> None:
+        self._url = f"wss://{HOST}:{port}/{'lokutor' if track is None else FLOOR}"
         self._session: aiohttp.ClientSession | None = None
         self._ws: aiohttp.ClientWebSocketResponse | None = None
+        self._track = track
+        self._pump = asyncio.create_task(play(track)) if track is not None else None
+
+    @property
+    def track(self) -> ClockedTrack:
+        """Its track."""
+        assert self._track is not None
+        return self._track
 
     async def __aenter__(self) -> RawSocket:
         self._session = aiohttp.ClientSession()
@@ -171,6 +172,8 @@ class RawSocket:
     async def __aexit__(self, *_: object) -> None:
         assert self._session is not None
         assert self._ws is not None
+        if self._pump is not None:
+            self._pump.cancel()
         await self._ws.close()
         await self._session.close()
 
@@ -180,8 +183,10 @@ class RawSocket:
         first: float | None = None
         async with asyncio.timeout(_PATIENCE):
             await self._ws.send_json({"text": text})
-            while (await self._ws.receive()).type is aiohttp.WSMsgType.BINARY:
+            while (message := await self._ws.receive()).type is aiohttp.WSMsgType.BINARY:
                 first = first or time.monotonic()
+                if self._track is not None:
+                    await self._track.add_new_bytes(message.data)
         if first is None:
             raise RuntimeError("no audio came")
         return first
@@ -195,9 +200,3 @@ async def sentence(text: str) -> AsyncIterator[str | FlushMarker]:
 
 async def _announce() -> None:
     """Take the place of the framework's first-audio callback."""
-
-
-async def play(track: CustomAudioStreamTrack) -> None:
-    """Play ``track`` for ever, in real time, as WebRTC does."""
-    while True:
-        await track.recv()

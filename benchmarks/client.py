@@ -1,4 +1,4 @@
-"""The process that is measured: nothing but the contenders, one at a time.
+"""The process that is measured: nothing but the contenders.
 
 It trusts the run's certificate authority through ``SSL_CERT_FILE``. Its parent tells it where the
 service is as soon as it knows; meanwhile it imports what it needs.
@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 
-from . import barge_in, clocks, contenders, cost, first_audio, texts
+from . import barge_in, clocks, contenders, conversation, cost, first_audio, texts
 from .bench import Bench, Results
 from .plan import Plan
 from .processes import end_with_parent, hear, say
@@ -29,6 +29,7 @@ _GROUPS: tuple[tuple[str, Callable[[Bench], Awaitable[None]]], ...] = (
     ("barge-in, stubborn server", barge_in.stubborn),
     ("processor time", cost.processor),
     ("longest stall", cost.stall),
+    ("conversation", conversation.conversation),
     ("memory", cost.memory),
 )
 
@@ -39,7 +40,7 @@ async def measure(port: int, control: str, plan: Plan) -> Results:
     current = asyncio.current_task()
     assert current is not None
     end_with_parent(current.cancel)
-    await bench.prepare([texts.SHORT, texts.INTERRUPTED])
+    await bench.prepare([texts.SHORT, texts.INTERRUPTED, texts.INTERRUPTED_NEXT])
     clocks.leave_imports_alone()
     for title, group in _GROUPS:
         begun = time.monotonic()

@@ -1,4 +1,4 @@
-"""Who is measured: this plugin, two of VideoSDK's own, and a raw socket as the floor."""
+"""Who is measured: this plugin, four of VideoSDK's own, and a raw socket as the floor."""
 
 from __future__ import annotations
 
@@ -38,9 +38,12 @@ class Contender:
 
     def make(self, port: int) -> TTS:
         """Return a new plugin that talks to the service behind ``port``."""
-        plugin: Any = getattr(importlib.import_module(self.module), self.cls)
-        tts: TTS = plugin(api_key=_KEY, **{self.url_option: self.address.format(host=HOST, port=port)})
+        tts: TTS = self.load()(api_key=_KEY, **{self.url_option: self.address.format(host=HOST, port=port)})
         return tts
+
+    def load(self) -> Any:
+        """Return its class."""
+        return getattr(importlib.import_module(self.module), self.cls)
 
     @property
     def version(self) -> str | None:
@@ -75,6 +78,22 @@ CONTENDERS = (
         cls="CartesiaTTS",
         url_option="base_url",
         address="https://{host}:{port}/cartesia",
+    ),
+    Contender(
+        name="elevenlabs",
+        package="videosdk-plugins-elevenlabs",
+        module="videosdk.plugins.elevenlabs",
+        cls="ElevenLabsTTS",
+        url_option="base_url",
+        address="https://{host}:{port}/elevenlabs",
+    ),
+    Contender(
+        name="deepgram",
+        package="videosdk-plugins-deepgram",
+        module="videosdk.plugins.deepgram",
+        cls="DeepgramTTS",
+        url_option="base_url",
+        address="wss://{host}:{port}/deepgram",
     ),
 )
 

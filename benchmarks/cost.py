@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 from . import clocks, texts
 from .bench import MILLI, Bench, Sample
-from .call import ClockedTrack, RawSocket, play
+from .call import RawSocket
 from .plan import ServiceBehaviour
 from .processes import Child
 
@@ -16,11 +16,10 @@ _STREAM = ServiceBehaviour(piece=0.02, pace=10.0)
 """Ten times real time, in messages of 20 ms: one wake-up for each message, as in real time."""
 _ONE_MESSAGE = ServiceBehaviour(piece=60.0)
 _LONG = 20.0
-_PLAYED = 1.0
 
 
 async def processor(bench: Bench) -> None:
-    """Measure the processor time of receiving, converting and handing over; playing apart from it.
+    """Measure the processor time of receiving, converting and handing over.
 
     No track is played meanwhile: at ten times real time its share would count for a tenth.
     """
@@ -46,21 +45,7 @@ async def processor(bench: Bench) -> None:
             await raw.speak(text)
             return {"processor": (time.process_time() - begun) * MILLI / seconds}
 
-        await bench.interleave("processor time", sample, floor)
-    for _ in range(min(3, bench.plan.samples)):
-        bench.results.add("track", {"playing": await _playing()})
-
-
-async def _playing() -> float:
-    """Return the milliseconds of processor time that playing one second of audio takes."""
-    track = ClockedTrack(keep=False)
-    await track.add_new_bytes(bytes(int(2 * _PLAYED * track.sample_rate) * 2))
-    begun = time.process_time()
-    player = asyncio.create_task(play(track))
-    await asyncio.sleep(_PLAYED)
-    used = time.process_time() - begun
-    player.cancel()
-    return used * MILLI / _PLAYED
+        await bench.interleave("processor time", sample, floor, samples=bench.plan.cost_samples)
 
 
 async def stall(bench: Bench) -> None:
@@ -86,7 +71,7 @@ async def stall(bench: Bench) -> None:
             await raw.speak(text)
             return _stall_rows()
 
-        await bench.interleave("one long message", sample, floor)
+        await bench.interleave("one long message", sample, floor, samples=bench.plan.cost_samples)
 
 
 def _stall_rows() -> Sample:

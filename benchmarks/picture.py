@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,13 @@ from matplotlib.axes import Axes
 from .contenders import CONTENDERS, FLOOR
 from .goals import OURS
 
-_COLOURS = {"lokutor": "#0072B2", "lmnt": "#E69F00", "cartesia": "#999999"}
+_COLOURS = {
+    "lokutor": "#0072B2",
+    "lmnt": "#E69F00",
+    "cartesia": "#999999",
+    "elevenlabs": "#009E73",
+    "deepgram": "#CC79A7",
+}
 """From Okabe and Ito's palette: told apart with any kind of colour vision, and in grey."""
 _INK, _FAINT = "#222222", "#666666"
 
@@ -41,17 +47,17 @@ class _Panel:
     full: float | None = None
 
 
-_HEADINGS = ("Until the caller is answered", "Until the agent stops, and what it costs")
+_HEADINGS = ("Until the caller hears the agent", "Until the agent stops, and what it costs")
 _PANELS = (
     (
-        _Panel("cold", "First audio,\nfirst turn (cold)", "ms"),
-        _Panel("warm", "First audio,\nlater turns (warm)", "ms"),
-        _Panel("after_reply", "First audio right after\na barge-in (reply)", "ms"),
-        _Panel("after_say", "First audio right after\na barge-in (say)", "ms"),
-        _Panel("tokens", "From the first LLM token\nto the first audio", "ms"),
+        _Panel("cold_heard", "First sound,\nfirst turn (cold)", "ms"),
+        _Panel("warm_heard", "First sound,\nlater turns (warm)", "ms"),
+        _Panel("after_reply_heard", "First sound right after\na barge-in (reply)", "ms"),
+        _Panel("after_say_heard", "First sound right after\na barge-in (say)", "ms"),
+        _Panel("tokens_heard", "From the first LLM token\nto the first sound", "ms"),
     ),
     (
-        _Panel("synthesize_ends", "Interrupted turn\nends", "ms", 1),
+        _Panel("stop", "Barge-in to the old\nreply's last sound", "ms", full=100),
         _Panel("synthesize_ends_stubborn", "Interrupted turn ends\nwhen the server hangs", "ms", 1, full=60),
         _Panel("sent_after", "Audio the server still sends\nafter a barge-in", "s", 1),
         _Panel("stall", "Event loop blocked by\na 20 s message", "ms", 1),
@@ -63,15 +69,19 @@ _PANELS = (
 def draw(document: Mapping[str, Any], path: Path) -> None:
     """Write the picture of ``document`` to ``path``."""
     rows = {row["key"]: row for row in document["rows"]}
-    longest = max(value for panel in _PANELS[0] for value in [0.0, *rows[panel.key]["values"].values()])
-    figure, axes = plt.subplots(2, len(_PANELS[0]), figsize=(17, 6.4))
-    figure.subplots_adjust(left=0.065, right=0.99, top=0.74, bottom=0.07, hspace=1.05, wspace=0.22)
+    longest = max(
+        taken["p95"] for panel in _PANELS[0] for taken in [{"p95": 0.0}, *rows[panel.key]["spread"].values()]
+    )
+    names = [each.name for each in CONTENDERS if any(each.name in row["values"] for row in document["rows"])]
+    figure, axes = plt.subplots(2, len(_PANELS[0]), figsize=(17, 8.2))
+    figure.subplots_adjust(left=0.065, right=0.99, top=0.78, bottom=0.05, hspace=0.75, wspace=0.22)
     for line, panels in enumerate(_PANELS):
         for place, panel in enumerate(panels):
             shown = panel if line else replace(panel, full=longest)  # Moments are compared across.
-            _draw_panel(axes[line][place], shown, rows[panel.key], named=place == 0)
+            _draw_panel(axes[line][place], shown, rows[panel.key], names)
+            axes[line][place].set_yticks(range(len(names)), names if place == 0 else [""] * len(names))
         top = axes[line][0].get_position().y1
-        figure.text(0.012, top + 0.118, _HEADINGS[line], fontsize=13, fontweight="bold", color=_INK)
+        figure.text(0.012, top + 0.092, _HEADINGS[line], fontsize=13, fontweight="bold", color=_INK)
     figure.text(0.012, 0.953, "Lokutor beside VideoSDK's own TTS plugins", fontsize=17, color=_INK)
     figure.text(0.012, 0.918, _conditions(document), fontsize=10, color=_FAINT)
     figure.savefig(path, dpi=120, facecolor="white")
@@ -83,33 +93,43 @@ def _conditions(document: Mapping[str, Any]) -> str:
     return (
         f"Shorter is better. The same synthetic voice for all, {parameters['round_trip_ms']:g} ms round "
         f"trip, first audio {parameters['server_first_audio_ms']:g} ms after the text; "
-        f"medians of {parameters['samples']}. Dashed line: the floor, a raw WebSocket that is already open."
+        f"medians of up to {parameters['samples']} turns, and a thin line to P95. "
+        "Dashed: the floor, a raw WebSocket that is already open."
     )
 
 
-def _draw_panel(axes: Axes, panel: _Panel, row: Mapping[str, Any], *, named: bool) -> None:
-    names = [each.name for each in CONTENDERS if each.name in row["values"]]
-    figures = [row["values"][name] for name in names]
-    floor = row["values"].get(FLOOR)
-    end = panel.full or max([*figures, floor or 0.0, 1e-9])
+def _draw_panel(axes: Axes, panel: _Panel, row: Mapping[str, Any], names: Sequence[str]) -> None:
+    figures, floor = row["values"], row["values"].get(FLOOR)
+    end = panel.full or max([*figures.values(), 1e-9])
     axes.set_title(f"{panel.title}, {panel.unit}", fontsize=10.5, loc="left", color=_INK, pad=16)
     axes.set_xlim(0, end * 1.3)
     axes.set_ylim(len(names) - 0.4, -0.6)
-    for place, (name, figure) in enumerate(zip(names, figures, strict=True)):
-        axes.barh(place, min(figure, end), height=0.62, color=_COLOURS[name])
-        if figure > end:
-            _break_off(axes, place, end)
-        weight = "bold" if name == OURS else "normal"
-        label = f" {figure:,.{panel.digits}f}".replace(",", "\u2009")
-        axes.text(min(figure, end), place, label, va="center", fontsize=11, fontweight=weight, color=_INK)
+    for place, name in enumerate(names):
+        if name in figures:
+            _draw_bar(axes, place, replace(panel, full=end), name, row)
+        else:
+            axes.text(0, place, " never heard", va="center", fontsize=10, style="italic", color=_FAINT)
     if floor is not None and floor > end / 10:  # Nearer to zero there is no place for it.
         _draw_floor(axes, floor, panel.digits)
-    axes.set_yticks(range(len(names)), names if named else [""] * len(names), fontsize=11)
     axes.set_xticks([])
-    axes.tick_params(length=0)
+    axes.tick_params(length=0, labelsize=11)
     for side in ("top", "right", "bottom"):
         axes.spines[side].set_visible(False)
     axes.spines["left"].set_color(_FAINT)
+
+
+def _draw_bar(axes: Axes, place: int, panel: _Panel, name: str, row: Mapping[str, Any]) -> None:
+    figure, p95, end = row["values"][name], row["spread"][name]["p95"], panel.full or 0.0
+    axes.barh(place, min(figure, end), height=0.62, color=_COLOURS[name])
+    if figure > end:
+        _break_off(axes, place, end)
+    shown = end
+    if figure <= end:
+        shown = max(figure, min(p95, end))
+        axes.plot([figure, shown], [place, place], color=_INK, linewidth=1.0)
+    weight = "bold" if name == OURS else "normal"
+    label = f" {figure:,.{panel.digits}f}".replace(",", "\u2009")
+    axes.text(shown, place, label, va="center", fontsize=11, fontweight=weight, color=_INK)
 
 
 def _break_off(axes: Axes, place: int, end: float) -> None:

@@ -12,7 +12,7 @@ import selectors
 import subprocess
 import sys
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -58,6 +58,16 @@ class Child:
             raise RuntimeError(f"{self._module} ended before it was done")
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """Yield each line, until it ends."""
+        for line in self._stdout:
+            yield json.loads(line)
+
+    @property
+    def id(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     def terminate(self) -> None:
         """End it, wherever it is."""

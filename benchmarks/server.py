@@ -1,4 +1,4 @@
-"""The process of the service: three dialects under TLS, and a control URL without."""
+"""The process of the service: the dialects under TLS, and a control URL without."""
 
 from __future__ import annotations
 

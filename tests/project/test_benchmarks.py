@@ -10,19 +10,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("trustme", reason="the benchmark's extra is not installed")
 
 import benchmarks.__main__ as benchmark
+from benchmarks import capacity
 from benchmarks.barge_in import _stale
 from benchmarks.bench import Bench
 from benchmarks.contenders import CONTENDERS, FLOOR
-from benchmarks.goals import ROWS, judge, summarize
+from benchmarks.goals import ROWS, judge, spread, summarize
+from benchmarks.heard import Aftermath, aftermath
 from benchmarks.plan import Plan
 from benchmarks.processes import Child
 from benchmarks.relay import Relay
-from benchmarks.report import table
+from benchmarks.report import capacity_markdown, markdown, table
+from benchmarks.resampling import levels, ours, soxr, tone
+from benchmarks.track import TRACK_RATE, ClockedTrack, Frame
 
 ROOT = Path(__file__).parents[2]
 OURS = "lokutor"
@@ -63,7 +68,8 @@ def test_the_floor_is_measured_wherever_the_goal_refers_to_it(
 ) -> None:
     _, document, _ = quick_run
     rows = {row["key"]: row for row in document["rows"]}
-    for key in ("cold", "warm", "after_reply", "after_say", "tokens", "processor", "stall"):
+    first = ("cold", "warm", "after_reply", "after_say", "tokens")
+    for key in (*first, *(f"{key}_heard" for key in first), "processor", "stall"):
         assert FLOOR in rows[key]["values"], key
         assert rows[key]["ratios"][FLOOR] == 1.0
 
@@ -72,6 +78,34 @@ def test_nothing_stale_reaches_the_track(quick_run: tuple[str, dict[str, Any], P
     _, document, _ = quick_run
     stale = next(row for row in document["rows"] if row["key"] == "stale")
     assert set(stale["samples"][OURS]) == {0.0}
+
+
+def test_nothing_stale_is_heard_and_the_next_reply_is(
+    quick_run: tuple[str, dict[str, Any], Path],
+) -> None:
+    _, document, _ = quick_run
+    rows = {row["key"]: row["samples"] for row in document["rows"]}
+    assert set(rows["stale_heard"][OURS]) == {0.0}
+    assert set(rows["spoiled"][OURS]) == {0.0}
+
+
+def test_nothing_is_heard_before_it_is_given(quick_run: tuple[str, dict[str, Any], Path]) -> None:
+    _, document, _ = quick_run
+    rows = {row["key"]: row["samples"] for row in document["rows"]}
+    for key in ("cold", "warm", "after_reply", "after_say", "tokens"):
+        for name, given in rows[key].items():
+            heard = rows[f"{key}_heard"][name]
+            assert len(heard) == len(given), (key, name)
+            assert all(later >= earlier for later, earlier in zip(heard, given, strict=True)), (key, name)
+
+
+def test_what_is_heard_is_shown_with_its_spread(quick_run: tuple[str, dict[str, Any], Path]) -> None:
+    _, document, _ = quick_run
+    heard = [row for row in ROWS if row.heard]
+    assert {row.key for row in heard} >= {"cold_heard", "warm_heard", "after_say_heard", "stop"}
+    for row in (each for each in document["rows"] if each["key"] in {row.key for row in heard}):
+        assert set(row["spread"][OURS]) == {"p50", "p95", "iqr", "n"}
+    assert "P50 / P95 (interquartile range)" in markdown(document)
 
 
 def test_the_document_tells_how_it_came_about(quick_run: tuple[str, dict[str, Any], Path]) -> None:
@@ -112,6 +146,101 @@ def test_a_run_without_a_picture_or_a_file_just_prints(tmp_path: Path) -> None:
 )
 def test_stale_counts_what_does_not_belong(heard: bytes, stale: int) -> None:
     assert _stale(heard, b"abcd") == stale
+
+
+REPLY = (12_000 * np.sin(np.arange(TRACK_RATE // 2) ** 1.3)).astype(np.int16)
+OLD = (9_000 * np.sin(np.arange(TRACK_RATE) ** 1.2)).astype(np.int16)
+
+
+def handed_out(*parts: np.ndarray[Any, Any], at: float) -> list[Frame]:
+    samples = np.concatenate(parts)
+    return [(at + place / TRACK_RATE, samples[place : place + 480]) for place in range(0, len(samples), 480)]
+
+
+def test_a_clean_barge_in_stops_within_the_frame_and_the_new_reply_is_whole() -> None:
+    frames = handed_out(OLD[:4800], at=9.81) + handed_out(REPLY, at=10.2)
+    heard = aftermath(frames, REPLY, stopped=10.0, done=10.001)
+    assert heard.stop == pytest.approx(0.01, abs=0.001)
+    assert (heard.stale, heard.whole) == (0, True)
+    assert heard.first_sound == pytest.approx(10.2, abs=0.001)
+
+
+def test_the_old_reply_in_the_new_one_is_stale() -> None:
+    frames = handed_out(OLD[:9600], at=9.81) + handed_out(REPLY, OLD[9600:10_080], at=10.3)
+    heard = aftermath(frames, REPLY, stopped=10.0, done=10.001)
+    assert heard.stop == pytest.approx(0.21, abs=0.001)
+    assert heard.stale == pytest.approx(9600 - 4800 + 480, abs=30)  # Some are too near to zero.
+    assert not heard.whole
+
+
+def test_a_reply_that_is_never_heard_has_no_first_sound() -> None:
+    heard = aftermath(handed_out(OLD, at=9.9), REPLY, stopped=10.0, done=10.0)
+    assert (heard.first_sound, heard.whole) == (None, False)
+    assert aftermath([], REPLY, stopped=10.0, done=10.0) == Aftermath(0.0, 0, None, whole=False)
+
+
+async def test_the_track_tells_when_it_was_heard_and_which_frames_were_missing() -> None:
+    track = ClockedTrack()
+    frame = REPLY[:480].tobytes()
+    await track.add_new_bytes(bytes(960) + frame)
+    await track.recv()
+    assert track.first_sound is None
+    await track.recv()
+    assert track.first_sound is not None
+    await track.recv()
+    assert track.missing == 0  # The reply may have ended here.
+    await track.add_new_bytes(frame)
+    await track.recv()
+    assert (track.played, track.missing) == (3, 1)
+    assert len(track.all_frames()) == 3
+
+
+def test_spread_is_told_of_many_and_of_one() -> None:
+    assert spread([float(value) for value in range(101)]) == {"p50": 50, "p95": 95, "iqr": 50, "n": 101}
+    assert spread([3.0]) == {"p50": 3.0, "p95": 3.0, "iqr": 0.0, "n": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, None),
+        ({"first_sound_p95": 161.0}, "first sound"),
+        ({"missing": 0.002}, "missing frames"),
+        ({"server_late_p95": 11.0, "first_sound_p95": 161.0}, "the server"),
+        ({"errors": ["nothing was heard"]}, "errors"),
+        ({"first_sound_p95": None}, "errors"),
+    ],
+)
+def test_a_level_is_held_or_fails_by_what_failed(changes: dict[str, Any], verdict: str | None) -> None:
+    single = {"first_sound_p95": 140.0}
+    level = {"first_sound_p95": 159.0, "missing": 0.0005, "server_late_p95": 1.0, "errors": [], **changes}
+    assert capacity._verdict(level, single) == verdict
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="it needs Linux")
+def test_a_quick_look_at_capacity() -> None:
+    document = capacity.measure(capacity.Extent.quick())
+    for way in ("one", "each"):
+        levels_ = document["runs"][way][OURS]["levels"]
+        assert [level["errors"] for level in levels_] == [[]] * len(levels_)
+        assert all(level["turns"] for level in levels_)
+    assert document["memory"][OURS]["rss"] > document["memory"]["framework"]["pss"] / 2
+    assert "a process per call" in capacity_markdown(document)
+
+
+@pytest.mark.parametrize("rate", [24_000, 8_000])
+def test_the_converter_keeps_a_tone_and_adds_nothing(rate: int) -> None:
+    kept, added = levels(ours(tone(1000), rate), rate, 1000)
+    assert kept == pytest.approx(0, abs=0.1)
+    assert added < -80
+    assert levels(ours(tone(15_000), rate), rate, 15_000)[1] < -80
+
+
+def test_another_converter_is_measured_alike() -> None:
+    pytest.importorskip("soxr")
+    kept, added = levels(soxr(tone(1000), 24_000), 24_000, 1000)
+    assert kept == pytest.approx(0, abs=0.1)
+    assert added < -80
 
 
 def test_goals_are_judged_by_the_run_s_own_floor() -> None:
