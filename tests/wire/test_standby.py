@@ -32,6 +32,7 @@ from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
 from videosdk.plugins.lokutor._wire.connection import Connection
+from videosdk.plugins.lokutor._wire.protocol import Audio
 from videosdk.plugins.lokutor._wire.standby import Standby
 from videosdk.plugins.lokutor.errors import NetworkError
 from videosdk.plugins.lokutor.metrics import SynthesisMetrics
@@ -111,6 +112,253 @@ async def test_the_next_socket_is_not_opened_before_the_first_audio(
     speaking.set()
     await turn
     await until(lambda: len(scripted.conversations) == 2)
+
+
+async def test_the_next_socket_waits_until_the_one_before_is_closed(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_close = asyncio.Event()
+    close = Connection._close
+
+    async def close_late(connection: Connection) -> None:
+        await may_close.wait()
+        await close(connection)
+
+    monkeypatch.setattr(Connection, "_close", close_late)
+    scripted.scripts.append(half)
+    await tts.prewarm()
+    turn = asyncio.create_task(tts.synthesize("To be talked over."))
+    await until(lambda: pushed_samples(track) > 0 and len(scripted.conversations) == 2)
+    await tts.interrupt()
+    await turn
+    await tts.synthesize("The next turn.")
+    await settled()
+    assert (len(scripted.conversations), scripted.open_connections) == (2, 2)
+    may_close.set()
+    await until(lambda: len(scripted.conversations) == 3 and scripted.open_connections == 1)
+    assert scripted.peak == 2
+
+
+# --- A call that ends before it has sent anything -------------------------------------------------------
+
+
+class Thinking:
+    """A language model that has not said a word yet."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.over = asyncio.Event()
+
+    async def text(self) -> AsyncIterator[str]:
+        self.begun.set()
+        await self.over.wait()
+        words: tuple[str, ...] = ()
+        for word in words:
+            yield word
+
+
+async def think(tts: LokutorTTS, end: str = "barge-in") -> None:
+    """Begin a turn, and let it come to its ``end`` before there is any text."""
+    model = Thinking()
+    turn = asyncio.create_task(tts.synthesize(model.text()))
+    await asyncio.wait_for(model.begun.wait(), PATIENCE)
+    match end:
+        case "barge-in":
+            await tts.interrupt()
+        case "no text":
+            model.over.set()
+        case _:
+            turn.cancel()
+    await asyncio.wait({turn}, timeout=PATIENCE)
+    assert turn.done()
+
+
+@pytest.mark.parametrize("end", ["barge-in", "cancelled", "no text"])
+async def test_a_connection_that_carried_nothing_is_used_by_the_next_turn(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack, end: str
+) -> None:
+    seen = measure(tts)
+    await tts.prewarm()
+    for _ in range(3):
+        await think(tts, end)
+    assert len(scripted.conversations) == 1
+    await tts.synthesize("The next turn.")
+    assert scripted.conversations[0].texts == ["The next turn."]
+    assert on_track(track) == heard_for("The next turn.")
+    assert [metrics.standby_used for metrics in seen] == [True] * 4
+    assert scripted.peak <= 2
+
+
+async def test_the_next_turn_may_begin_at_the_moment_of_the_barge_in(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    """The call that gave the connection back has not even stopped receiving from it then."""
+    await tts.prewarm()
+    model = Thinking()
+    turn = asyncio.create_task(tts.synthesize(model.text()))
+    await model.begun.wait()
+    await tts.interrupt()
+    await tts.synthesize("The next turn.")
+    await turn
+    assert scripted.conversations[0].texts == ["The next turn."]
+    assert on_track(track) == heard_for("The next turn.")
+
+
+async def test_a_connection_that_a_turn_opened_by_itself_is_kept_as_well(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    seen = measure(tts)
+    scripted.away = True
+    await tts.prewarm()
+    scripted.away = False
+    await think(tts)
+    await tts.synthesize("The next turn.")
+    assert [metrics.standby_used for metrics in seen] == [False, True]
+    assert scripted.conversations[0].texts == ["The next turn."]
+
+
+@pytest.mark.parametrize("options", [{"keep_warm": False}, {}])
+async def test_without_a_standby_connection_nothing_is_kept(
+    make_tts: Maker, scripted: ScriptedServer, options: dict[str, bool]
+) -> None:
+    tts = make_tts(scripted.url, **options)
+    if options:
+        await tts.prewarm()
+    await think(tts)
+    await scripted.all_closed()
+    assert len(scripted.conversations) == 1
+
+
+async def test_a_connection_on_which_the_service_has_spoken_is_not_kept(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    async def welcome(conversation: Conversation) -> None:
+        await conversation.text('{"type":"welcome"}')
+        await speak(conversation)
+
+    scripted.scripts.append(welcome)
+    seen = measure(tts)
+    await tts.prewarm()
+    await until(lambda: tts._standby._connection is not None and tts._standby._connection._data_came)
+    await think(tts)
+    await asyncio.wait_for(scripted.conversations[0].closed.wait(), PATIENCE)
+    await until(lambda: len(scripted.conversations) == 2)
+    await tts.synthesize("The next turn.")
+    assert scripted.conversations[1].texts == ["The next turn."]
+    assert [metrics.standby_used for metrics in seen] == [True, True]
+
+
+async def test_of_two_connections_for_the_next_turn_only_one_is_kept(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+) -> None:
+    """One that a turn has opened by itself, because the other took so long."""
+    await tts.prewarm()
+    scripted.answering.clear()
+    await tts.synthesize("One.")
+    await until(lambda: scripted.waiting == 1)
+    model = Thinking()
+    turn = asyncio.create_task(tts.synthesize(model.text()))
+    await asyncio.sleep(0)
+    await clock.advance(5.1)
+    await until(lambda: scripted.waiting == 2)
+    scripted.answering.set()
+    await model.begun.wait()
+    await until(lambda: len(scripted.conversations) == 3 and tts._standby._connection is not None)
+    await tts.interrupt()
+    await turn
+    await until(lambda: scripted.open_connections == 1)
+    await settled()
+    assert len(scripted.conversations) == 3
+
+
+async def test_an_open_connection_is_better_than_one_on_its_way(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    """What is being opened is given up, also for a call that has begun to wait for it."""
+    begun = asyncio.Event()
+
+    async def hang() -> Connection:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    room = Standby(hang, tts._connector.spawn)
+    filling = asyncio.create_task(room.fill())
+    taking = asyncio.create_task(room.take())
+    await begun.wait()
+    connection = await tts._connector.connect_stream(False, PATIENCE)
+    room.lend(connection)
+    connection.give_back()
+    await asyncio.wait_for(filling, PATIENCE)
+    assert await asyncio.wait_for(taking, PATIENCE) is connection
+    room.close()
+    connection.drop()
+    await scripted.all_closed()
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["given back", "given back twice"])
+async def test_a_connection_that_is_given_back_before_it_has_answered_must_still_answer(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock, again: bool
+) -> None:
+    scripted.scripts.append(deaf)
+    await tts.prewarm()
+    await think(tts)
+    if again:
+        await clock.advance(0.6)
+        await think(tts)
+        await clock.advance(0.5)
+    else:
+        await clock.advance(1.1)
+    await until(lambda: len(scripted.conversations) == 2)
+    await until(lambda: tts._standby._connection is not None)
+    seen = measure(tts)
+    await tts.synthesize("The next turn.")
+    assert scripted.conversations[1].texts == ["The next turn."]
+    assert [(metrics.standby_used, metrics.retries) for metrics in seen] == [(True, 0)]
+    scripted.conversations[0].closed.set()
+
+
+async def test_a_connection_that_has_answered_stays(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+) -> None:
+    await tts.prewarm()
+    await think(tts)
+    connection = tts._standby._connection
+    assert connection is not None
+    await until(lambda: connection._liveness_check is None)
+    await clock.advance(2.0)
+    await tts.synthesize("The next turn.")
+    assert scripted.conversations[0].texts == ["The next turn."]
+
+
+async def test_only_an_untouched_connection_can_be_parked(tts: LokutorTTS, scripted: ScriptedServer) -> None:
+    """Else the next turn could hear what is left of the last one."""
+
+    async def opened() -> Connection:
+        return await tts._connector.connect_stream(False, PATIENCE)
+
+    request = tts._options.request("Some text.", visemes=False)
+    never_parked, sending, parked, dropped = [await opened() for _ in range(4)]
+    assert not never_parked.unpark()
+    await sending.send(request)
+    assert not sending.park()
+    assert parked.park()
+    await parked.send(request)  # By a call that has given it back.
+    assert not parked.unpark()
+    dropped.drop()
+    assert not dropped.park()
+    answered = await opened()
+    await scripted.conversations[-1].audio(b"\1\2")
+    assert await answered.receive() == Audio(b"\1\2")
+    assert not answered.park()
+    ended = await opened()
+    await scripted.conversations[-1].ws.close()
+    with pytest.raises(NetworkError):
+        await ended.receive()
+    assert not ended.park()
+    for connection in (never_parked, sending, parked, answered, ended):
+        connection.drop()
+    await scripted.all_closed()
 
 
 @pytest.mark.parametrize("options", [{"keep_warm": False}, {}])
@@ -199,7 +447,8 @@ async def test_a_call_that_was_handed_a_dead_socket_heals_itself(
     for conversation in scripted.conversations:
         conversation.closed.set()
     assert errors == []
-    assert on_track(track) == heard_for(*scripted.conversations[1].texts)
+    [healed] = [conversation for conversation in scripted.conversations[1:] if conversation.texts]
+    assert on_track(track) == heard_for(*healed.texts)
     assert [metrics.retries for metrics in seen] == [1]
 
 

@@ -75,10 +75,13 @@ class Connector:
         deadline = self._loop.time() + within
         # Half of the time: the other half is for a handshake of its own, should that one hang.
         waiting = None if fresh else await self.standby.take(within / 2)
+        if waiting is not None:
+            return waiting
         # What the waiting for a socket on its way took is not there any more for connecting.
-        return waiting or await self._connect(
-            max(deadline - self._loop.time(), 0.0), self._settings.heartbeat
-        )
+        left = max(deadline - self._loop.time(), 0.0)
+        connection = await self._connect(left, self._settings.heartbeat)
+        self.standby.lend(connection)
+        return connection
 
     async def connect_stream(self, _fresh: bool, within: float) -> Connection:
         """Return a new connection for a consumer that may be slow."""

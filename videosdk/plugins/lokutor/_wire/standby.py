@@ -1,7 +1,8 @@
 """The standby connection: open, never used, for the next turn.
 
-Rule of this file: a connection is taken once and never comes back, so stale audio is impossible by
-construction. A call never waits longer for it than connecting by itself would take.
+Rule of this file: a connection that has carried a request never comes back, so stale audio is impossible by
+construction: the connection itself knows, and refuses to be parked. A call never waits longer for it than
+connecting by itself would take.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ IDLE_LIMIT = 300.0
 """Seconds without a turn after which the socket is let go: it costs the service a session."""
 REPLACE_INTERVAL = 10.0
 """Seconds between two replacements, against a server that hangs up on idle sockets."""
+_MOST_OPEN = 2
+"""Connections that the turns of a plugin have open at a time, as the service sees it."""
 
 
 class Standby:
-    """Keeps at most one connection open for the next turn, and opens another when it is taken.
+    """Keeps at most one connection open for the next turn, and opens another when it is used.
 
     Nothing happens before the first :meth:`fill`.
 
@@ -50,7 +53,9 @@ class Standby:
         self._replace_interval = replace_interval
         self._active = active
         self._connection: Connection | None = None
+        self._others: set[Connection] = set()  # Those that aren't parked, each until its socket is closed.
         self._opening: asyncio.Task[None] | None = None
+        self._deferred = False  # Whether one is to be opened once another is closed.
         self._replacing: asyncio.TimerHandle | None = None
         self._leaving: asyncio.TimerHandle | None = None
         self._replaced_at = float("-inf")
@@ -72,12 +77,12 @@ class Standby:
         await self._arrival(within)
 
     def refill(self) -> None:
-        """Open a connection in the background unless there is one or one is being opened."""
+        """Open a connection in the background unless there is one for the next turn, or one on its way."""
         if not self._active:
             return
         self._restart_idle_limit()
-        if self._connection is None and not self._is_opening and self._replacing is None:
-            self._open()
+        if self._replacing is None:
+            self._open_if_needed()
 
     async def take(self, within: float | None = None) -> Connection | None:
         """Return the connection for the caller's own use, or None if there is none alive.
@@ -90,10 +95,41 @@ class Standby:
         if self._connection is None:
             await self._arrival(within)
         connection, self._connection = self._connection, None
-        if connection is not None and not connection.unpark():
+        if connection is None:
+            return None
+        self.lend(connection)
+        if not connection.unpark():
             connection.drop()
             return None
         return connection
+
+    def lend(self, connection: Connection) -> None:
+        """Take note of a connection that a call uses: it may come back, and counts until it is closed."""
+        connection.keeper = self
+        self._others.add(connection)
+
+    def take_back(self, connection: Connection) -> bool:
+        """Park a connection that a call has not used, unless there is another. Return whether it is."""
+        if not self._active or self._connection is not None or not connection.park():
+            return False
+        self._stop_opening()  # This one is open already.
+        self._others.discard(connection)
+        self._connection = connection
+        self._restart_idle_limit()
+        return True
+
+    def on_closed(self, connection: Connection) -> None:
+        """Open what had to wait until the socket of ``connection`` is closed."""
+        self._others.discard(connection)
+        if self._deferred:
+            self._open_if_needed()
+
+    def on_parked_end(self) -> None:
+        """Replace the connection, which ended while it waited."""
+        self._let_go()
+        loop = asyncio.get_running_loop()
+        due = max(loop.time(), self._replaced_at + self._replace_interval)
+        self._replacing = loop.call_at(due, self._replace)
 
     def close(self) -> None:
         """Close the connection, and open no more."""
@@ -116,8 +152,20 @@ class Standby:
         if self._opening is not None:
             await asyncio.wait({self._opening}, timeout=within)
 
-    def _open(self) -> None:
-        self._opening = self._spawn(self._fetch())
+    def _open_if_needed(self) -> None:
+        """Open a connection unless there is one, one is on its way or may come back, or too many are open."""
+        if self._connection is not None or self._is_opening:
+            return
+        # One that is untouched comes back, or is used, which leads here again.
+        self._deferred = len(self._others) >= _MOST_OPEN or any(one.untouched for one in self._others)
+        if not self._deferred:
+            self._opening = self._spawn(self._fetch())
+
+    def _stop_opening(self) -> None:
+        self._deferred = False
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.cancel()
 
     async def _fetch(self) -> None:
         try:
@@ -126,26 +174,16 @@ class Standby:
             # The next call connects by itself, and reports what it meets.
             logger.debug("No standby connection: %s", type(error).__name__)
             return
-        if self._active:
+        connection.keeper = self
+        if self._active and self._connection is None and connection.park():
             self._connection = connection
-            connection.park(self._on_end)
         else:
             connection.drop()
-
-    def _on_end(self) -> None:
-        """Replace a connection that ended while it waited."""
-        if self._connection is not None:
-            self._connection.drop()
-            self._connection = None
-        loop = asyncio.get_running_loop()
-        due = max(loop.time(), self._replaced_at + self._replace_interval)
-        self._replacing = loop.call_at(due, self._replace)
 
     def _replace(self) -> None:
         self._replacing = None
         self._replaced_at = asyncio.get_running_loop().time()
-        if self._connection is None and not self._is_opening:
-            self._open()
+        self._open_if_needed()
 
     def _restart_idle_limit(self) -> None:
         if self._leaving is not None:
@@ -157,8 +195,11 @@ class Standby:
             if timer is not None:
                 timer.cancel()
         self._leaving = self._replacing = None
-        if self._opening is not None:  # Else it would arrive later, and stay without a limit.
-            self._opening.cancel()
-        if self._connection is not None:
-            self._connection.drop()
-            self._connection = None
+        self._stop_opening()  # Else it would arrive later, and stay without a limit.
+        self._let_go()
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._others.add(connection)
+            connection.drop()
