@@ -92,10 +92,16 @@ async def test_a_turn_takes_the_standby_connection_and_the_next_is_opened_behind
     assert [metrics.standby_used for metrics in seen] == [True, True]
 
 
-async def test_the_next_socket_is_not_opened_before_the_first_audio(
+async def test_the_next_socket_is_opened_behind_the_first_request(
     tts: LokutorTTS, scripted: ScriptedServer
 ) -> None:
-    speaking = asyncio.Event()
+    """Before it, the turn's own may come back. After it, the service is at work for about as long."""
+    thinking, speaking = asyncio.Event(), asyncio.Event()
+
+    async def text() -> AsyncIterator[str]:
+        begun.set()
+        await thinking.wait()
+        yield "One."
 
     async def hold(conversation: Conversation) -> None:
         request = await conversation.request()
@@ -104,14 +110,21 @@ async def test_the_next_socket_is_not_opened_before_the_first_audio(
         await conversation.end()
         await conversation.gone()
 
+    begun = asyncio.Event()
     scripted.scripts.append(hold)
     await tts.prewarm()
-    turn = asyncio.create_task(tts.synthesize("One."))
-    await until(lambda: scripted.texts == ["One."])
+    turn = asyncio.create_task(tts.synthesize(text()))
+    await begun.wait()
+    await tts.prewarm()
+    await settled()
     assert len(scripted.conversations) == 1
+    thinking.set()
+    await until(lambda: len(scripted.conversations) == 2)
+    assert scripted.texts == ["One."]
     speaking.set()
     await turn
-    await until(lambda: len(scripted.conversations) == 2)
+    await settled()
+    assert (len(scripted.conversations), scripted.peak) == (2, 2)
 
 
 async def test_the_next_socket_waits_until_the_one_before_is_closed(

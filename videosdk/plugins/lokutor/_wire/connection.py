@@ -67,6 +67,9 @@ Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 class Keeper(Protocol):
     """Who keeps connections for calls. None of this waits for anything."""
 
+    def on_first_request(self) -> None:
+        """Note that a call has sent the first request on a connection."""
+
     def take_back(self, connection: Connection) -> bool:
         """Park a connection that a call has not used, or return False."""
 
@@ -171,11 +174,15 @@ class Connection:
         Raises:
             NetworkError: The connection is lost.
         """
-        self._sent = True
+        first, self._sent = not self._sent, True
         try:
-            return await self._ws.send_str(encode_request(request))
+            await self._ws.send_str(encode_request(request))
         except (aiohttp.ClientError, OSError) as error:
             reason = type(error).__name__
+        else:
+            if first and self.keeper is not None:
+                self.keeper.on_first_request()
+            return
         raise NetworkError(f"The connection to Lokutor was lost while sending ({reason})")
 
     async def receive(self) -> Event:

@@ -3,6 +3,9 @@
 Rule of this file: a connection that has carried a request never comes back, so stale audio is impossible by
 construction: the connection itself knows, and refuses to be parked. A call never waits longer for it than
 connecting by itself would take.
+
+When the next one is opened: behind a turn's first request. Before it, the turn's own is as good as new, and
+comes back if the turn ends; after it, the service is at work for longer than a handshake takes, as a rule.
 """
 
 from __future__ import annotations
@@ -117,6 +120,10 @@ class Standby:
         self._connection = connection
         self._restart_idle_limit()
         return True
+
+    def on_first_request(self) -> None:
+        """Open the next connection: the call's own won't come back."""
+        self.refill()
 
     def on_closed(self, connection: Connection) -> None:
         """Open what had to wait until the socket of ``connection`` is closed."""
