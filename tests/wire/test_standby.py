@@ -509,6 +509,45 @@ async def test_a_server_that_hangs_up_on_idle_sockets_is_not_stormed(
     room.close()
 
 
+async def planned(tts: LokutorTTS) -> asyncio.TimerHandle:
+    """Return the timer of the next replacement, once there is one."""
+    standby = tts._standby
+    await until(lambda: standby._replacing is not None)
+    assert standby._replacing is not None
+    return standby._replacing
+
+
+async def test_a_socket_that_the_service_ends_again_and_again_is_replaced_ever_more_rarely(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+) -> None:
+    """Else an idle plugin would use up the requests of a small plan."""
+
+    async def hang_up(conversation: Conversation) -> None:
+        await conversation.ws.close()
+
+    scripted.scripts.extend([hang_up] * 50)
+    await tts.prewarm()
+    await until(lambda: len(scripted.conversations) == 2)  # The first is replaced at once.
+    for number, interval in enumerate([10.0, 20.0, 40.0, 80.0], start=2):
+        next_one = await planned(tts)
+        assert next_one.when() - tts._standby._replaced_at == pytest.approx(interval)
+        assert len(scripted.conversations) == number
+        await clock.advance(interval)
+        await until(lambda number=number: len(scripted.conversations) == number + 1)  # type: ignore[misc]
+    await planned(tts)
+    scripted.scripts.clear()
+    await tts.synthesize("A turn begins anew.")
+    await until(lambda: scripted.open_connections == 1)
+    assert len(scripted.conversations) == 8
+    assert tts._standby._interval == 10.0
+
+
+async def test_no_interval_between_two_replacements_is_longer_than_the_idle_limit(tts: LokutorTTS) -> None:
+    room = Standby(tts._connector._open_standby, tts._connector.spawn)
+    room._replacements = 50
+    assert room._interval == 300.0
+
+
 async def test_the_socket_is_let_go_after_a_time_without_a_turn(
     tts: LokutorTTS, scripted: ScriptedServer
 ) -> None:

@@ -23,7 +23,8 @@ logger = logging.getLogger("videosdk.plugins.lokutor")
 IDLE_LIMIT = 300.0
 """Seconds without a turn after which the socket is let go: it costs the service a session."""
 REPLACE_INTERVAL = 10.0
-"""Seconds between two replacements, against a server that hangs up on idle sockets."""
+"""Seconds between the first two replacements, against a server that hangs up on idle sockets. Each interval
+is twice the one before, so that an idle plugin doesn't use up a plan of a few requests a minute."""
 _MOST_OPEN = 2
 """Connections that the turns of a plugin have open at a time, as the service sees it."""
 
@@ -37,7 +38,8 @@ class Standby:
         open_connection: Opens a connection.
         spawn: Starts a background task that the owner awaits before it closes.
         idle_limit: Seconds without a turn after which the connection is closed.
-        replace_interval: Minimum seconds between two replacements of a dead connection.
+        replace_interval: Minimum seconds between the first two replacements of a dead connection. It doubles
+            with each, up to ``idle_limit``, until a turn uses a connection.
         active: Whether the first :meth:`refill` opens a connection, without a :meth:`fill` before it.
     """
 
@@ -62,6 +64,7 @@ class Standby:
         self._replacing: asyncio.TimerHandle | None = None
         self._leaving: asyncio.TimerHandle | None = None
         self._replaced_at = float("-inf")
+        self._replacements = 0  # Since the last turn.
 
     @property
     def active(self) -> bool:
@@ -76,6 +79,7 @@ class Standby:
                 it.
         """
         self._active = True
+        self._begin_anew()
         self.refill()
         await self._arrival(within)
 
@@ -123,6 +127,7 @@ class Standby:
 
     def on_first_request(self) -> None:
         """Open the next connection: the call's own won't come back."""
+        self._begin_anew()
         self.refill()
 
     def on_closed(self, connection: Connection) -> None:
@@ -134,9 +139,7 @@ class Standby:
     def on_parked_end(self) -> None:
         """Replace the connection, which ended while it waited."""
         self._let_go()
-        loop = asyncio.get_running_loop()
-        due = max(loop.time(), self._replaced_at + self._replace_interval)
-        self._replacing = loop.call_at(due, self._replace)
+        self._replace_at(self._replaced_at + self._interval)
 
     def close(self) -> None:
         """Close the connection, and open no more."""
@@ -187,10 +190,31 @@ class Standby:
         else:
             connection.drop()
 
+    @property
+    def _interval(self) -> float:
+        doubled = max(self._replacements - 1, 0)
+        return min(self._replace_interval * 2.0**doubled, self._idle_limit)
+
+    def _replace_at(self, due: float) -> None:
+        self._stop_replacing()
+        loop = asyncio.get_running_loop()
+        self._replacing = loop.call_at(max(due, loop.time()), self._replace)
+
     def _replace(self) -> None:
         self._replacing = None
         self._replaced_at = asyncio.get_running_loop().time()
+        self._replacements += 1
         self._open_if_needed()
+
+    def _stop_replacing(self) -> None:
+        if self._replacing is not None:
+            self._replacing.cancel()
+            self._replacing = None
+
+    def _begin_anew(self) -> None:
+        """Forget what was replaced before: what comes next needn't wait for its interval."""
+        self._stop_replacing()
+        self._replacements = 0
 
     def _restart_idle_limit(self) -> None:
         if self._leaving is not None:
@@ -198,10 +222,10 @@ class Standby:
         self._leaving = asyncio.get_running_loop().call_later(self._idle_limit, self._empty)
 
     def _empty(self) -> None:
-        for timer in (self._leaving, self._replacing):
-            if timer is not None:
-                timer.cancel()
-        self._leaving = self._replacing = None
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
+        self._stop_replacing()
         self._stop_opening()  # Else it would arrive later, and stay without a limit.
         self._let_go()
 
