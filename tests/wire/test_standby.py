@@ -21,8 +21,10 @@ from kit import (
     heard_for,
     interrupt_late,
     listen,
+    logged,
     on_track,
     pushed_samples,
+    refusing,
     settled,
     speak,
     speech_of,
@@ -546,6 +548,86 @@ async def test_no_interval_between_two_replacements_is_longer_than_the_idle_limi
     room = Standby(tts._connector._open_standby, tts._connector.spawn)
     room._replacements = 50
     assert room._interval == 300.0
+
+
+async def test_a_socket_that_can_not_be_opened_is_tried_again_without_a_turn(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+) -> None:
+    scripted.away = True
+    await tts.prewarm()
+    loop = asyncio.get_running_loop()
+    for tries, interval in enumerate([10.0, 20.0, 40.0], start=1):
+        next_try = await planned(tts)
+        assert scripted.refused == tries
+        assert interval / 2 < next_try.when() - loop.time() <= interval
+        scripted.away = tries < 3
+        await clock.advance(interval)
+    await until(lambda: scripted.open_connections == 1)
+    seen = measure(tts)
+    await tts.synthesize("One.")
+    assert [metrics.standby_used for metrics in seen] == [True]
+
+
+async def test_a_replacement_that_fails_once_is_tried_again_without_a_turn(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+) -> None:
+    await tts.prewarm()
+    scripted.away = True
+    await scripted.conversations[0].ws.close()
+    await until(lambda: scripted.refused == 1)
+    scripted.away = False
+    await planned(tts)
+    await clock.advance(10.0)
+    await until(lambda: len(scripted.conversations) == 2)
+
+
+async def test_a_turn_does_not_wait_until_the_socket_is_tried_again(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    scripted.away = True
+    await tts.prewarm()
+    await planned(tts)
+    scripted.away = False
+    await tts.synthesize("One.")
+    await until(lambda: len(scripted.conversations) == 2 and scripted.open_connections == 1)
+    assert tts._standby._replacing is None
+
+
+async def test_a_refused_key_is_not_tried_again_without_a_turn(make_tts: Maker) -> None:
+    runner, url = await refusing(401)
+    tts = make_tts(url)
+    with logged("No standby connection: AuthenticationError") as refused:
+        await tts.prewarm()
+        await refused.wait()
+    assert tts._standby._replacing is None
+    await tts.aclose()
+    await runner.cleanup()
+
+
+async def test_the_service_says_when_to_try_again(make_tts: Maker) -> None:
+    runner, url = await refusing(429, {"Retry-After": "60"})
+    tts = make_tts(url)
+    await tts.prewarm()
+    due = (await planned(tts)).when() - asyncio.get_running_loop().time()
+    assert 60 - PATIENCE < due <= 60
+    await tts.aclose()
+    await runner.cleanup()
+
+
+async def test_an_idle_plugin_does_not_try_for_ever(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+) -> None:
+    scripted.away = True
+    await tts.prewarm()
+    await planned(tts)
+    scripted.answering.clear()
+    await clock.advance(11.0)
+    await until(lambda: scripted.waiting == 1)  # One try is under way when the time is over.
+    await clock.advance(300.0)
+    scripted.answering.set()
+    await settled()
+    standby = tts._standby
+    assert (standby._replacing, standby._leaving, standby._is_opening) == (None, None, False)
 
 
 async def test_the_socket_is_let_go_after_a_time_without_a_turn(

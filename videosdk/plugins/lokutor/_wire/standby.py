@@ -15,7 +15,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from ..errors import LokutorError
+from ..errors import LokutorError, RateLimitError
 from .connection import Connection
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
@@ -183,6 +183,7 @@ class Standby:
         except LokutorError as error:
             # The next call connects by itself, and reports what it meets.
             logger.debug("No standby connection: %s", type(error).__name__)
+            self._try_later(error)
             return
         connection.keeper = self
         if self._active and self._connection is None and connection.park():
@@ -194,6 +195,14 @@ class Standby:
     def _interval(self) -> float:
         doubled = max(self._replacements - 1, 0)
         return min(self._replace_interval * 2.0**doubled, self._idle_limit)
+
+    def _try_later(self, error: LokutorError) -> None:
+        """Open a connection some time after ``error``, unless it is final or there was no turn for long."""
+        if not error.retryable or self._leaving is None:
+            return
+        self._replacements = max(self._replacements, 1)
+        wanted = error.retry_after if isinstance(error, RateLimitError) else None
+        self._replace_at(asyncio.get_running_loop().time() + max(self._interval, wanted or 0.0))
 
     def _replace_at(self, due: float) -> None:
         self._stop_replacing()
