@@ -134,6 +134,7 @@ class Connection:
         connect_timeout: float,
         heartbeat: float | None,
         spawn: Spawn,
+        proxy: URL | None = None,
     ) -> Connection:
         """Resolve, connect and shake hands.
 
@@ -144,6 +145,7 @@ class Connection:
             heartbeat: Seconds between pings; a peer is dead after 1.5 times as long without an answer.
                 Not for a slow consumer: with over 512 KiB queued, a healthy peer counts as dead too.
             spawn: Starts the background task that closes the socket.
+            proxy: The way to the service; None leaves it to the session.
 
         Raises:
             LokutorError: The handshake failed; the kind says who can act.
@@ -160,6 +162,7 @@ class Connection:
                     autoping=False,  # A pong is a sign of life that aiohttp would keep to itself.
                     # Without this, close() waits up to 10 s for the peer's close frame.
                     timeout=aiohttp.ClientWSTimeout(ws_close=0),
+                    proxy=proxy,
                 )
                 return cls(ws, endpoint, spawn)
         except TimeoutError:
@@ -503,7 +506,7 @@ def _handshake_failure(error: Exception, endpoint: Endpoint) -> LokutorError:
         case _RedirectError():
             return _refusal(error.status, None)
         case aiohttp.ClientHttpProxyError():
-            return _proxy_refusal(error.status)
+            return unreached(error, endpoint.url)
         # Of the handshake, or of a session that raises for each status. Without headers it was no HTTP.
         case aiohttp.ClientResponseError() if error.headers is not None:
             return _refusal(error.status, error.headers)
@@ -522,14 +525,14 @@ def unreached(error: Exception, url: URL) -> LokutorError:
     """Map the exception of a host that can't be reached, for whatever reason."""
     host = url.host
     match error:
+        case aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
+            return _proxy_failure(error)
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ServerFingerprintMismatch():
             return ConfigurationError(f"The certificate of {host} is not trusted")
         case aiohttp.ClientConnectorDNSError():
             return NetworkError(f"The host {host} can't be resolved")
         case aiohttp.ClientConnectorSSLError():
             return NetworkError(f"The TLS handshake with {host} failed")
-        case aiohttp.ClientProxyConnectionError():
-            return NetworkError(f"Connecting to the proxy failed: {_reason(error)}")
         case aiohttp.ClientConnectorError():
             return NetworkError(f"Connecting to {host}:{url.port} failed: {_reason(error)}")
         case _:
@@ -541,7 +544,16 @@ def _reason(error: aiohttp.ClientConnectorError) -> str:
     return os.strerror(number) if number else type(error.os_error).__name__
 
 
-def _proxy_refusal(status: int) -> LokutorError:
+def _proxy_failure(
+    error: aiohttp.ClientHttpProxyError | aiohttp.ClientProxyConnectionError,
+) -> LokutorError:
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return proxy_refusal(error.status)
+    return NetworkError(f"Connecting to the proxy failed: {_reason(error)}")
+
+
+def proxy_refusal(status: int) -> LokutorError:
+    """Return the error for a proxy that answered with ``status`` instead of connecting."""
     text = f"The proxy refused to connect (HTTP {status})"
     if status >= _SERVER_ERROR:
         return NetworkError(text, status=status)
@@ -561,7 +573,7 @@ def _refusal(status: int, headers: Mapping[str, str] | None) -> LokutorError:
                 "Too many requests for this Lokutor plan (HTTP 429)", status=status, retry_after=retry_after
             )
         case 407:
-            return _proxy_refusal(status)
+            return proxy_refusal(status)
         case _ if status == 408 or status >= _SERVER_ERROR:  # noqa: PLR2004 - request timeout
             return ServiceError(f"Lokutor is not available (HTTP {status})", status=status)
         case _:

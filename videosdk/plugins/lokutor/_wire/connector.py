@@ -16,6 +16,7 @@ import aiohttp
 
 from .connection import Connection, new_session
 from .endpoint import Endpoint
+from .proxy import find_proxy
 from .standby import Standby
 
 _inherited: list[Connector] = []
@@ -135,12 +136,16 @@ class Connector:
         return await self._connect(self._settings.connect_timeout, self._settings.heartbeat)
 
     async def _connect(self, within: float, heartbeat: float | None) -> Connection:
+        endpoint = self._settings.endpoint
+        # A session of the user's own knows its way.
+        proxy = find_proxy(endpoint.url) if self._settings.session is None else None
         return await Connection.open(
             self.session(),
-            self._settings.endpoint,
+            endpoint,
             connect_timeout=within,
             heartbeat=heartbeat,
             spawn=self.spawn,
+            proxy=proxy,
         )
 
 
