@@ -129,6 +129,26 @@ async def test_the_next_socket_is_opened_behind_the_first_request(
     assert (len(scripted.conversations), scripted.peak) == (2, 2)
 
 
+async def test_no_socket_is_opened_beside_one_that_a_turn_opens_by_itself(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    """That one comes back, or is used."""
+    standby = tts._standby
+    scripted.away = True
+    await tts.prewarm()
+    scripted.away = False
+    scripted.answering.clear()
+    turn = asyncio.create_task(tts.synthesize("One."))
+    await until(lambda: scripted.waiting == 1)
+    await standby.fill()  # As at the end of the turn before it, and at a second start.
+    await settled()
+    assert scripted.waiting == 1
+    scripted.answering.set()
+    await turn
+    await until(lambda: len(scripted.conversations) == 2 and scripted.open_connections == 1)
+    assert scripted.texts == ["One."]
+
+
 async def test_the_next_socket_waits_until_the_one_before_is_closed(
     tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,9 +80,7 @@ class Connector:
             return waiting
         # What the waiting for a socket on its way took is not there any more for connecting.
         left = max(deadline - self._loop.time(), 0.0)
-        connection = await self._connect(left, self._settings.heartbeat)
-        self.standby.lend(connection)
-        return connection
+        return await self.standby.connect(self._connect(left, self._settings.heartbeat))
 
     async def connect_stream(self, _fresh: bool, within: float) -> Connection:
         """Return a new connection for a consumer that may be slow."""

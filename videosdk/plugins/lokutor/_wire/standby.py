@@ -59,6 +59,7 @@ class Standby:
         self._active = active
         self._connection: Connection | None = None
         self._others: set[Connection] = set()  # Those that aren't parked, each until its socket is closed.
+        self._own = 0  # Connections that calls are opening by themselves.
         self._opening: asyncio.Task[None] | None = None
         self._deferred = False  # Whether one is to be opened once another is closed.
         self._replacing: asyncio.TimerHandle | None = None
@@ -108,6 +109,20 @@ class Standby:
         if not connection.unpark():
             connection.drop()
             return None
+        return connection
+
+    async def connect(self, opening: Awaitable[Connection]) -> Connection:
+        """Return the connection that a call opens by itself; none is opened for the next turn meanwhile.
+
+        Raises:
+            LokutorError: It can't be opened.
+        """
+        self._own += 1
+        try:
+            connection = await opening
+        finally:
+            self._own -= 1
+        self.lend(connection)
         return connection
 
     def lend(self, connection: Connection) -> None:
@@ -167,7 +182,8 @@ class Standby:
         if self._connection is not None or self._is_opening:
             return
         # One that is untouched comes back, or is used, which leads here again.
-        self._deferred = len(self._others) >= _MOST_OPEN or any(one.untouched for one in self._others)
+        coming_back = self._own > 0 or any(one.untouched for one in self._others)
+        self._deferred = coming_back or len(self._others) >= _MOST_OPEN
         if not self._deferred:
             self._opening = self._spawn(self._fetch())
 
