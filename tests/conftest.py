@@ -99,6 +99,15 @@ def no_key_in_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LOKUTOR_BASE_URL", raising=False)
 
 
+@pytest.fixture(autouse=True)
+def no_proxy_in_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "project" in request.path.parts:  # These install packages, by whatever way this machine has.
+        return
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
 @pytest.fixture
 def new_loop(request: pytest.FixtureRequest) -> LoopFactory:
     """Return what makes the loops of this run, for tests that run loops of their own."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from unittest import mock
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -156,8 +158,9 @@ class Row:
         warm: Whether the connection is opened ahead of the turn.
         arrange: Changes the turn before it begins.
         host: What else is special about the way to the service: ``refused``, ``unresolved``, ``nameless``,
-            ``tls``, ``untrusted``, ``plain`` (TLS is expected, the proxy speaks none), ``own`` or ``strict``
-            (the application's own session, which may raise for each status).
+            ``tls``, ``untrusted``, ``plain`` (TLS is expected, the proxy speaks none), ``proxied`` (the
+            environment names the proxy), ``own`` or ``strict`` (the application's own session, which may
+            raise for each status).
     """
 
     line: str
@@ -203,11 +206,13 @@ class Stage:
         for part in (self.server, self.proxy, self.elsewhere):
             await self._stack.enter_async_context(part)
         self.proxy.elsewhere = f"http://localhost:{self.elsewhere.port}/ws/tts"
+        if self.row.host == "proxied":
+            named = {"HTTP_PROXY": f"http://127.0.0.1:{self.proxy.port}"}
+            self._stack.enter_context(mock.patch.dict(os.environ, named))
         if self.row.host in {"tls", "own", "strict", "unresolved"}:
             self._session = await self._stack.enter_async_context(self._own_session())
-        self.tts = LokutorTTS(
-            api_key=self._api_key, base_url=self.url, session=self._session, **self.row.options
-        )
+        options = {"allow_insecure": self.row.host == "proxied", **self.row.options}
+        self.tts = LokutorTTS(api_key=self._api_key, base_url=self.url, session=self._session, **options)
         self._stack.push_async_callback(self.tts.aclose)
         self.tts.audio_track = self.new_track()
         return self
@@ -222,6 +227,8 @@ class Stage:
         """Where the plugin believes the service to be."""
         if self.row.host == "nameless":
             return "wss://tts.invalid"
+        if self.row.host == "proxied":
+            return "ws://tts.invalid"
         scheme = "wss" if self.row.host in {"tls", "untrusted", "plain"} else "ws"
         host = "tts.localhost" if self.row.host == "unresolved" else "127.0.0.1"
         return f"{scheme}://{host}:{self.proxy.port}"

@@ -86,6 +86,7 @@ LINES: dict[str, str] = {
     "limit": "Its rate limit lasts longer than `connect_timeout` (HTTP 429 with `Retry-After`)",
     "address": "The address is wrong: HTTP 404, no WebSocket there, an untrusted certificate, a redirect "
     "(never followed: the key would travel along)",
+    "proxy": "The proxy that the environment names refuses to connect (HTTP 407)",
     "waiting": "The standby connection has died, noticed or not",
     "lost": "The connection is lost or falls silent inside a reply, or between two requests",
     "gone": "It is lost again and again without progress, or no other can be opened",
@@ -346,6 +347,14 @@ def _refusal_rows() -> list[Row]:
         wrong("302 to nowhere", link=answering("302 Found"), status=302),
         wrong(
             "302 to something unreadable", link=answering("302 Found", "Location: http://[\r\n"), status=302
+        ),
+        refused(
+            "proxy",
+            "407 of a proxy",
+            link=answering("407 Proxy Authentication Required"),
+            error=ConfigurationError,
+            status=407,
+            host="proxied",
         ),
         wrong("untrusted certificate", moment=Moment.TLS, host="untrusted", tries=None),
         wrong(

@@ -16,11 +16,16 @@ def _authority() -> trustme.CA:
 @functools.cache
 def server_context() -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    _authority().issue_cert("127.0.0.1").configure_cert(context)
+    _authority().issue_cert("127.0.0.1", "tts.example").configure_cert(context)
     return context
 
 
 @functools.cache
 def client_context() -> ssl.SSLContext:
     """Return a context that trusts the server's certificate."""
-    return ssl.create_default_context(cadata=_authority().cert_pem.bytes().decode())
+    return ssl.create_default_context(cadata=authority())
+
+
+def authority() -> str:
+    """Return the certificate that a client has to trust."""
+    return _authority().cert_pem.bytes().decode()

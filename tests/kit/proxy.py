@@ -123,6 +123,14 @@ async def pass_through(link: Link) -> None:
     await link.pump()
 
 
+async def tunnel(link: Link) -> None:
+    """Connect the client to where it wants, and see nothing of what it says."""
+    await link.read_head()
+    await link.reach()
+    await link.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    await link.pump()
+
+
 class FaultProxy:
     """Stands between the plugin and a server; each connection meets the next of ``faults``."""
 

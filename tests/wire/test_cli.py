@@ -21,6 +21,8 @@ import pytest
 import websockets
 from aiohttp import web
 from kit import PATIENCE, Conversation, ScriptedServer, heard_for, until
+from kit.certificates import authority, server_context
+from kit.proxy import FaultProxy, tunnel
 
 from videosdk.plugins.lokutor import __version__
 from videosdk.plugins.lokutor._cli.commands import main
@@ -232,6 +234,23 @@ async def test_say_leaves_what_was_not_chosen_to_the_plugin(service: ScriptedSer
         1.05,
         5,
     )
+
+
+async def test_say_goes_through_the_proxy_of_the_environment(
+    service: ScriptedServer, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With nothing of the plugin replaced: its own session, the system's own way to name an authority."""
+    (here / "authority.pem").write_text(authority())
+    async with FaultProxy(service, server_context()) as behind_tls, FaultProxy(behind_tls) as proxy:
+        proxy.faults.append(tunnel)
+        monkeypatch.setenv("SSL_CERT_FILE", str(here / "authority.pem"))
+        monkeypatch.setenv("LOKUTOR_BASE_URL", "wss://tts.example")
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        result = await run("say", TEXT, "--out", "hello.wav")
+        [link] = proxy.links
+    assert result.status == 0
+    assert KEY.encode() not in link.head
+    assert read_wav(here / "hello.wav") == heard_for(TEXT)
 
 
 async def test_say_reads_standard_input(service: ScriptedServer, here: Path) -> None:

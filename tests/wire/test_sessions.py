@@ -26,7 +26,7 @@ from kit import (
     until,
 )
 from kit.certificates import client_context, server_context
-from kit.proxy import FaultProxy, Link
+from kit.proxy import FaultProxy, tunnel
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
@@ -286,14 +286,6 @@ async def test_an_address_that_is_dead_costs_less_than_a_second(
 
 
 # --- Its proxy ----------------------------------------------------------------------------------------
-
-
-async def tunnel(link: Link) -> None:
-    """Connect the client to where it wants, and see nothing of what it says."""
-    await link.read_head()
-    await link.reach()
-    await link.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
-    await link.pump()
 
 
 @asynccontextmanager

@@ -22,8 +22,10 @@ from kit import (
     heard_for,
     interrupt_late,
     listen,
+    logged,
     on_track,
     pushed_samples,
+    refusing,
     settled,
     speak,
     speech_of,
@@ -34,6 +36,7 @@ from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from videosdk.plugins.lokutor import LokutorTTS
 from videosdk.plugins.lokutor._wire.connection import Connection
 from videosdk.plugins.lokutor._wire.connector import Connector
+from videosdk.plugins.lokutor._wire.protocol import Audio
 from videosdk.plugins.lokutor._wire.standby import Standby
 from videosdk.plugins.lokutor.errors import NetworkError
 from videosdk.plugins.lokutor.metrics import SynthesisMetrics
@@ -98,10 +101,16 @@ async def test_a_turn_takes_the_standby_connection_and_the_next_is_opened_behind
     assert [metrics.standby_used for metrics in seen] == [True, True]
 
 
-async def test_the_next_socket_is_not_opened_before_the_first_audio(
+async def test_the_next_socket_is_opened_behind_the_first_request(
     tts: LokutorTTS, scripted: ScriptedServer
 ) -> None:
-    speaking = asyncio.Event()
+    """Before it, the turn's own may come back. After it, the service is at work for about as long."""
+    thinking, speaking = asyncio.Event(), asyncio.Event()
+
+    async def text() -> AsyncIterator[str]:
+        begun.set()
+        await thinking.wait()
+        yield "One."
 
     async def hold(conversation: Conversation) -> None:
         request = await conversation.request()
@@ -110,14 +119,288 @@ async def test_the_next_socket_is_not_opened_before_the_first_audio(
         await conversation.end()
         await conversation.gone()
 
+    begun = asyncio.Event()
     scripted.scripts.append(hold)
     await tts.prewarm()
-    turn = asyncio.create_task(tts.synthesize("One."))
-    await until(lambda: scripted.texts == ["One."])
+    turn = asyncio.create_task(tts.synthesize(text()))
+    await begun.wait()
+    await tts.prewarm()
+    await settled()
     assert len(scripted.conversations) == 1
+    thinking.set()
+    await until(lambda: len(scripted.conversations) == 2)
+    assert scripted.texts == ["One."]
     speaking.set()
     await turn
+    await settled()
+    assert (len(scripted.conversations), scripted.peak) == (2, 2)
+
+
+async def test_no_socket_is_opened_beside_one_that_a_turn_opens_by_itself(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    """That one comes back, or is used."""
+    standby = tts._standby
+    scripted.away = True
+    await tts.prewarm()
+    scripted.away = False
+    scripted.answering.clear()
+    turn = asyncio.create_task(tts.synthesize("One."))
+    await until(lambda: scripted.waiting == 1)
+    await standby.fill()  # As at the end of the turn before it, and at a second start.
+    await settled()
+    assert scripted.waiting == 1
+    scripted.answering.set()
+    await turn
+    await until(lambda: len(scripted.conversations) == 2 and scripted.open_connections == 1)
+    assert scripted.texts == ["One."]
+
+
+async def test_the_next_socket_waits_until_the_one_before_is_closed(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_close = asyncio.Event()
+    close = Connection._close
+
+    async def close_late(connection: Connection) -> None:
+        await may_close.wait()
+        await close(connection)
+
+    monkeypatch.setattr(Connection, "_close", close_late)
+    scripted.scripts.append(half)
+    await tts.prewarm()
+    turn = asyncio.create_task(tts.synthesize("To be talked over."))
+    await until(lambda: pushed_samples(track) > 0 and len(scripted.conversations) == 2)
+    await tts.interrupt()
+    await turn
+    await tts.synthesize("The next turn.")
+    await settled()
+    assert (len(scripted.conversations), scripted.open_connections) == (2, 2)
+    may_close.set()
+    await until(lambda: len(scripted.conversations) == 3 and scripted.open_connections == 1)
+    assert scripted.peak == 2
+
+
+# --- A call that ends before it has sent anything -------------------------------------------------------
+
+
+class Thinking:
+    """A language model that has not said a word yet."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.over = asyncio.Event()
+
+    async def text(self) -> AsyncIterator[str]:
+        self.begun.set()
+        await self.over.wait()
+        words: tuple[str, ...] = ()
+        for word in words:
+            yield word
+
+
+async def think(tts: LokutorTTS, end: str = "barge-in") -> None:
+    """Begin a turn, and let it come to its ``end`` before there is any text."""
+    model = Thinking()
+    turn = asyncio.create_task(tts.synthesize(model.text()))
+    await asyncio.wait_for(model.begun.wait(), PATIENCE)
+    match end:
+        case "barge-in":
+            await tts.interrupt()
+        case "no text":
+            model.over.set()
+        case _:
+            turn.cancel()
+    await asyncio.wait({turn}, timeout=PATIENCE)
+    assert turn.done()
+
+
+@pytest.mark.parametrize("end", ["barge-in", "cancelled", "no text"])
+async def test_a_connection_that_carried_nothing_is_used_by_the_next_turn(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack, end: str
+) -> None:
+    seen = measure(tts)
+    await tts.prewarm()
+    for _ in range(3):
+        await think(tts, end)
+    assert len(scripted.conversations) == 1
+    await tts.synthesize("The next turn.")
+    assert scripted.conversations[0].texts == ["The next turn."]
+    assert on_track(track) == heard_for("The next turn.")
+    assert [metrics.standby_used for metrics in seen] == [True] * 4
+    assert scripted.peak <= 2
+
+
+async def test_the_next_turn_may_begin_at_the_moment_of_the_barge_in(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    """The call that gave the connection back has not even stopped receiving from it then."""
+    await tts.prewarm()
+    model = Thinking()
+    turn = asyncio.create_task(tts.synthesize(model.text()))
+    await model.begun.wait()
+    await tts.interrupt()
+    await tts.synthesize("The next turn.")
+    await turn
+    assert scripted.conversations[0].texts == ["The next turn."]
+    assert on_track(track) == heard_for("The next turn.")
+
+
+async def test_a_connection_that_a_turn_opened_by_itself_is_kept_as_well(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    seen = measure(tts)
+    scripted.away = True
+    await tts.prewarm()
+    scripted.away = False
+    await think(tts)
+    await tts.synthesize("The next turn.")
+    assert [metrics.standby_used for metrics in seen] == [False, True]
+    assert scripted.conversations[0].texts == ["The next turn."]
+
+
+@pytest.mark.parametrize("options", [{"keep_warm": False}, {}])
+async def test_without_a_standby_connection_nothing_is_kept(
+    make_tts: Maker, scripted: ScriptedServer, options: dict[str, bool]
+) -> None:
+    tts = make_tts(scripted.url, **options)
+    if options:
+        await tts.prewarm()
+    await think(tts)
+    await scripted.all_closed()
+    assert len(scripted.conversations) == 1
+
+
+async def test_a_connection_on_which_the_service_has_spoken_is_not_kept(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    async def welcome(conversation: Conversation) -> None:
+        await conversation.text('{"type":"welcome"}')
+        await speak(conversation)
+
+    scripted.scripts.append(welcome)
+    seen = measure(tts)
+    await tts.prewarm()
+    await until(lambda: tts._standby._connection is not None and tts._standby._connection._data_came)
+    await think(tts)
+    await asyncio.wait_for(scripted.conversations[0].closed.wait(), PATIENCE)
     await until(lambda: len(scripted.conversations) == 2)
+    await tts.synthesize("The next turn.")
+    assert scripted.conversations[1].texts == ["The next turn."]
+    assert [metrics.standby_used for metrics in seen] == [True, True]
+
+
+async def test_of_two_connections_for_the_next_turn_only_one_is_kept(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+) -> None:
+    """One that a turn has opened by itself, because the other took so long."""
+    await tts.prewarm()
+    scripted.answering.clear()
+    await tts.synthesize("One.")
+    await until(lambda: scripted.waiting == 1)
+    model = Thinking()
+    turn = asyncio.create_task(tts.synthesize(model.text()))
+    await asyncio.sleep(0)
+    await clock.advance(5.1)
+    await until(lambda: scripted.waiting == 2)
+    scripted.answering.set()
+    await model.begun.wait()
+    await until(lambda: len(scripted.conversations) == 3 and tts._standby._connection is not None)
+    await tts.interrupt()
+    await turn
+    await until(lambda: scripted.open_connections == 1)
+    await settled()
+    assert len(scripted.conversations) == 3
+
+
+async def test_an_open_connection_is_better_than_one_on_its_way(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    """What is being opened is given up, also for a call that has begun to wait for it."""
+    begun = asyncio.Event()
+
+    async def hang() -> Connection:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    room = Standby(hang, tts._connector.spawn)
+    filling = asyncio.create_task(room.fill())
+    taking = asyncio.create_task(room.take())
+    await begun.wait()
+    connection = await tts._connector.connect_stream(False, PATIENCE)
+    room.lend(connection)
+    connection.give_back()
+    await asyncio.wait_for(filling, PATIENCE)
+    assert await asyncio.wait_for(taking, PATIENCE) is connection
+    room.close()
+    connection.drop()
+    await scripted.all_closed()
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["given back", "given back twice"])
+async def test_a_connection_that_is_given_back_before_it_has_answered_must_still_answer(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock, again: bool
+) -> None:
+    scripted.scripts.append(deaf)
+    await tts.prewarm()
+    await think(tts)
+    if again:
+        await clock.advance(0.6)
+        await think(tts)
+        await clock.advance(0.5)
+    else:
+        await clock.advance(1.1)
+    await until(lambda: len(scripted.conversations) == 2)
+    await until(lambda: tts._standby._connection is not None)
+    seen = measure(tts)
+    await tts.synthesize("The next turn.")
+    assert scripted.conversations[1].texts == ["The next turn."]
+    assert [(metrics.standby_used, metrics.retries) for metrics in seen] == [(True, 0)]
+    scripted.conversations[0].closed.set()
+
+
+async def test_a_connection_that_has_answered_stays(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+) -> None:
+    await tts.prewarm()
+    await think(tts)
+    connection = tts._standby._connection
+    assert connection is not None
+    await until(lambda: connection._liveness_check is None)
+    await clock.advance(2.0)
+    await tts.synthesize("The next turn.")
+    assert scripted.conversations[0].texts == ["The next turn."]
+
+
+async def test_only_an_untouched_connection_can_be_parked(tts: LokutorTTS, scripted: ScriptedServer) -> None:
+    """Else the next turn could hear what is left of the last one."""
+
+    async def opened() -> Connection:
+        return await tts._connector.connect_stream(False, PATIENCE)
+
+    request = tts._options.request("Some text.", visemes=False)
+    never_parked, sending, parked, dropped = [await opened() for _ in range(4)]
+    assert not never_parked.unpark()
+    await sending.send(request)
+    assert not sending.park()
+    assert parked.park()
+    await parked.send(request)  # By a call that has given it back.
+    assert not parked.unpark()
+    dropped.drop()
+    assert not dropped.park()
+    answered = await opened()
+    await scripted.conversations[-1].audio(b"\1\2")
+    assert await answered.receive() == Audio(b"\1\2")
+    assert not answered.park()
+    ended = await opened()
+    await scripted.conversations[-1].ws.close()
+    with pytest.raises(NetworkError):
+        await ended.receive()
+    assert not ended.park()
+    for connection in (never_parked, sending, parked, answered, ended):
+        connection.drop()
+    await scripted.all_closed()
 
 
 @pytest.mark.parametrize("options", [{"keep_warm": False}, {}])
@@ -206,7 +489,8 @@ async def test_a_call_that_was_handed_a_dead_socket_heals_itself(
     for conversation in scripted.conversations:
         conversation.closed.set()
     assert errors == []
-    assert on_track(track) == heard_for(*scripted.conversations[1].texts)
+    [healed] = [conversation for conversation in scripted.conversations[1:] if conversation.texts]
+    assert on_track(track) == heard_for(*healed.texts)
     assert [metrics.retries for metrics in seen] == [1]
 
 
@@ -252,6 +536,125 @@ async def test_a_server_that_hangs_up_on_idle_sockets_is_not_stormed(
     await settled()
     assert len(scripted.conversations) == 2
     room.close()
+
+
+async def planned(tts: LokutorTTS) -> asyncio.TimerHandle:
+    """Return the timer of the next replacement, once there is one."""
+    standby = tts._standby
+    await until(lambda: standby._replacing is not None)
+    assert standby._replacing is not None
+    return standby._replacing
+
+
+async def test_a_socket_that_the_service_ends_again_and_again_is_replaced_ever_more_rarely(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+) -> None:
+    """Else an idle plugin would use up the requests of a small plan."""
+
+    async def hang_up(conversation: Conversation) -> None:
+        await conversation.ws.close()
+
+    scripted.scripts.extend([hang_up] * 50)
+    await tts.prewarm()
+    await until(lambda: len(scripted.conversations) == 2)  # The first is replaced at once.
+    for number, interval in enumerate([10.0, 20.0, 40.0, 80.0], start=2):
+        next_one = await planned(tts)
+        assert next_one.when() - tts._standby._replaced_at == pytest.approx(interval)
+        assert len(scripted.conversations) == number
+        await clock.advance(interval)
+        await until(lambda number=number: len(scripted.conversations) == number + 1)  # type: ignore[misc]
+    await planned(tts)
+    scripted.scripts.clear()
+    await tts.synthesize("A turn begins anew.")
+    await until(lambda: scripted.open_connections == 1)
+    assert len(scripted.conversations) == 8
+    assert tts._standby._interval == 10.0
+
+
+async def test_no_interval_between_two_replacements_is_longer_than_the_idle_limit(tts: LokutorTTS) -> None:
+    room = Standby(tts._connector._open_standby, tts._connector.spawn)
+    room._replacements = 50
+    assert room._interval == 300.0
+
+
+async def test_a_socket_that_can_not_be_opened_is_tried_again_without_a_turn(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+) -> None:
+    scripted.away = True
+    await tts.prewarm()
+    loop = asyncio.get_running_loop()
+    for tries, interval in enumerate([10.0, 20.0, 40.0], start=1):
+        next_try = await planned(tts)
+        assert scripted.refused == tries
+        assert interval / 2 < next_try.when() - loop.time() <= interval
+        scripted.away = tries < 3
+        await clock.advance(interval)
+    await until(lambda: scripted.open_connections == 1)
+    seen = measure(tts)
+    await tts.synthesize("One.")
+    assert [metrics.standby_used for metrics in seen] == [True]
+
+
+async def test_a_replacement_that_fails_once_is_tried_again_without_a_turn(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+) -> None:
+    await tts.prewarm()
+    scripted.away = True
+    await scripted.conversations[0].ws.close()
+    await until(lambda: scripted.refused == 1)
+    scripted.away = False
+    await planned(tts)
+    await clock.advance(10.0)
+    await until(lambda: len(scripted.conversations) == 2)
+
+
+async def test_a_turn_does_not_wait_until_the_socket_is_tried_again(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    scripted.away = True
+    await tts.prewarm()
+    await planned(tts)
+    scripted.away = False
+    await tts.synthesize("One.")
+    await until(lambda: len(scripted.conversations) == 2 and scripted.open_connections == 1)
+    assert tts._standby._replacing is None
+
+
+async def test_a_refused_key_is_not_tried_again_without_a_turn(make_tts: Maker) -> None:
+    runner, url = await refusing(401)
+    tts = make_tts(url)
+    with logged("No standby connection: AuthenticationError") as refused:
+        await tts.prewarm()
+        await refused.wait()
+    assert tts._standby._replacing is None
+    await tts.aclose()
+    await runner.cleanup()
+
+
+async def test_the_service_says_when_to_try_again(make_tts: Maker) -> None:
+    runner, url = await refusing(429, {"Retry-After": "60"})
+    tts = make_tts(url)
+    await tts.prewarm()
+    due = (await planned(tts)).when() - asyncio.get_running_loop().time()
+    assert 60 - PATIENCE < due <= 60
+    await tts.aclose()
+    await runner.cleanup()
+
+
+async def test_an_idle_plugin_does_not_try_for_ever(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+) -> None:
+    scripted.away = True
+    await tts.prewarm()
+    await planned(tts)
+    scripted.answering.clear()
+    await clock.advance(11.0)
+    await until(lambda: scripted.waiting == 1)  # One try is under way when the time is over.
+    await clock.advance(300.0)
+    scripted.answering.set()
+    await settled()
+    standby = tts._standby
+    assert (standby._replacing, standby._leaving, standby._is_opening) == (None, None, False)
 
 
 async def test_the_socket_is_let_go_after_a_time_without_a_turn(

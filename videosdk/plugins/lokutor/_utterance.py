@@ -318,7 +318,7 @@ class Utterance:
         connection = await self._try_to_connect(fresh, begun + self._limits.connect_timeout)
         self._tally.connect_time = (self._tally.connect_time or 0.0) + self._loop.time() - begun
         if self.over:  # Decided meanwhile, by something that the cancellation didn't reach.
-            connection.drop()
+            connection.give_back()
             raise asyncio.CancelledError
         self._connection = connection
         self._pacer.note_handshake(connection.handshake_time)
@@ -516,8 +516,9 @@ class Utterance:
         if isinstance(error, LokutorError):
             self._tally.error_code = error.code or type(error).__name__
         self._cancel_tasks()
-        if self._connection is not None:
-            self._connection.drop()
+        connection, self._connection = self._connection, None  # It may be another call's from here on.
+        if connection is not None:
+            connection.give_back()
         if not self._outcome.done():
             if error is None:
                 self._outcome.set_result(None)

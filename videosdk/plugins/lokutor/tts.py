@@ -253,7 +253,7 @@ class LokutorTTS(TTS):
         playback = Playback(track, self._output_rate())
         self._follow(timing, playback)
         pacer = Pacer(self._times.of(options), playback, paced=self._pacing)
-        output = self._output(playback.push, self._refilling(self._first_audio_callback))
+        output = self._output(playback.push, self._first_audio_callback)
         sentences = gets_sentences(find_caller().speech)
         utterance = self._utterance(
             options, output, self._connector.take_or_connect, timing, pacer=pacer, sentences=sentences
@@ -433,19 +433,6 @@ class LokutorTTS(TTS):
     def _tells_final_of(self, speech: SpeechGeneration) -> bool:
         # A FallbackTTS passes no words on, so there the framework doesn't count on us.
         return self.supports_word_timestamps and speech.tts is self
-
-    def _refilling(self, callback: FirstAudio | None) -> FirstAudio:
-        """Return a first-audio callback that opens the next turn's socket first.
-
-        By then this turn no longer waits for the network, and the last one's socket is long closed.
-        """
-
-        async def on_first_audio() -> None:
-            self._standby.refill()
-            if callback is not None:
-                await callback()
-
-        return on_first_audio
 
     async def _release_turn(self, text: Text) -> None:
         """End a turn without anything to say: the framework waits for the first audio of any text."""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 from yarl import URL
@@ -64,20 +64,38 @@ _FEW = 10
 """Connections at a time, below which a connector's limit may be why there is none free."""
 
 _DATA = frozenset({aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY})
-_CHATTER = _DATA | {aiohttp.WSMsgType.PONG}
-_ALIVE = _CHATTER | {aiohttp.WSMsgType.PING}
+_ALIVE = _DATA | {aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG}
 
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 """Starts a background task that its owner awaits before it closes."""
 
 
+class Keeper(Protocol):
+    """Who keeps connections for calls. None of this waits for anything."""
+
+    def on_first_request(self) -> None:
+        """Note that a call has sent the first request on a connection."""
+
+    def take_back(self, connection: Connection) -> bool:
+        """Park a connection that a call has not used, or return False."""
+
+    def on_parked_end(self) -> None:
+        """Note that the connection that is parked has ended."""
+
+    def on_closed(self, connection: Connection) -> None:
+        """Note that the socket of a connection is closed."""
+
+
 class Connection:
     """An open WebSocket, for one utterance.
 
-    It may be parked on standby first (:meth:`park`, :meth:`unpark`).
+    It may be parked on standby (:meth:`park`, :meth:`unpark`), as long as it is :attr:`untouched`.
     :meth:`drop` is final and works from every state; :meth:`send` and :meth:`receive` then raise
     :class:`~videosdk.plugins.lokutor.errors.NetworkError`.
     """
+
+    keeper: Keeper | None = None
+    """Where it goes when a call has no use for it."""
 
     def __init__(
         self, ws: aiohttp.ClientWebSocketResponse, endpoint: Endpoint, spawn: Spawn, handshake_time: float
@@ -90,12 +108,14 @@ class Connection:
         self._spawn = spawn
         self._dropped = False
         self._waited = False
+        self._parked = False
+        self._sent = False  # Whether a request was sent, or the sending of one began.
+        self._data_came = False
         self._liveness_check: asyncio.TimerHandle | None = None
         self._answered = False
         self._unread: Visemes | None = None  # A message of which there is more to decode.
-        self._early: asyncio.Task[aiohttp.WSMessage] | None = None
         self._burst: asyncio.TimerHandle | None = None  # Ends the gathering.
-        self._on_end: Callable[[], None] | None = None
+        self._watcher: asyncio.Task[aiohttp.WSMessage] | None = None
 
     @property
     def waited(self) -> bool:
@@ -107,6 +127,15 @@ class Connection:
         """Whether it was on standby and has sent nothing yet, so that a new one can replace it unnoticed."""
         return self._waited and not self._answered
 
+    @property
+    def untouched(self) -> bool:
+        """Whether it is open and has carried nothing: no request, and no data of the service.
+
+        Only then can it serve another call, for nothing that still comes can be an answer to this one.
+        """
+        ended = self._dropped or self._ws.closed or (self._watcher is not None and self._watcher.done())
+        return not (ended or self._sent or self._data_came)
+
     @classmethod
     async def open(
         cls,
@@ -116,6 +145,7 @@ class Connection:
         connect_timeout: float,
         heartbeat: float | None,
         spawn: Spawn,
+        proxy: URL | None = None,
     ) -> Connection:
         """Resolve, connect and shake hands.
 
@@ -126,6 +156,7 @@ class Connection:
             heartbeat: Seconds between pings; a peer is dead after 1.5 times as long without an answer.
                 Not for a slow consumer: with over 512 KiB queued, a healthy peer counts as dead too.
             spawn: Starts the background task that closes the socket.
+            proxy: The way to the service; None leaves it to the session.
 
         Raises:
             LokutorError: The handshake failed; the kind says who can act.
@@ -144,6 +175,7 @@ class Connection:
                     autoping=False,  # A pong is a sign of life that aiohttp would keep to itself.
                     # Without this, close() waits up to 10 s for the peer's close frame.
                     timeout=aiohttp.ClientWSTimeout(ws_close=0),
+                    proxy=proxy,
                 )
                 return cls(ws, endpoint, spawn, clock() - begun)
         except TimeoutError:
@@ -164,10 +196,15 @@ class Connection:
             NetworkError: The connection is lost.
         """
         self.read_at_once()
+        first, self._sent = not self._sent, True
         try:
-            return await self._ws.send_str(encode_request(request))
+            await self._ws.send_str(encode_request(request))
         except (aiohttp.ClientError, OSError) as error:
             reason = type(error).__name__
+        else:
+            if first and self.keeper is not None:
+                self.keeper.on_first_request()
+            return
         raise NetworkError(f"The connection to Lokutor was lost while sending ({reason})")
 
     async def receive(self) -> Event:
@@ -256,29 +293,38 @@ class Connection:
             twin.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
         return True
 
-    def park(self, on_end: Callable[[], None]) -> None:
+    def park(self) -> bool:
         """Put the connection on standby, and watch it while nobody receives from it.
 
-        Args:
-            on_end: Called once if it ends before it is taken.
+        Its keeper is told if it ends before it is taken.
+
+        Returns:
+            Whether it is on standby: one that is not :attr:`untouched` is refused.
         """
-        self._waited = True
-        self._on_end = on_end
-        self._early = asyncio.get_running_loop().create_task(self._await_end())
-        self._early.add_done_callback(self._ended_early)
+        if not self.untouched:
+            return False
+        self._waited = self._parked = True
+        self._watch()
+        return True
 
     def unpark(self) -> bool:
         """Take the connection off standby. Return whether it looks alive.
 
         A ping finds out whether it is: without a sign of life it ends by itself, within a second.
         """
-        self._on_end = None
-        if self._early is None or self._early.done():
+        was_parked, self._parked = self._parked, False
+        if not was_parked or self._sent or self._watch().done():
             return False
-        self._spawn(self._probe())
-        loop = asyncio.get_running_loop()
-        self._liveness_check = loop.call_later(_LIVENESS_TIMEOUT, self.drop)
+        if self._liveness_check is None:  # Else it was given back before the last ping was answered.
+            self._spawn(self._probe())
+            loop = asyncio.get_running_loop()
+            self._liveness_check = loop.call_later(_LIVENESS_TIMEOUT, self._count_as_dead)
         return True
+
+    def give_back(self) -> None:
+        """End a call's use of it without awaiting anything: park it again if possible, else drop it."""
+        if self.keeper is None or not self.untouched or not self.keeper.take_back(self):
+            self.drop()
 
     def drop(self) -> None:
         """Close the socket without awaiting anything.
@@ -287,7 +333,7 @@ class Connection:
         """
         if not self._dropped:
             self._dropped = True
-            self._on_end = None
+            self._parked = False
             self._stop_liveness_check()
             self.read_at_once()
             self._spawn(self._close())
@@ -302,11 +348,13 @@ class Connection:
         finally:
             if twin is not None:
                 _shut(twin)
+            if self.keeper is not None:
+                self.keeper.on_closed(self)
 
     def abandon(self) -> None:
         """Tell the peer that it is over, where the loop of this connection is closed."""
         self._dropped = True
-        self._on_end = None
+        self._parked = False
         twin = self._duplicate()
         if twin is not None:
             _shut(twin)
@@ -326,12 +374,19 @@ class Connection:
         twin.close()
         return None
 
-    async def _await_end(self) -> aiohttp.WSMessage:
+    def _watch(self) -> asyncio.Task[aiohttp.WSMessage]:
+        """Return the task that receives as long as the connection can be parked."""
+        if self._watcher is None:
+            self._watcher = asyncio.get_running_loop().create_task(self._await_message())
+            self._watcher.add_done_callback(self._watched)
+        return self._watcher
+
+    async def _await_message(self) -> aiohttp.WSMessage:
         """Return the first message that a call must see; before that, only pings and chatter come."""
         try:
             return await self._next_but_chatter()
         except asyncio.CancelledError:
-            if self._on_end is not None and not self._dropped:  # The loop itself is being shut down.
+            if self._parked and not self._dropped:  # The loop itself is being shut down.
                 self._dropped = True
                 await self._close()
             raise
@@ -339,25 +394,45 @@ class Connection:
     async def _next_but_chatter(self) -> aiohttp.WSMessage:
         while True:
             message = await self._ws.receive()
+            self._saw(message)
             if message.type is aiohttp.WSMsgType.PING:
                 await self._pong(message.data)
-            elif self._on_end is None or message.type not in _CHATTER or _is_refusal(message):
+            elif not (message.type is aiohttp.WSMsgType.PONG or self._is_chatter(message)):
                 return message
 
-    def _ended_early(self, task: asyncio.Task[aiohttp.WSMessage]) -> None:
-        on_end, self._on_end = self._on_end, None
-        if task.cancelled() or on_end is None:
-            return
-        if task.exception() is not None:
-            logger.debug("The standby connection failed: %s", type(task.exception()).__name__)
-        on_end()
+    def _is_chatter(self, message: aiohttp.WSMessage) -> bool:
+        return self._parked and message.type in _DATA and not _is_refusal(message)
 
-    async def _next_message(self) -> aiohttp.WSMessage:
-        # Two tasks can't receive at once, so the watcher's message is the call's first.
-        early, self._early = self._early, None
-        message = await (self._ws.receive() if early is None else early)
+    def _saw(self, message: aiohttp.WSMessage) -> None:
         if message.type in _ALIVE:
             self._stop_liveness_check()
+        self._data_came = self._data_came or message.type in _DATA
+
+    def _watched(self, watcher: asyncio.Task[aiohttp.WSMessage]) -> None:
+        if watcher.cancelled():
+            return
+        if watcher.exception() is not None:
+            logger.debug("The standby connection failed: %s", type(watcher.exception()).__name__)
+        self._end_parked()
+
+    def _end_parked(self) -> None:
+        if self._parked and self.keeper is not None:
+            self._parked = False
+            self.keeper.on_parked_end()
+
+    def _count_as_dead(self) -> None:
+        """End what gave no sign of life, in a call or parked again."""
+        self._end_parked()
+        self.drop()
+
+    async def _next_message(self) -> aiohttp.WSMessage:
+        if self._watcher is None and self._sent:
+            message = await self._ws.receive()
+            self._saw(message)
+        else:
+            # Two tasks can't receive at once. The watcher outlives a call that ends here and gives it back.
+            message = await asyncio.shield(self._watch())
+            self._watcher = None
         self._answered = self._answered or message.type in _DATA
         return message
 
@@ -477,7 +552,7 @@ def _handshake_failure(error: BaseException, endpoint: Endpoint) -> LokutorError
         case _RedirectError():
             return _refusal(error.status, None)
         case aiohttp.ClientHttpProxyError():
-            return _proxy_refusal(error.status)
+            return unreached(error, endpoint.url)
         # Of the handshake, or of a session that raises for each status. Without headers it was no HTTP.
         case aiohttp.ClientResponseError() if error.headers is not None:
             return _refusal(error.status, error.headers)
@@ -496,14 +571,14 @@ def unreached(error: Exception, url: URL) -> LokutorError:
     """Map the exception of a host that can't be reached, for whatever reason."""
     host = url.host
     match error:
+        case aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
+            return _proxy_failure(error)
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ServerFingerprintMismatch():
             return ConfigurationError(f"The certificate of {host} is not trusted")
         case aiohttp.ClientConnectorDNSError():
             return NetworkError(f"The host {host} can't be resolved")
         case aiohttp.ClientConnectorSSLError():
             return NetworkError(f"The TLS handshake with {host} failed")
-        case aiohttp.ClientProxyConnectionError():
-            return NetworkError(f"Connecting to the proxy failed: {_reason(error)}")
         case aiohttp.ClientConnectorError():
             return NetworkError(f"Connecting to {host}:{url.port} failed: {_reason(error)}")
         case _:
@@ -515,7 +590,16 @@ def _reason(error: aiohttp.ClientConnectorError) -> str:
     return os.strerror(number) if number else type(error.os_error).__name__
 
 
-def _proxy_refusal(status: int) -> LokutorError:
+def _proxy_failure(
+    error: aiohttp.ClientHttpProxyError | aiohttp.ClientProxyConnectionError,
+) -> LokutorError:
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return proxy_refusal(error.status)
+    return NetworkError(f"Connecting to the proxy failed: {_reason(error)}")
+
+
+def proxy_refusal(status: int) -> LokutorError:
+    """Return the error for a proxy that answered with ``status`` instead of connecting."""
     text = f"The proxy refused to connect (HTTP {status})"
     if status >= _SERVER_ERROR:
         return NetworkError(text, status=status)
@@ -535,7 +619,7 @@ def _refusal(status: int, headers: Mapping[str, str] | None) -> LokutorError:
                 "Too many requests for this Lokutor plan (HTTP 429)", status=status, retry_after=retry_after
             )
         case 407:
-            return _proxy_refusal(status)
+            return proxy_refusal(status)
         case _ if status == 408 or status >= _SERVER_ERROR:  # noqa: PLR2004 - request timeout
             return ServiceError(f"Lokutor is not available (HTTP {status})", status=status)
         case _:

@@ -16,6 +16,7 @@ import aiohttp
 
 from .connection import Connection, new_session
 from .endpoint import Endpoint
+from .proxy import find_proxy
 from .standby import Standby
 
 _inherited: list[Connector] = []
@@ -75,10 +76,11 @@ class Connector:
         deadline = self._loop.time() + within
         # Half of the time: the other half is for a handshake of its own, should that one hang.
         waiting = None if fresh else await self.standby.take(within / 2)
+        if waiting is not None:
+            return waiting
         # What the waiting for a socket on its way took is not there any more for connecting.
-        return waiting or await self._connect(
-            max(deadline - self._loop.time(), 0.0), self._settings.heartbeat
-        )
+        left = max(deadline - self._loop.time(), 0.0)
+        return await self.standby.connect(self._connect(left, self._settings.heartbeat))
 
     async def connect_stream(self, _fresh: bool, within: float) -> Connection:
         """Return a new connection for a consumer that may be slow."""
@@ -132,12 +134,16 @@ class Connector:
         return await self._connect(self._settings.connect_timeout, self._settings.heartbeat)
 
     async def _connect(self, within: float, heartbeat: float | None) -> Connection:
+        endpoint = self._settings.endpoint
+        # A session of the user's own knows its way.
+        proxy = find_proxy(endpoint.url) if self._settings.session is None else None
         return await Connection.open(
             self.session(),
-            self._settings.endpoint,
+            endpoint,
             connect_timeout=within,
             heartbeat=heartbeat,
             spawn=self.spawn,
+            proxy=proxy,
         )
 
 

@@ -14,14 +14,16 @@ import aiohttp
 from yarl import URL
 
 from ..errors import ConfigurationError, LokutorError, NetworkError, ProtocolError
-from .connection import unreached
+from .connection import proxy_refusal, unreached
 from .endpoint import parse_base_url
+from .proxy import find_proxy
 
 TIMEOUT = 10.0
 """Seconds for one route, connecting included."""
 
 _HTTP_SCHEMES = {"ws": "http", "wss": "https"}
 _OK = 200
+_PROXY_AUTHENTICATION_REQUIRED = 407
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ async def _fetch(session: aiohttp.ClientSession, root: URL, name: str) -> list[d
     """Return the objects of the list ``name`` that the route of that name answers with."""
     url = root / name
     try:
-        async with session.get(url) as response:
+        async with session.get(url, proxy=find_proxy(url)) as response:
             return _objects(await response.read(), response.status, name, url)
     except TimeoutError:
         failure: LokutorError = NetworkError(f"{url} did not answer within {TIMEOUT:g} s")
@@ -83,6 +85,8 @@ async def _fetch(session: aiohttp.ClientSession, root: URL, name: str) -> list[d
 
 
 def _objects(body: bytes, status: int, name: str, url: URL) -> list[dict[str, Any]]:
+    if status == _PROXY_AUTHENTICATION_REQUIRED:
+        raise proxy_refusal(status)
     if status != _OK:
         raise ConfigurationError(f"{url} was not found (HTTP {status}): check the base URL", status=status)
     try:

@@ -1,7 +1,11 @@
 """The standby connection: open, never used, for the next turn.
 
-Rule of this file: a connection is taken once and never comes back, so stale audio is impossible by
-construction. A call never waits longer for it than connecting by itself would take.
+Rule of this file: a connection that has carried a request never comes back, so stale audio is impossible by
+construction: the connection itself knows, and refuses to be parked. A call never waits longer for it than
+connecting by itself would take.
+
+When the next one is opened: behind a turn's first request. Before it, the turn's own is as good as new, and
+comes back if the turn ends; after it, the service is at work for longer than a handshake takes, as a rule.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from ..errors import LokutorError
+from ..errors import LokutorError, RateLimitError
 from .connection import Connection
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
@@ -19,11 +23,14 @@ logger = logging.getLogger("videosdk.plugins.lokutor")
 IDLE_LIMIT = 300.0
 """Seconds without a turn after which the socket is let go: it costs the service a session."""
 REPLACE_INTERVAL = 10.0
-"""Seconds between two replacements, against a server that hangs up on idle sockets."""
+"""Seconds between the first two replacements, against a server that hangs up on idle sockets. Each interval
+is twice the one before, so that an idle plugin doesn't use up a plan of a few requests a minute."""
+_MOST_OPEN = 2
+"""Connections that the turns of a plugin have open at a time, as the service sees it."""
 
 
 class Standby:
-    """Keeps at most one connection open for the next turn, and opens another when it is taken.
+    """Keeps at most one connection open for the next turn, and opens another when it is used.
 
     Nothing happens before the first :meth:`fill`.
 
@@ -31,7 +38,8 @@ class Standby:
         open_connection: Opens a connection.
         spawn: Starts a background task that the owner awaits before it closes.
         idle_limit: Seconds without a turn after which the connection is closed.
-        replace_interval: Minimum seconds between two replacements of a dead connection.
+        replace_interval: Minimum seconds between the first two replacements of a dead connection. It doubles
+            with each, up to ``idle_limit``, until a turn uses a connection.
         active: Whether the first :meth:`refill` opens a connection, without a :meth:`fill` before it.
     """
 
@@ -50,10 +58,14 @@ class Standby:
         self._replace_interval = replace_interval
         self._active = active
         self._connection: Connection | None = None
+        self._others: set[Connection] = set()  # Those that aren't parked, each until its socket is closed.
+        self._own = 0  # Connections that calls are opening by themselves.
         self._opening: asyncio.Task[None] | None = None
+        self._deferred = False  # Whether one is to be opened once another is closed.
         self._replacing: asyncio.TimerHandle | None = None
         self._leaving: asyncio.TimerHandle | None = None
         self._replaced_at = float("-inf")
+        self._replacements = 0  # Since the last turn.
 
     @property
     def active(self) -> bool:
@@ -68,16 +80,17 @@ class Standby:
                 it.
         """
         self._active = True
+        self._begin_anew()
         self.refill()
         await self._arrival(within)
 
     def refill(self) -> None:
-        """Open a connection in the background unless there is one or one is being opened."""
+        """Open a connection in the background unless there is one for the next turn, or one on its way."""
         if not self._active:
             return
         self._restart_idle_limit()
-        if self._connection is None and not self._is_opening and self._replacing is None:
-            self._open()
+        if self._replacing is None:
+            self._open_if_needed()
 
     async def take(self, within: float | None = None) -> Connection | None:
         """Return the connection for the caller's own use, or None if there is none alive.
@@ -90,10 +103,58 @@ class Standby:
         if self._connection is None:
             await self._arrival(within)
         connection, self._connection = self._connection, None
-        if connection is not None and not connection.unpark():
+        if connection is None:
+            return None
+        self.lend(connection)
+        if not connection.unpark():
             connection.drop()
             return None
         return connection
+
+    async def connect(self, opening: Awaitable[Connection]) -> Connection:
+        """Return the connection that a call opens by itself; none is opened for the next turn meanwhile.
+
+        Raises:
+            LokutorError: It can't be opened.
+        """
+        self._own += 1
+        try:
+            connection = await opening
+        finally:
+            self._own -= 1
+        self.lend(connection)
+        return connection
+
+    def lend(self, connection: Connection) -> None:
+        """Take note of a connection that a call uses: it may come back, and counts until it is closed."""
+        connection.keeper = self
+        self._others.add(connection)
+
+    def take_back(self, connection: Connection) -> bool:
+        """Park a connection that a call has not used, unless there is another. Return whether it is."""
+        if not self._active or self._connection is not None or not connection.park():
+            return False
+        self._stop_opening()  # This one is open already.
+        self._others.discard(connection)
+        self._connection = connection
+        self._restart_idle_limit()
+        return True
+
+    def on_first_request(self) -> None:
+        """Open the next connection: the call's own won't come back."""
+        self._begin_anew()
+        self.refill()
+
+    def on_closed(self, connection: Connection) -> None:
+        """Open what had to wait until the socket of ``connection`` is closed."""
+        self._others.discard(connection)
+        if self._deferred:
+            self._open_if_needed()
+
+    def on_parked_end(self) -> None:
+        """Replace the connection, which ended while it waited."""
+        self._let_go()
+        self._replace_at(self._replaced_at + self._interval)
 
     def close(self) -> None:
         """Close the connection, and open no more."""
@@ -116,8 +177,21 @@ class Standby:
         if self._opening is not None:
             await asyncio.wait({self._opening}, timeout=within)
 
-    def _open(self) -> None:
-        self._opening = self._spawn(self._fetch())
+    def _open_if_needed(self) -> None:
+        """Open a connection unless there is one, one is on its way or may come back, or too many are open."""
+        if self._connection is not None or self._is_opening:
+            return
+        # One that is untouched comes back, or is used, which leads here again.
+        coming_back = self._own > 0 or any(one.untouched for one in self._others)
+        self._deferred = coming_back or len(self._others) >= _MOST_OPEN
+        if not self._deferred:
+            self._opening = self._spawn(self._fetch())
+
+    def _stop_opening(self) -> None:
+        self._deferred = False
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.cancel()
 
     async def _fetch(self) -> None:
         try:
@@ -125,27 +199,47 @@ class Standby:
         except LokutorError as error:
             # The next call connects by itself, and reports what it meets.
             logger.debug("No standby connection: %s", type(error).__name__)
+            self._try_later(error)
             return
-        if self._active:
+        connection.keeper = self
+        if self._active and self._connection is None and connection.park():
             self._connection = connection
-            connection.park(self._on_end)
         else:
             connection.drop()
 
-    def _on_end(self) -> None:
-        """Replace a connection that ended while it waited."""
-        if self._connection is not None:
-            self._connection.drop()
-            self._connection = None
+    @property
+    def _interval(self) -> float:
+        doubled = max(self._replacements - 1, 0)
+        return min(self._replace_interval * 2.0**doubled, self._idle_limit)
+
+    def _try_later(self, error: LokutorError) -> None:
+        """Open a connection some time after ``error``, unless it is final or there was no turn for long."""
+        if not error.retryable or self._leaving is None:
+            return
+        self._replacements = max(self._replacements, 1)
+        wanted = error.retry_after if isinstance(error, RateLimitError) else None
+        self._replace_at(asyncio.get_running_loop().time() + max(self._interval, wanted or 0.0))
+
+    def _replace_at(self, due: float) -> None:
+        self._stop_replacing()
         loop = asyncio.get_running_loop()
-        due = max(loop.time(), self._replaced_at + self._replace_interval)
-        self._replacing = loop.call_at(due, self._replace)
+        self._replacing = loop.call_at(max(due, loop.time()), self._replace)
 
     def _replace(self) -> None:
         self._replacing = None
         self._replaced_at = asyncio.get_running_loop().time()
-        if self._connection is None and not self._is_opening:
-            self._open()
+        self._replacements += 1
+        self._open_if_needed()
+
+    def _stop_replacing(self) -> None:
+        if self._replacing is not None:
+            self._replacing.cancel()
+            self._replacing = None
+
+    def _begin_anew(self) -> None:
+        """Forget what was replaced before: what comes next needn't wait for its interval."""
+        self._stop_replacing()
+        self._replacements = 0
 
     def _restart_idle_limit(self) -> None:
         if self._leaving is not None:
@@ -153,12 +247,15 @@ class Standby:
         self._leaving = asyncio.get_running_loop().call_later(self._idle_limit, self._empty)
 
     def _empty(self) -> None:
-        for timer in (self._leaving, self._replacing):
-            if timer is not None:
-                timer.cancel()
-        self._leaving = self._replacing = None
-        if self._opening is not None:  # Else it would arrive later, and stay without a limit.
-            self._opening.cancel()
-        if self._connection is not None:
-            self._connection.drop()
-            self._connection = None
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
+        self._stop_replacing()
+        self._stop_opening()  # Else it would arrive later, and stay without a limit.
+        self._let_go()
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._others.add(connection)
+            connection.drop()
