@@ -436,3 +436,29 @@ async def test_visemes_are_of_the_reply(tts: LokutorTTS, listener: Listener) -> 
     assert all(isinstance(batch, list) for batch in told)
     with pytest.raises(AttributeError):
         items[0].start = 0.0  # type: ignore[misc]
+
+
+async def test_words_are_told_as_they_were_written(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(speak_timed)
+    listener = Listener(track)
+    tts = make_tts(
+        scripted.url,
+        word_timestamps=True,
+        visemes=True,
+        pronunciations={"nginx": "engine x", "SQL": "sequel"},
+    )
+    words, visemes = emitted_by(tts, "word_spoken"), emitted_by(tts, "visemes")
+    written, spoken = "Does nginx speak SQL well?", "Does engine x speak sequel well?"
+    await tts.synthesize(written)
+    assert scripted.texts == [spoken]
+    await listener.hear(frames_of(spoken))
+    await until(lambda: len(words) == 5)
+    assert [word["word"] for word in words] == ["Does", "nginx", "speak", "SQL", "well?"]
+    assert words[-1]["cumulative_text"] == written
+    starts = [spoken.index(word) for word in ("Does", "engine", "speak", "sequel", "well")]
+    assert [word["start"] for word in words] == pytest.approx([at / PER_SECOND for at in starts])
+    indices = [viseme.index for group in visemes for viseme in group]
+    assert indices == sorted(indices)
+    assert max(indices) == len(written) - 1

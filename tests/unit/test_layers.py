@@ -31,6 +31,8 @@ PURE = {
     "_pacing.times": set[str](),
     "_text.__init__": set[str](),
     "_text.characters": set[str](),
+    "_text.pronunciations": set[str](),
+    "_text.spoken": set[str](),
     "_text.planner": {"videosdk.agents.tokenize"},
     "_timing.__init__": set[str](),
     "_timing.words": set[str](),
@@ -74,7 +76,8 @@ LAYERS = [
     {"_utterance"},
     {"_timing"},
     {"_options", "_pacing"},
-    {"_text", "_wire"},
+    {"_wire"},
+    {"_text"},
     {"_audio"},
     {"errors", "metrics", "version", "visemes", "_shown", "_tasks", "_timer"},
 ]

@@ -18,6 +18,7 @@ from videosdk.agents.room.output_stream import (
 )
 
 from videosdk.plugins.lokutor._audio.playback import Playback, _FrameClock, rate_of
+from videosdk.plugins.lokutor._text.spoken import SpokenText
 from videosdk.plugins.lokutor._timing.synchronizer import SpeechSynchronizer
 from videosdk.plugins.lokutor._timing.timeline import Timeline, WordSpoken
 from videosdk.plugins.lokutor.visemes import Viseme
@@ -484,7 +485,7 @@ def follow(playback: Playback, text: str) -> tuple[Timeline, Story]:
     """Follow a reply with a character each 20 ms."""
     timing = Timeline(words=True, visemes=True)
     story = Story(playback, timing)
-    timing.begin_request(text, 0.0)
+    timing.begin_request(SpokenText(text), 0.0)
     timing.take(Viseme(index, char, index / 50) for index, char in enumerate(text))
     return timing, story
 
@@ -525,7 +526,7 @@ async def test_it_tells_nothing_before_its_time(playback: Playback, listener: Li
 async def test_what_is_told_late_is_heard_at_once(playback: Playback, listener: Listener) -> None:
     timing = Timeline(words=True)
     story = Story(playback, timing)
-    timing.begin_request("ab cd", 0.0)
+    timing.begin_request(SpokenText("ab cd"), 0.0)
     await playback.push(FRAME * 5)
     await listener.hear(5)
     timing.take([Viseme(0, "a", 0.0), Viseme(3, "c", 0.06)])

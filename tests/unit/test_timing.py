@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from videosdk.plugins.lokutor._text.spoken import SpokenText
 from videosdk.plugins.lokutor._timing.timeline import Timeline
 from videosdk.plugins.lokutor.visemes import MOUTH_SHAPES, SILENCE, Viseme, mouth_shape
 
@@ -22,7 +23,7 @@ def spoken(timing: Timeline, position: float = 1e9) -> list[tuple[str, float]]:
 
 def speak(timing: Timeline, text: str, at: float, pace: float = 0.1) -> float:
     """Tell ``timing`` of a whole request; return where its audio ends."""
-    timing.begin_request(text, at)
+    timing.begin_request(SpokenText(text), at)
     timing.take(sounds_of(text, pace))
     timing.end_request(at + len(text) * pace)
     return at + len(text) * pace
@@ -60,7 +61,7 @@ def test_scripts_without_spaces_are_joined_without() -> None:
 
 def test_what_is_due_comes_once_and_not_before() -> None:
     timing = Timeline(words=True, visemes=True)
-    timing.begin_request("ab cd", 0.0)
+    timing.begin_request(SpokenText("ab cd"), 0.0)
     assert timing.next_due is None
     timing.take(sounds_of("ab cd"))
     assert timing.next_due == 0.0
@@ -86,7 +87,7 @@ def test_only_what_was_asked_for_is_gathered() -> None:
 
 def test_visemes_that_come_late_or_in_disorder_are_sorted() -> None:
     timing = Timeline(visemes=True)
-    timing.begin_request("abc", 0.0)
+    timing.begin_request(SpokenText("abc"), 0.0)
     timing.take([Viseme(2, "c", 0.2), Viseme(0, "a", 0.0)])
     timing.take([Viseme(1, "b", 0.1)])
     assert [viseme.sound for viseme in timing.pop_visemes(9.0)] == ["a", "b", "c"]
@@ -103,7 +104,7 @@ def test_visemes_outside_a_request_are_nobodys() -> None:
 
 def test_an_index_outside_the_text_is_moved_to_its_edge() -> None:
     timing = Timeline(visemes=True)
-    timing.begin_request("ab", 0.0)
+    timing.begin_request(SpokenText("ab"), 0.0)
     timing.take([Viseme(-3, "x", 0.0), Viseme(7, "y", 0.1)])
     assert [viseme.index for viseme in timing.pop_visemes(9.0)] == [0, 1]
 
@@ -111,7 +112,7 @@ def test_an_index_outside_the_text_is_moved_to_its_edge() -> None:
 @pytest.mark.parametrize("late", [0.41, 7.0, 1e308])
 def test_a_time_behind_the_audio_is_its_end(late: float) -> None:
     timing = Timeline(words=True, visemes=True)
-    timing.begin_request("ab.", 0.0)
+    timing.begin_request(SpokenText("ab."), 0.0)
     timing.take([Viseme(0, "a", 0.0), Viseme(2, "sil", late)])
     timing.end_request(0.4)
     assert timing.pop_visemes(9.0) == [Viseme(0, "a", 0.0), Viseme(2, "sil", 0.4)]
@@ -122,7 +123,7 @@ def test_a_time_behind_the_audio_is_its_end(late: float) -> None:
 def test_a_time_before_the_audio_is_its_beginning(early: float) -> None:
     timing = Timeline(words=True, visemes=True)
     at = speak(timing, "ab cd", 0.0)
-    timing.begin_request("ef", at)
+    timing.begin_request(SpokenText("ef"), at)
     timing.take([Viseme(0, "e", early)])
     timing.end_request(at + 0.2)
     assert spoken(timing)[-1] == ("ef", 0.5)
@@ -137,12 +138,12 @@ def test_a_healed_request_goes_on_where_it_was_heard() -> None:
     start = speak(timing, "Yes.", 0.0)
     timing.pop_words(start)
     timing.pop_visemes(start)
-    timing.begin_request("one two six", start)
+    timing.begin_request(SpokenText("one two six"), start)
     timing.take(sounds_of("one two six"))
     heard = start + 0.56
     assert spoken(timing, start + 0.3) == [("one", 0.4)]
     assert [viseme.sound for viseme in timing.pop_visemes(start + 0.25)] == ["o", "n", "e"]
-    timing.begin_request("one two six", heard)  # This try speaks a little slower.
+    timing.begin_request(SpokenText("one two six"), heard)  # This try speaks a little slower.
     assert spoken(timing) == [("two", 0.8)]
     timing.take(sounds_of("one two six", 0.11))
     timing.end_request(start + 1.21)
@@ -155,9 +156,9 @@ def test_a_healed_request_goes_on_where_it_was_heard() -> None:
 
 def test_a_request_that_was_not_heard_at_all_is_told_anew() -> None:
     timing = Timeline(words=True)
-    timing.begin_request("one two", 1.0)
+    timing.begin_request(SpokenText("one two"), 1.0)
     timing.take(sounds_of("one two"))
-    timing.begin_request("one two", 1.0)
+    timing.begin_request(SpokenText("one two"), 1.0)
     assert timing.next_due is None
     timing.take(sounds_of("one two", 0.2))
     timing.end_request(2.4)
@@ -169,7 +170,7 @@ def test_a_request_that_was_not_heard_at_all_is_told_anew() -> None:
 
 def test_what_was_cut_off_is_dropped() -> None:
     timing = Timeline(words=True, visemes=True)
-    timing.begin_request("one two six", 0.0)
+    timing.begin_request(SpokenText("one two six"), 0.0)
     timing.take(sounds_of("one two six"))
     timing.end(0.5)
     assert timing.ended
@@ -180,9 +181,9 @@ def test_what_was_cut_off_is_dropped() -> None:
 
 def test_without_visemes_a_request_cut_off_has_no_words_and_the_ones_before_keep_theirs() -> None:
     timing = Timeline(words=True)
-    timing.begin_request("one two", 0.0)
+    timing.begin_request(SpokenText("one two"), 0.0)
     timing.end_request(0.7)
-    timing.begin_request("three", 0.7)
+    timing.begin_request(SpokenText("three"), 0.7)
     timing.end(1.0)
     assert [event.get("estimated") for event in timing.pop_words(9.0)] == [True, True]
     assert timing.next_due is None
@@ -191,7 +192,7 @@ def test_without_visemes_a_request_cut_off_has_no_words_and_the_ones_before_keep
 def test_a_mute_request_has_its_words_where_it_would_have_been() -> None:
     timing = Timeline(words=True)
     end = speak(timing, "Well", 0.0)
-    timing.begin_request("🙂", end)
+    timing.begin_request(SpokenText("🙂"), end)
     timing.end_request(end)
     speak(timing, "then", end)
     timing.end(1.0)
@@ -201,7 +202,7 @@ def test_a_mute_request_has_its_words_where_it_would_have_been() -> None:
 def test_whoever_follows_hears_of_changes() -> None:
     timing, changes = Timeline(words=True), list[str]()
     timing.on_change = lambda: changes.append("")
-    timing.begin_request("one", 0.0)
+    timing.begin_request(SpokenText("one"), 0.0)
     timing.take(sounds_of("one"))
     timing.end_request(0.3)
     timing.end(0.3)
@@ -217,10 +218,10 @@ def test_times_from_the_start_of_the_connections_audio_are_understood(healed: in
     timing = Timeline(words=True, visemes=True)
     texts, at, stream = ["one two", "six", "ten of it", "end."], 0.0, 0.0
     for number, text in enumerate(texts):
-        timing.begin_request(text, at)
+        timing.begin_request(SpokenText(text), at)
         if number == healed:
             timing.take(Viseme(item.index, item.sound, at - stream + item.start) for item in sounds_of(text))
-            timing.begin_request(text, at + 0.25)
+            timing.begin_request(SpokenText(text), at + 0.25)
             stream = at
         timing.take(Viseme(item.index, item.sound, at - stream + item.start) for item in sounds_of(text))
         at += len(text) / 10
@@ -262,7 +263,7 @@ def told_by(service: Service, late: int, size: int) -> Timeline:
     """
     timing, at, left = Timeline(words=True, visemes=True), 0.0, list[Viseme]()
     for text in TEXTS:
-        timing.begin_request(text, at)
+        timing.begin_request(SpokenText(text), at)
         tell(timing, left, size)
         items = service(text, at)
         in_time = len(items) - (late if text != TEXTS[-1] else 0)
@@ -309,7 +310,7 @@ def test_a_request_whose_visemes_are_all_late_has_them(service: Service, size: i
 
 def test_visemes_between_two_requests_are_late_ones() -> None:
     timing = Timeline(words=True, visemes=True)
-    timing.begin_request("one two", 0.0)
+    timing.begin_request(SpokenText("one two"), 0.0)
     timing.take(in_letters("one two", 0.0)[:3])
     timing.end_request(0.7)
     timing.take(in_letters("one two", 0.0)[3:])
@@ -319,12 +320,12 @@ def test_visemes_between_two_requests_are_late_ones() -> None:
 
 def test_a_late_word_that_was_already_given_out_changes_nothing() -> None:
     timing = Timeline(words=True, visemes=True)
-    timing.begin_request("one two six", 0.0)
+    timing.begin_request(SpokenText("one two six"), 0.0)
     timing.take(in_letters("one two six", 0.0)[:4])
     timing.end_request(1.1)
     assert [word for word, _ in spoken(timing, 0.9)] == ["one", "two", "six"]
     assert len(timing.pop_visemes(0.9)) == 4
-    timing.begin_request("ten", 1.1)
+    timing.begin_request(SpokenText("ten"), 1.1)
     timing.take(in_letters("one two six", 0.0)[4:])
     timing.take(in_letters("ten", 0.0))
     timing.end_request(1.4)
@@ -334,10 +335,10 @@ def test_a_late_word_that_was_already_given_out_changes_nothing() -> None:
 
 def test_a_late_time_behind_the_audio_is_its_end() -> None:
     timing = Timeline(visemes=True)
-    timing.begin_request("ab cd", 0.0)
+    timing.begin_request(SpokenText("ab cd"), 0.0)
     timing.take([Viseme(0, "a", 0.0)])
     timing.end_request(0.5)
-    timing.begin_request("ef.", 0.5)
+    timing.begin_request(SpokenText("ef."), 0.5)
     timing.take([Viseme(3, "c", 0.3), Viseme(4, "d", 0.505)])
     assert timing.pop_visemes(9.0) == [Viseme(0, "a", 0.0), Viseme(3, "c", 0.3), Viseme(4, "d", 0.5)]
 
@@ -359,21 +360,21 @@ def test_in_doubt_a_viseme_is_of_the_request_under_way(
     before: str, told: int, text: str, first: list[tuple[int, str, float]]
 ) -> None:
     timing = Timeline(visemes=True)
-    timing.begin_request(before, 0.0)
+    timing.begin_request(SpokenText(before), 0.0)
     timing.take(in_letters(before, 0.0)[:told])
     timing.end_request(0.5)
     timing.pop_visemes(9.0)
-    timing.begin_request(text, 0.5)
+    timing.begin_request(SpokenText(text), 0.5)
     timing.take(Viseme(*item) for item in first)
     assert [item.start for item in timing.pop_visemes(9.0)] == [0.5 + start for _, _, start in first]
 
 
 def test_what_comes_after_the_first_of_a_request_is_its_own() -> None:
     timing = Timeline(visemes=True)
-    timing.begin_request("one two six", 0.0)
+    timing.begin_request(SpokenText("one two six"), 0.0)
     timing.take(in_letters("one two six", 0.0)[:3])
     timing.end_request(1.1)
-    timing.begin_request("ten and more", 1.1)
+    timing.begin_request(SpokenText("ten and more"), 1.1)
     timing.take(in_letters("ten and more", 0.0)[:3])
     timing.take([Viseme(4, "a", 0.4)])  # Where the one before was left, too.
     assert [round(item.start, 6) for item in timing.pop_visemes(9.0)][3:] == [1.1, 1.2, 1.3, 1.5]
@@ -381,11 +382,11 @@ def test_what_comes_after_the_first_of_a_request_is_its_own() -> None:
 
 def test_another_connection_brings_no_late_visemes() -> None:
     timing = Timeline(visemes=True)
-    timing.begin_request("one two six", 0.0)
+    timing.begin_request(SpokenText("one two six"), 0.0)
     timing.take(in_letters("one two six", 0.0)[:3])
     timing.end_request(1.1)
-    timing.begin_request("and more", 1.1)
-    timing.begin_request("and more", 1.1)  # Once more: the connection was lost.
+    timing.begin_request(SpokenText("and more"), 1.1)
+    timing.begin_request(SpokenText("and more"), 1.1)  # Once more: the connection was lost.
     timing.take([Viseme(4, "m", 0.4)])
     assert [round(item.start, 6) for item in timing.pop_visemes(9.0)][3:] == [1.5]
 
@@ -404,7 +405,7 @@ def utf16_sounds(text: str) -> list[Viseme]:
 @pytest.mark.parametrize("count", [sounds_of, utf16_sounds])
 def test_either_way_of_counting_is_understood(count: Callable[[str], list[Viseme]]) -> None:
     timing = Timeline(words=True, visemes=True)
-    timing.begin_request(EMOJI, 0.0)
+    timing.begin_request(SpokenText(EMOJI), 0.0)
     timing.take(count(EMOJI))
     timing.end_request(len(EMOJI) / 10)
     assert [word for word, _ in spoken(timing)] == EMOJI.split()
@@ -425,7 +426,7 @@ def test_a_late_first_viseme_is_not_taken_for_another_way_of_counting(
 ) -> None:
     timing = Timeline(words=True)
     at = speak(timing, "Hi...", 0.0)
-    timing.begin_request("Well I think so.", at)
+    timing.begin_request(SpokenText("Well I think so."), at)
     timing.take(Viseme(*item) for item in told)
     timing.end_request(at + 1.6)
     starts = {index: start for index, _, start in told}
@@ -435,7 +436,7 @@ def test_a_late_first_viseme_is_not_taken_for_another_way_of_counting(
 
 def test_an_index_that_no_code_point_has_tells_the_way_of_counting() -> None:
     timing = Timeline(words=True)
-    timing.begin_request("🙂 a", 0.0)
+    timing.begin_request(SpokenText("🙂 a"), 0.0)
     timing.take([Viseme(3, "eɪ", 0.3)])
     timing.end_request(0.5)
     assert spoken(timing)[1] == ("a", 0.3)
@@ -443,7 +444,7 @@ def test_an_index_that_no_code_point_has_tells_the_way_of_counting() -> None:
 
 def test_a_silence_behind_the_text_tells_nothing() -> None:
     timing = Timeline(words=True)
-    timing.begin_request("🙂🙂 ab cd", 0.0)
+    timing.begin_request(SpokenText("🙂🙂 ab cd"), 0.0)
     timing.take([Viseme(8, "sil", 0.8), Viseme(3, "f", 0.3), Viseme(6, "f", 0.6)])
     timing.end_request(0.9)
     assert spoken(timing)[1:] == [("ab", 0.3), ("cd", 0.6)]
@@ -451,7 +452,7 @@ def test_a_silence_behind_the_text_tells_nothing() -> None:
 
 def test_sounds_that_are_no_characters_are_counted_in_code_points() -> None:
     timing = Timeline(words=True)
-    timing.begin_request("🙂 a b", 0.0)
+    timing.begin_request(SpokenText("🙂 a b"), 0.0)
     timing.take([Viseme(2, "eɪ", 0.3), Viseme(4, "bi", 0.5)])
     timing.end_request(0.7)
     assert spoken(timing)[1:] == [("a", 0.3), ("b", 0.5)]

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
 from ._audio.pcm import SAMPLE_RATE_RANGE
 from ._shown import shown
+from ._text.pronunciations import Pronunciations
+from ._text.spoken import SpokenText
 from ._wire.protocol import LANGUAGES, SPEED_RANGE, STEPS_RANGE, Language, SpeechRequest, Voice
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
@@ -34,6 +36,7 @@ class SpeechChanges(TypedDict, total=False):
         speed: 0.5 (slow) to 2.0 (fast).
         steps: Denoising steps, 1 to 50.
         model: Model such as ``"versa-1.0"``. None and ``"default"`` use the service's default.
+        pronunciations: Words that are spoken otherwise than they are written. None for none.
     """
 
     voice: Voice
@@ -41,6 +44,7 @@ class SpeechChanges(TypedDict, total=False):
     speed: float
     steps: int
     model: str | None
+    pronunciations: Mapping[str, str] | None
 
 
 class StreamChanges(SpeechChanges, total=False):
@@ -62,8 +66,12 @@ class SpeechOptions:
     speed: float = 1.05
     steps: int = 5
     model: str | None = None
+    # What a dict becomes at once. The service takes no other time for it, so it makes no difference.
+    pronunciations: Pronunciations | Mapping[str, str] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        if self.pronunciations is not None and not isinstance(self.pronunciations, Pronunciations):
+            object.__setattr__(self, "pronunciations", Pronunciations(self.pronunciations))
         _check_name("voice", self.voice)
         _check_name("language", self.language)
         _check_number("speed", self.speed, SPEED_RANGE, (int, float))
@@ -81,11 +89,18 @@ class SpeechOptions:
             TypeError: A key is not an option.
             ValueError: A value is out of range.
         """
-        unknown = sorted(set(changes) - set(self.__dataclass_fields__))
+        options = SpeechChanges.__annotations__
+        unknown = sorted(set(changes) - set(options))
         if unknown:
-            known = ", ".join(self.__dataclass_fields__)
+            known = ", ".join(options)
             raise TypeError(f"unknown option {shown(unknown[0])}: use one of {known}")
         return replace(self, **changes) if changes else self
+
+    def spoken(self, text: str) -> SpokenText:
+        """Return ``text`` as it is sent."""
+        if isinstance(self.pronunciations, Pronunciations):
+            return self.pronunciations.apply(text)
+        return SpokenText(text)
 
     def request(self, text: str, *, visemes: bool = False) -> SpeechRequest:
         """Return the request that speaks ``text`` this way, and tells its visemes where wanted."""

@@ -464,13 +464,13 @@ class Utterance:
             return None
         self._hold_timer.stop()
         text = self._feed.next_request(plan.segments)
-        return None if text is None else RequestProgress(text)
+        return None if text is None else RequestProgress(self._options.spoken(text))
 
     async def _send(self, connection: Connection, request: RequestProgress) -> None:
         self._move(State.SPEAKING)
         self._feed.pause()
         received = self._output.seconds_received
-        self._pacer.note_sent(request.text, received, more=self._feed.ready, again=request.tries > 0)
+        self._pacer.note_sent(request.spoken, received, more=self._feed.ready, again=request.tries > 0)
         self._reply_deadline.start(self._limits.first_audio_timeout)
         request.begin()
         self._tally.count(request.text, self._loop.time())
@@ -479,7 +479,7 @@ class Utterance:
         except NetworkError as error:
             logger.debug("%s", error)  # The speaker, who is receiving, decides what it means.
         # What takes time comes while the service is at work.
-        self._timeline.begin_request(request.text, self._output.seconds_received)
+        self._timeline.begin_request(request.spoken, self._output.seconds_received)
         self._output.prepare()
 
     def _give_up(self) -> None:

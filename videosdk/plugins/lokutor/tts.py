@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
@@ -79,6 +79,9 @@ class LokutorTTS(TTS):
         speed: 0.5 (slow) to 2.0 (fast).
         steps: Denoising steps, 1 to 50. More steps sound better and take longer.
         model: Model such as ``"versa-1.0"``. None and ``"default"`` use the service's default.
+        pronunciations: Words that are spoken otherwise than they are written: ``{"nginx": "engine x"}``.
+            Whole words, in any case unless the written form has a capital. The agent remembers what was
+            written.
         sample_rate: Output rate in Hz, 8 000 to 192 000. Used only if the track has no rate of its own.
         base_url: ``ws(s)`` or ``http(s)`` URL of the service. Defaults to ``LOKUTOR_BASE_URL``, else
             ``wss://api.lokutor.com``. A path is kept; without one, ``/ws/tts`` is used.
@@ -116,6 +119,7 @@ class LokutorTTS(TTS):
         speed: float = 1.05,
         steps: int = 5,
         model: str | None = None,
+        pronunciations: Mapping[str, str] | None = None,
         sample_rate: int = 24_000,
         base_url: str | None = None,
         allow_insecure: bool = False,
@@ -142,7 +146,14 @@ class LokutorTTS(TTS):
             sample_rate=check_sample_rate(sample_rate), num_channels=1, word_timestamps=word_timestamps
         )
         self._visemes = visemes
-        self._options = SpeechOptions(voice=voice, language=language, speed=speed, steps=steps, model=model)
+        self._options = SpeechOptions(
+            voice=voice,
+            language=language,
+            speed=speed,
+            steps=steps,
+            model=model,
+            pronunciations=pronunciations,
+        )
         url = _given("base_url", base_url, "LOKUTOR_BASE_URL") or DEFAULT_BASE_URL
         self._endpoint = Endpoint(parse_base_url(url, allow_insecure=allow_insecure), _find_key(api_key))
         self._limits = Limits(
@@ -211,7 +222,7 @@ class LokutorTTS(TTS):
         """Change options from the next call on. A call that is already running keeps its own.
 
         Args:
-            **changes: Any of ``voice``, ``language``, ``speed``, ``steps``, ``model``.
+            **changes: Any of ``voice``, ``language``, ``speed``, ``steps``, ``model``, ``pronunciations``.
 
         Raises:
             TypeError: An unknown option.
@@ -233,7 +244,8 @@ class LokutorTTS(TTS):
             text: A string, or an async iterator of ``str`` and ``FlushMarker``: complete sentences or raw
                 tokens. If the call ends early, the iterator is closed.
             voice_id: The voice of this call. Same as ``voice``.
-            **kwargs: ``voice``, ``language``, ``speed``, ``steps``, ``model``, for this call only.
+            **kwargs: ``voice``, ``language``, ``speed``, ``steps``, ``model``, ``pronunciations``, for this
+                call only.
 
         Raises:
             LokutorError: The call failed before any text was taken, so that another provider can speak all of

@@ -14,6 +14,7 @@ from .._audio.pcm import FRAME_SECONDS
 from .._audio.playback import Playback
 from .._text.characters import joined, whole_words
 from .._text.planner import Segment
+from .._text.spoken import SpokenText
 from .policy import Hold, Send, decide
 from .times import ServiceTimes
 
@@ -26,18 +27,22 @@ class _Spoken:
     """A request that was sent.
 
     Attributes:
-        text: Its text.
+        spoken: Its text, and what was written for it.
         start: Seconds of the reply's audio before it.
         audio: Seconds of its audio: what was measured, or what is expected of one that has not ended.
     """
 
-    text: str
+    spoken: SpokenText
     start: float
     audio: float
 
     def heard(self, position: float) -> float:
         """Return how many of its characters a listener at ``position`` has heard."""
-        return len(self.text) * min(max((position - self.start) / self.audio, 0.0), 1.0)
+        return len(self.spoken.text) * min(max((position - self.start) / self.audio, 0.0), 1.0)
+
+    def written(self, position: float) -> str:
+        """Return the words that a listener at ``position`` has heard, as they were written."""
+        return whole_words(self.spoken.written, self.spoken.to_written(int(self.heard(position))))
 
 
 class Pacer:
@@ -75,7 +80,7 @@ class Pacer:
         if self._interrupted_at is None:
             return 0
         position = self._interrupted_at
-        return round(sum(len(request.text) - request.heard(position) for request in self._requests))
+        return round(sum(len(request.spoken.text) - request.heard(position) for request in self._requests))
 
     @property
     def heard(self) -> str | None:
@@ -87,7 +92,7 @@ class Pacer:
             return None
         heard = ""
         for request in self._requests:
-            heard = joined(heard, whole_words(request.text, int(request.heard(self._interrupted_at))))
+            heard = joined(heard, request.written(self._interrupted_at))
         return heard
 
     def plan(self, segments: Sequence[Segment], received: float) -> Send | Hold:
@@ -118,11 +123,11 @@ class Pacer:
         """Note how long opening a connection took."""
         self._times.note_handshake(seconds)
 
-    def note_sent(self, text: str, received: float, *, more: bool, again: bool) -> None:
+    def note_sent(self, spoken: SpokenText, received: float, *, more: bool, again: bool) -> None:
         """Note that a request leaves.
 
         Args:
-            text: Its text.
+            spoken: Its text.
             received: Seconds of the reply's audio received so far.
             more: Whether there is text for the request after it.
             again: Whether it was sent before, on another connection.
@@ -131,8 +136,8 @@ class Pacer:
         self._first_audio_at = None
         if again:
             return
-        expected = max(self._times.audio(len(text)), FRAME_SECONDS)
-        self._requests.append(_Spoken(text, received, expected))
+        expected = max(self._times.audio(len(spoken.text)), FRAME_SECONDS)
+        self._requests.append(_Spoken(spoken, received, expected))
         self._due_at = self._sent_at if self._text_at is None else self._text_at
         self._text_at = self._sent_at if more else None
 
@@ -140,14 +145,14 @@ class Pacer:
         """Note the first audio of a request."""
         self._first_audio_at = self._clock()
         self._took = self._first_audio_at - self._sent_at
-        self._times.note_first_audio(len(self._requests[-1].text), self._took)
+        self._times.note_first_audio(len(self._requests[-1].spoken.text), self._took)
 
     def note_end(self, audio: float) -> None:
         """Note the end of a request with so many seconds of audio."""
         request = self._requests[-1]
         request.audio = max(audio, FRAME_SECONDS)
         if self._first_audio_at is not None:
-            self._times.note_request(len(request.text), audio, self._clock() - self._first_audio_at)
+            self._times.note_request(len(request.spoken.text), audio, self._clock() - self._first_audio_at)
 
     def note_interruption(self) -> None:
         """Note that the listener has interrupted, before the track falls silent."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import unicodedata
 
+_UNSPACED_SCRIPTS = ("THAI ", "LAO ", "KHMER ", "MYANMAR ")
+"""Scripts without spaces between words whose characters are not wide."""
 _ZERO_WIDTH_JOINER = "\u200d"
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
 _LOW_SURROGATES = range(0xDC00, 0xE000)
@@ -65,3 +67,8 @@ def is_spaceless(char: str) -> bool:
         and unicodedata.category(char)[0] in "LP"
         and not unicodedata.name(char, "").startswith("HANGUL")
     )
+
+
+def is_unspaced(char: str) -> bool:
+    """Return whether ``char`` is of any script without spaces between words, Thai and its like included."""
+    return is_spaceless(char) or unicodedata.name(char, "").startswith(_UNSPACED_SCRIPTS)

@@ -15,6 +15,7 @@ from math import inf
 from typing import NotRequired, TypedDict
 
 from .._text.characters import joined
+from .._text.spoken import SpokenText
 from ..visemes import Viseme
 from .words import RequestWords, Word, is_sound
 
@@ -87,11 +88,11 @@ class Timeline:
         word = self._next_word_due()
         return min(dues if word is None else [*dues, word], default=None)
 
-    def begin_request(self, text: str, at: float) -> None:
+    def begin_request(self, spoken: SpokenText, at: float) -> None:
         """Note that a request leaves: a new one, or the same again where the last has not ended.
 
         Args:
-            text: Its text.
+            spoken: Its text.
             at: Seconds of the reply's audio received before it; for another try, those of the try before
                 included.
         """
@@ -101,8 +102,9 @@ class Timeline:
             self._forget(self._request, at)
             self._before = None
             return
-        whole = joined(self._text, text)
-        self._request = _Request(text, index=len(whole) - len(text), start=at, before=self._text)
+        whole = joined(self._text, spoken.written)
+        index = len(whole) - len(spoken.written)
+        self._request = _Request(spoken, index=index, start=at, before=self._text)
         self._text = whole
         self._starts.append(at)
         if self._want_words:
@@ -120,7 +122,7 @@ class Timeline:
                 self._from_stream = request.stream_offset > 0
         request.note(visemes, request.stream_offset)
         for told in visemes:
-            index = request.indices.code_point(told.index, told.sound)
+            index = request.to_written(request.indices.code_point(told.index, told.sound))
             start = min(max(told.start - request.stream_offset, 0.0), request.length)
             viseme = Viseme(index, told.sound, start)
             if request.start + viseme.start < request.heard:
@@ -240,15 +242,17 @@ class _Request:
         stream_offset: Seconds that the service counts ahead of its audio; None before its first viseme.
     """
 
-    def __init__(self, text: str, index: int, start: float, before: str) -> None:
+    def __init__(self, spoken: SpokenText, index: int, start: float, before: str) -> None:
         self.index = index
         self.start = self.heard = start
         self.before = before
         self.length = inf
         self.restart()
-        self.words = RequestWords(text)
-        self.indices = _Indices(text)
-        self._text = text
+        self.words = RequestWords(spoken.written)
+        self.indices = _Indices(spoken.text)
+        self.to_written = spoken.to_written
+        self._spoken = spoken.text
+        self._written = spoken.written
 
     def restart(self) -> None:
         """Forget how far it was told: another try begins again."""
@@ -263,13 +267,13 @@ class _Request:
 
     def begins_with(self, first: Viseme, stream_offset: float) -> bool:
         """Return whether its visemes may begin with ``first``."""
-        return first.start <= stream_offset + _LONGEST_START and self.words.begins_with(first.index)
+        return first.start <= stream_offset + _LONGEST_START and self._begins_with(first.index)
 
     def goes_on_with(self, visemes: list[Viseme], stream_offset: float) -> bool:
         """Return whether its visemes may go on with these."""
         earliest, latest = self._latest + stream_offset - _ROUNDING, self.length + stream_offset + _ROUNDING
         sounds = _sounds(visemes)  # A silence may be anywhere.
-        if not sounds and self.words.ends_with(self._furthest):
+        if not sounds and self._ends_with(self._furthest):
             return False
         return all(earliest <= told.start <= latest for told in visemes) and all(
             self._furthest <= told.index < self.indices.count for told in sounds or visemes
@@ -293,23 +297,29 @@ class _Request:
 
     def _is_spelt_by(self, sounds: list[Viseme]) -> bool:
         """Return whether all sounds are the characters at their places."""
-        return all(_same(self._text[told.index : told.index + 1], told.sound) for told in sounds)
+        return all(_same(self._spoken[told.index : told.index + 1], told.sound) for told in sounds)
 
     def _is_spanned_by(self, sounds: list[Viseme]) -> bool:
         """Return whether sounds go from the first word to the last, and through most of what audio it had."""
         indices, starts = [told.index for told in sounds], [told.start for told in sounds]
         return (
-            self.words.begins_with(min(indices))
-            and self.words.ends_with(max(indices))
+            self._begins_with(min(indices))
+            and self._ends_with(max(indices))
             and max(indices) < self.indices.count
             and (self.length == inf or max(starts) - min(starts) > self.length / 2)
         )
+
+    def _begins_with(self, index: int) -> bool:
+        return self.words.begins_with(self.to_written(index))
+
+    def _ends_with(self, index: int) -> bool:
+        return self.words.ends_with(self.to_written(index))
 
     def spoken(self, word: Word) -> WordSpoken:
         """Return a word's event."""
         event = WordSpoken(
             word=word.text,
-            cumulative_text=joined(self.before, self._text[: word.end_index]),
+            cumulative_text=joined(self.before, self._written[: word.end_index]),
             start=self.start + word.start,
             end=self.start + word.end,
         )
@@ -319,7 +329,7 @@ class _Request:
 
     def in_reply(self, viseme: Viseme) -> Viseme:
         """Return a viseme of this request as one of the reply."""
-        index = min(max(viseme.index, 0), len(self._text) - 1)
+        index = min(max(viseme.index, 0), len(self._written) - 1)
         return Viseme(self.index + index, viseme.sound, self.start + viseme.start)
 
 

@@ -12,11 +12,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .._text.characters import is_spaceless, is_speakable
+from .._text.characters import is_speakable, is_unspaced
 from ..visemes import SILENCE, Viseme
-
-_UNSPACED_SCRIPTS = ("THAI ", "LAO ", "KHMER ", "MYANMAR ")
-"""Scripts without spaces between words whose characters are not wide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +181,7 @@ def _pieces(text: str) -> Iterator[tuple[int, int]]:
 
 def _parts(before: str, after: str) -> bool:
     """Return whether a word may end between two characters that touch."""
-    return unicodedata.category(after)[0] != "M" and (_is_unspaced(before) or _is_unspaced(after))
-
-
-def _is_unspaced(char: str) -> bool:
-    return is_spaceless(char) or unicodedata.name(char, "").startswith(_UNSPACED_SCRIPTS)
+    return unicodedata.category(after)[0] != "M" and (is_unspaced(before) or is_unspaced(after))
 
 
 def is_sound(sound: str) -> bool:

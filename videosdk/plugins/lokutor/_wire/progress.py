@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .._audio.pcm import SAMPLE_RATE, SAMPLE_WIDTH
+from .._text.spoken import SpokenText
 from ..errors import ServiceError
 
 _LONGEST_PAUSE = 30
@@ -37,7 +38,7 @@ class RequestProgress:
     """A request under way, over all its tries. Positions are bytes of the service's audio.
 
     Attributes:
-        text: What it speaks.
+        spoken: What it speaks, and what was written for it.
         tries: How often it was sent.
         mutes: How often it was said to be spoken when no audio had come.
         heard: How much of its audio went to the listener.
@@ -46,13 +47,18 @@ class RequestProgress:
         played: What of all its audio ends the listener's waiting.
     """
 
-    text: str
+    spoken: SpokenText
     tries: int = 0
     mutes: int = 0
     heard: int = 0
     position: int = 0
     came: _Audible = field(default_factory=_Audible)
     played: _Audible = field(default_factory=_Audible)
+
+    @property
+    def text(self) -> str:
+        """The text that is sent."""
+        return self.spoken.text
 
     def begin(self) -> None:
         """Note that it is sent once more."""

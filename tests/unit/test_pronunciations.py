@@ -1,0 +1,129 @@
+"""Two texts, one map: what is replaced, and which written character each spoken one stands for."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from videosdk.plugins.lokutor._options import SpeechOptions
+from videosdk.plugins.lokutor._text.pronunciations import Pronunciations
+from videosdk.plugins.lokutor._text.spoken import Replacement, SpokenText
+from videosdk.plugins.lokutor._timing.words import spans_of
+
+CASES = [
+    ({"nginx": "engine x"}, "Restart NGINX, then nginx.", "Restart engine x, then engine x."),
+    ({"SQL": "sequel"}, "SQL's sql, MySQL, SQLite and SQL!", "sequel's sql, MySQL, SQLite and sequel!"),
+    ({"Dr.": "doctor"}, "Dr. Smith, Dr.Smith, dr. who", "doctor Smith, doctor Smith, dr. who"),
+    ({"New York": "noo yawk", "New": "noo"}, "New York, New Yorker", "noo yawk, noo Yorker"),
+    ({"C++": "see plus plus"}, "C++ and C++11", "see plus plus and see plus plus 11"),
+    ({"a": "b", "b": "a"}, "a b", "b a"),
+    ({"tea": "T"}, "Tea, steam, tea-time", "T, steam, T-time"),
+    ({"café": "kaffay"}, "Café, cafés", "kaffay, cafés"),
+    ({"e": "x"}, "e\u0301 e", "e\u0301 x"),  # With an accent it is another letter.
+    ({"東京": "とうきょう"}, "私は東京に住む。", "私はとうきょうに住む。"),
+    ({"서울": "seoul"}, "서울 서울역", "seoul 서울역"),
+    ({"Straße": "Strasse"}, "Straße, STRASSE", "Strasse, STRASSE"),
+    ({"москва": "moskva"}, "Москва москва", "moskva moskva"),
+    ({"x": "y"}, "", ""),
+    ({}, "As it is.", "As it is."),
+]
+
+
+@pytest.mark.parametrize(("words", "written", "spoken"), CASES)
+def test_whole_words_are_replaced(words: dict[str, str], written: str, spoken: str) -> None:
+    text = Pronunciations(words).apply(written)
+    assert text.text == spoken
+    assert text.written == written
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nginx"],
+        "nginx",
+        {"nginx": ""},
+        {"": "x"},
+        {"...": "x"},
+        {"x": "..."},
+        {1: "x"},
+        {"x": None},
+        {"x" * 201: "y"},
+    ],
+)
+def test_what_is_no_pronunciation_is_refused(words: object) -> None:
+    with pytest.raises(ValueError, match="pronunciations"):
+        SpeechOptions(pronunciations=words)  # type: ignore[arg-type]
+
+
+def test_they_can_be_changed_and_removed() -> None:
+    options = SpeechOptions(pronunciations={"one": "two"})
+    assert options.spoken("one").text == "two"
+    assert options.changed({"speed": 1.5}).spoken("one").text == "two"
+    assert options.changed({"pronunciations": {"one": "three"}}).spoken("one").text == "three"
+    assert options.changed({"pronunciations": None}).spoken("one").text == "one"
+
+
+def test_options_that_differ_in_them_only_have_the_same_times() -> None:
+    assert hash(SpeechOptions(pronunciations={"a": "b"})) == hash(SpeechOptions())
+
+
+WORDS = st.sampled_from(["nginx", "SQL", "New York", "a", "b-c", "東京", "Dr.", "😀", "one two three"])
+SPOKEN = st.text(st.sampled_from("abcxyz éß東 "), min_size=1, max_size=12).filter(lambda text: text.strip())
+WRITTEN = st.lists(
+    st.sampled_from(
+        [
+            "nginx",
+            "NGINX",
+            "SQL",
+            "New",
+            "York",
+            "a",
+            "b-c",
+            "東京",
+            "Dr.",
+            "😀",
+            " ",
+            ", ",
+            "one two three",
+            "x",
+        ]
+    )
+).map("".join)
+
+
+@given(st.dictionaries(WORDS, SPOKEN, max_size=6), WRITTEN)
+def test_every_character_maps_into_its_own_place(words: dict[str, str], written: str) -> None:
+    text = Pronunciations(words).apply(written)
+    places = [text.to_written(index) for index in range(len(text.text))]
+    assert places == sorted(places)
+    assert all(0 <= place < len(written) for place in places)
+    for index, place in enumerate(places):
+        # What was not replaced is the same character, and stands for itself.
+        if places.count(place) == 1 and text.text[index] == written[place]:
+            assert text.to_written(index) == place
+    assert text.to_written(len(text.text)) == len(written)
+    assert text.to_written(-1) == -1
+
+
+@given(WRITTEN)
+def test_without_words_both_texts_are_the_same(written: str) -> None:
+    text = Pronunciations({"notthere": "x"}).apply(written)
+    assert text.text == written
+    assert [text.to_written(index) for index in range(len(written))] == list(range(len(written)))
+
+
+def test_words_of_a_form_map_word_by_word() -> None:
+    text = SpokenText("To New York now", [Replacement(3, 11, "noo yawk city")])
+    assert text.text == "To noo yawk city now"
+    even = SpokenText("To New York now", [Replacement(3, 11, "nooo yawk")])
+    assert even.to_written(even.text.index("yawk")) == 7
+    assert even.to_written(even.text.index("now")) == 12
+
+
+@pytest.mark.parametrize(("words", "written", "spoken"), CASES)
+def test_each_spoken_word_is_found_in_a_written_one(words: dict[str, str], written: str, spoken: str) -> None:
+    text = Pronunciations(words).apply(written)
+    spans = spans_of(written)
+    starts = [text.to_written(first) for first, _last in spans_of(spoken)]
+    assert all(any(first <= start < last for first, last in spans) for start in starts)

@@ -1,0 +1,107 @@
+"""Words that are spoken otherwise than they are written.
+
+Rule of this file: pure. It finds the words; what is done with them is :mod:`.spoken`'s.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+from .characters import is_speakable, is_unspaced
+from .spoken import Replacement, SpokenText
+
+_LONGEST = 200
+"""Characters of a written or a spoken form."""
+
+
+class Pronunciations:
+    """Finds whole words of a dictionary, the longest first. Immutable.
+
+    A word with a capital is found only as it is written; others are found in any case. In scripts without
+    spaces between words, a word is found anywhere.
+
+    Args:
+        words: The spoken form of each written form.
+
+    Raises:
+        ValueError: A form is no string, has nothing to say, or is longer than 200 characters.
+    """
+
+    def __init__(self, words: Mapping[str, str]) -> None:
+        if not isinstance(words, Mapping):
+            raise ValueError(f"pronunciations must be a dict, got a {type(words).__name__}")  # noqa: TRY004
+        for written, spoken in words.items():
+            _check(written, "a written form")
+            _check(spoken, f"the spoken form of {written!r}")
+        self._spoken = {_key(written): spoken.strip() for written, spoken in words.items()}
+        longest_first = sorted(self._spoken, key=len, reverse=True)
+        exact = [re.escape(written) for written in longest_first if not _any_case(written)]
+        folded = [re.escape(written) for written in longest_first if _any_case(written)]
+        # What might be one begins here; which it is, if any, is looked at there.
+        self._candidate = re.compile("|".join([*exact, *(f"(?i:{written})" for written in folded)]))
+        self._by_first: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+        for written in longest_first:
+            pattern = re.compile(re.escape(written), re.IGNORECASE if _any_case(written) else 0)
+            self._by_first.setdefault(written[0].casefold(), []).append((written, pattern))
+
+    def apply(self, text: str) -> SpokenText:
+        """Return ``text`` as it is spoken."""
+        found = []
+        place = 0
+        while self._spoken and (match := self._candidate.search(text, place)) is not None:
+            replacement = self._at(text, match.start())
+            if replacement is not None:
+                found.append(replacement)
+            place = match.start() + 1 if replacement is None else replacement.end
+        return SpokenText(text, found)
+
+    def _at(self, text: str, start: int) -> Replacement | None:
+        for written, pattern in self._by_first.get(text[start].casefold(), ()):
+            match = pattern.match(text, start)
+            if match is not None and _is_whole(text, start, match.end()):
+                return Replacement(start, match.end(), _apart(self._spoken[written], text, match))
+        return None
+
+
+def _key(written: str) -> str:
+    return written.strip()
+
+
+def _any_case(written: str) -> bool:
+    return not any(char.isupper() or char.istitle() for char in written)
+
+
+def _apart(spoken: str, text: str, match: re.Match[str]) -> str:
+    """Return a spoken form with a space where it would run into a letter: ``C++11``, ``Dr.Smith``."""
+    before, after = text[: match.start()][-1:], text[match.end() :][:1]
+    left = " " if before and _joins(before, spoken[0]) else ""
+    right = " " if after and _joins(spoken[-1], after) else ""
+    return f"{left}{spoken}{right}"
+
+
+def _is_whole(text: str, start: int, end: int) -> bool:
+    return not (
+        (start > 0 and _joins(text[start - 1], text[start]))
+        or (end < len(text) and _joins(text[end - 1], text[end]))
+    )
+
+
+def _joins(before: str, after: str) -> bool:
+    """Return whether two characters are of the same word."""
+    if unicodedata.category(after)[0] == "M":
+        return True
+    return _is_of_a_word(before) and _is_of_a_word(after) and not (is_unspaced(before) or is_unspaced(after))
+
+
+def _is_of_a_word(char: str) -> bool:
+    return char.isalnum() or char == "_" or unicodedata.category(char)[0] == "M"
+
+
+def _check(form: object, what: str) -> None:
+    if not isinstance(form, str) or not is_speakable(form) or len(form) > _LONGEST:
+        raise ValueError(
+            f"pronunciations: {what} must be a string with a letter, a digit or a symbol, "
+            f"of at most {_LONGEST} characters"
+        )
