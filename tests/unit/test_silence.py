@@ -50,7 +50,7 @@ def audio_of(parts: Parts) -> bytes:
 
 
 def chunks(pcm: bytes, sizes: list[int]) -> list[tuple[int, bytes]]:
-    """Return pieces of these sizes and their places; the last of them goes on to be used, but none makes more than 2,000."""
+    """Return pieces of these sizes and their places; the last size goes on, or so that 2,000 are enough."""
     cut: list[tuple[int, bytes]] = []
     at = 0
     while at < len(pcm):
