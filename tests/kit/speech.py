@@ -47,7 +47,7 @@ def trimmed(*requests: bytes) -> tuple[bytes, list[tuple[float, float]]]:
         if surplus > 0 and (end or before < 0):
             start = end + budget - min(budget, 882)
             keep[start : start + surplus] = False
-            cuts.append((start / 44_100, surplus / 44_100))
+            cuts.append((float(start / 44_100), float(surplus / 44_100)))
         before = sound
     return samples[keep].astype("<i2").tobytes(), cuts
 

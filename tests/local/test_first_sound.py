@@ -82,4 +82,5 @@ async def test_words_and_visemes_stay_with_their_sounds(
     assert [word["word"] for word in quick_words] == " ".join(TEXTS).split()
     # Their ends depend on what has come when they are told.
     assert [word["start"] for word in quick_words] == pytest.approx([moved(word["start"]) for word in words])
-    assert quick_visemes == [replace(one, start=pytest.approx(moved(one.start))) for one in visemes]
+    assert [replace(one, start=0.0) for one in quick_visemes] == [replace(one, start=0.0) for one in visemes]
+    assert [one.start for one in quick_visemes] == pytest.approx([moved(one.start) for one in visemes])

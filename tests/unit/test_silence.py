@@ -30,7 +30,8 @@ def silence(samples: int, seed: int = 0) -> bytes:
 def noise(samples: int, seed: int = 0) -> bytes:
     """Return samples of which each can be heard."""
     chance = np.random.default_rng(seed)
-    return (chance.integers(33, 32_768, samples) * chance.choice([-1, 1], samples)).astype("<i2").tobytes()
+    values = chance.integers(33, 32_768, samples) * chance.choice([-1, 1], samples)
+    return bytes(values.astype("<i2").tobytes())
 
 
 Parts = list[tuple[bool, int]]
@@ -158,7 +159,7 @@ def test_silence_is_held_until_a_sound_comes() -> None:
     assert trimmer.leading_silence is None
     assert trimmer.take(quiet[SECOND:] + LOUD) == quiet[-LEAD:] + LOUD
     assert trimmer.leading_silence == 2.0
-    assert trimmer.pop_cut() == (0.0, pytest.approx(1.98))
+    assert trimmer.pop_cut() == pytest.approx((0.0, 1.98))
 
 
 def test_a_sample_in_two_messages_is_judged_whole() -> None:

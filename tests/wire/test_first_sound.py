@@ -248,6 +248,31 @@ async def test_an_interruption_in_the_silence_leaves_nothing(
     assert on_track(track) == heard_for("Go on.")
 
 
+async def test_what_was_cut_was_not_to_be_heard(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    """An interruption after the first request: nothing of that is left, and all of the second is."""
+
+    async def script(conversation: Conversation) -> None:
+        for text, lead in ((TEXT, 26_460), ("And bye!", 0)):
+            await conversation.request()
+            await conversation.audio(led(text, lead))
+            if lead:
+                await conversation.end()
+        await conversation.gone()
+
+    scripted.scripts.append(script)
+    tts = make_tts(scripted.url, pacing=False)
+    metrics = cost(tts)
+    speaking = asyncio.create_task(tts.synthesize(requests_of(TEXT, "And bye!")))
+    frames = 1 + len(TEXT)  # 20 ms of silence, and 20 ms for each character.
+    await until(lambda: len(track.frame_buffer) > frames)
+    await Listener(track).hear(frames)
+    await tts.interrupt()
+    await speaking
+    assert metrics[0].characters_unheard == len("And bye!")
+
+
 # Words and visemes
 
 

@@ -17,6 +17,11 @@ Pacing. A request isn't sent because there is text for it, but because the liste
 :class:`Pacer` decides. New text asks for a decision in the loop's next pass, so that all text that comes
 without waiting has been taken by then.
 
+Audio. It is counted three times. :class:`RequestProgress` counts what a try of a request has brought, so
+that another try goes on to the sample. :class:`SilenceTrimmer` counts all that the service has sent for the
+reply, once: visemes are told by that count. :class:`AudioOutput` counts what the listener gets of it, without
+the silence that was cut: the pacer needs that.
+
 States. The table ``_MOVES`` lists every legal move; any other raises. A turn without faults goes
 ``CONNECTING -> WAITING -> SPEAKING -> WAITING -> ... -> FINISHING -> SPOKEN``. A connection that is lost
 while a request is under way leads back to ``CONNECTING``, and the request is sent again: what was heard of
@@ -377,9 +382,13 @@ class Utterance:
         wanted = self._silence.take(pcm)
         if not self._tally.first_sound_at and self._silence.leading_silence is not None:
             self._tally.first_sound_at = self._loop.time()
+        if wanted:  # Once for a silence, not with each of its messages.
+            self._note_cut()
+        return wanted
+
+    def _note_cut(self) -> None:
         if (cut := self._silence.pop_cut()) is not None:
             self._timeline.cut(*cut)
-        return wanted
 
     async def _pass_on(self, pcm: bytes) -> None:
         if not pcm:
@@ -420,6 +429,7 @@ class Utterance:
             self._ends.note_second()  # What seemed to be its end was not.
         self._retry.progress()
         self._silence.end_request()
+        self._note_cut()
         self._pacer.note_end(self._output.seconds_received)
         self._timeline.end_request(self._silence.seconds_taken)
         self._request = None
