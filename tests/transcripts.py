@@ -31,7 +31,7 @@ from videosdk.plugins.lokutor.visemes import SILENCE, Viseme
 
 FRAME = 960
 """Bytes of one frame of the track."""
-LOUD = 1_000
+LOUD = 300
 """A sample above this is speech."""
 CALLS = 20
 """Calls that go on at the same time."""
