@@ -1,10 +1,10 @@
 """Cuts replies off at random moments, and compares what the framework remembers with what was heard.
 
 The framework's own ``SpeechGeneration`` speaks through ``LokutorTTS`` on a real track that is played in real
-time; the voice is the local server's. What was heard is known from elsewhere: the frames that left the
-track, found again in the audio that the engine made, and the engine's own timing of it (which
-``local/test_visemes.py`` holds against the engine's word events and the audio). Run it with
-``python tests/transcripts.py --cuts 200``.
+time; the voice is the local server's, behind silence of different lengths. What was heard is known from
+elsewhere: the frames that left the track, found again in the audio that the engine made, and the engine's own
+timing of it (which ``local/test_visemes.py`` holds against the engine's word events and the audio). Run it
+with ``python tests/transcripts.py --cuts 200``.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import logging
 import random
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from kit import Lateness, at_track_rate
+from kit import Lateness, at_track_rate, trimmed
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from videosdk.agents.speech_generation import SpeechGeneration
 
@@ -31,10 +31,12 @@ from videosdk.plugins.lokutor.visemes import SILENCE, Viseme
 
 FRAME = 960
 """Bytes of one frame of the track."""
-LOUD = 1_000
+LOUD = 300
 """A sample above this is speech."""
 CALLS = 20
 """Calls that go on at the same time."""
+LEADS = [0.0, 0.0, 0.1, 0.3, 0.6]
+"""Seconds of silence that a request has in front of its own, by chance."""
 LONGEST = 6.0
 """Seconds after which a reply is cut off at the latest."""
 LATE = 0.02
@@ -102,6 +104,7 @@ class _Tap(Engine):
     """An engine for one call: it keeps what it was asked for and what it made."""
 
     engine: EspeakEngine
+    chance: random.Random
     made: list[_Made] = field(default_factory=list)
 
     async def start(self) -> None:
@@ -113,8 +116,13 @@ class _Tap(Engine):
     async def synthesize(self, request: SpeechRequest) -> AsyncGenerator[Speech, None]:
         made = _Made(request.text)
         self.made.append(made)
+        lead = self.chance.choice(LEADS)
+        silence = bytes(2 * round(lead * 44_100))
         async with aclosing(self.engine.synthesize(request)) as speech:
-            async for piece in speech:
+            async for plain in speech:
+                visemes = tuple(replace(viseme, start=viseme.start + lead) for viseme in plain.visemes)
+                piece = Speech(silence + plain.pcm, visemes)
+                silence = b""
                 made.pcm += piece.pcm
                 made.visemes += piece.visemes
                 yield piece
@@ -129,21 +137,30 @@ class _Evidence:
     remembered: str
     estimate: str
     late: float
+    trimmed: bool
 
 
 class _Call:
     """One call: a track that is played, and replies that are cut off."""
 
     def __init__(
-        self, tap: _Tap, server: LocalServer, chance: random.Random, lateness: Lateness, longest: float
+        self,
+        tap: _Tap,
+        server: LocalServer,
+        chance: random.Random,
+        lateness: Lateness,
+        *,
+        longest: float,
+        trim: bool,
     ) -> None:
+        self._trim = trim
         self._tap = tap
         self._lateness = lateness
         self._longest = longest
         self._chance = chance
         self._frames: list[bytes] = []
         self._track = CustomAudioStreamTrack(asyncio.get_running_loop())
-        self._tts = LokutorTTS(api_key="local", base_url=server.url, word_timestamps=True)
+        self._tts = LokutorTTS(api_key="local", base_url=server.url, word_timestamps=True, trim_silence=trim)
         self._speech = SpeechGeneration(tts=self._tts, audio_track=self._track)
         self._speech.set_audio_track(self._track)
 
@@ -190,7 +207,7 @@ class _Call:
         self._speech._tier2_spoken_transcript = words
         made = list(self._tap.made)
         await self._speech.interrupt()
-        return _Evidence(made, frames, self._speech.spoken_transcript, estimate, late)
+        return _Evidence(made, frames, self._speech.spoken_transcript, estimate, late, self._trim)
 
 
 async def _sentences(reply: list[str]) -> AsyncIterator[str]:
@@ -201,13 +218,21 @@ async def _sentences(reply: list[str]) -> AsyncIterator[str]:
 
 def _judge(evidence: _Evidence) -> Cut:
     """Find out what was heard of a reply."""
-    played = _played(evidence.frames, at_track_rate(b"".join(made.pcm for made in evidence.made)))
+    requests = [bytes(made.pcm) for made in evidence.made]
+    audio, cuts = trimmed(*requests) if evidence.trimmed else (b"".join(requests), [])
+    played = _played(evidence.frames, at_track_rate(audio))
     heard: list[str] = []
     begun = 0.0
     for made in evidence.made:
-        heard += [word for word, start in _words(made) if played and begun + start <= played]
+        starts = [(word, _behind_cuts(begun + start, cuts)) for word, start in _words(made)]
+        heard += [word for word, start in starts if played and start <= played]
         begun += len(made.pcm) / 88_200
     return Cut(" ".join(heard), evidence.remembered, evidence.estimate, evidence.late)
+
+
+def _behind_cuts(at: float, cuts: list[tuple[float, float]]) -> float:
+    """Return where in the trimmed audio that is which was at ``at``."""
+    return at - sum(min(max(at - start, 0.0), length) for start, length in cuts)
 
 
 def _words(made: _Made) -> list[tuple[str, float]]:
@@ -250,12 +275,13 @@ async def cut_replies(cuts: int, seed: int, at_once: int = CALLS, longest: float
         lateness = Lateness()
         stack.callback(lateness.stop)
         for number in range(at_once):
-            tap = _Tap(engine)
+            tap = _Tap(engine, random.Random(chance.random()))
             # From a network that is hardly fast enough to one that is no limit.
             pace = [1.1, 4.0, None][number % 3]
             server = LocalServer(tap, first_audio_delay=0.06, pace=pace)
             await stack.enter_async_context(server)
-            calls.append(_Call(tap, server, random.Random(chance.random()), lateness, longest))
+            own = random.Random(chance.random())
+            calls.append(_Call(tap, server, own, lateness, longest=longest, trim=number % 4 > 0))
         rounds = -(-cuts // at_once)
         evidence = await asyncio.gather(*(call.run(rounds) for call in calls))
     return [_judge(one) for call in evidence for one in call][:cuts]

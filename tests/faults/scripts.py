@@ -101,7 +101,7 @@ async def mute(conversation: Conversation) -> None:
 async def endless(conversation: Conversation) -> None:
     await conversation.request()
     while True:
-        await conversation.ws.send_bytes(bytes(88_200))
+        await conversation.ws.send_bytes(speech_of("x" * 50))
 
 
 async def trickle(conversation: Conversation) -> None:

@@ -227,7 +227,7 @@ async def test_a_reply_that_is_cut_off_before_its_first_word_is_not_remembered(
         await conversation.gone()
 
     scripted.scripts.extend([speak_timed, after_a_pause])
-    tts = make_tts(scripted.url, word_timestamps=True)
+    tts = make_tts(scripted.url, word_timestamps=True, trim_silence=False)
     async with calling(tts, track) as call:
         call.play()
         await call.begin("reply", "Heard before.")

@@ -12,7 +12,7 @@ from kit.server import (
     speak,
     speak_timed,
 )
-from kit.speech import SAMPLES_PER_CHARACTER, at_track_rate, heard_for, speech_of, visemes_of
+from kit.speech import SAMPLES_PER_CHARACTER, at_track_rate, heard_for, speech_of, trimmed, visemes_of
 from kit.tracks import BareTrack, Listener, on_track, pushed_samples
 from kit.waits import PATIENCE, Clock, Lateness, logged, settled, until
 
@@ -45,6 +45,7 @@ __all__ = [
     "speak",
     "speak_timed",
     "speech_of",
+    "trimmed",
     "until",
     "visemes_of",
 ]

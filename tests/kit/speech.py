@@ -30,6 +30,28 @@ def heard_for(*texts: str, rate: int = 24_000) -> bytes:
     return at_track_rate(b"".join(map(speech_of, texts)), rate)
 
 
+def trimmed(*requests: bytes) -> tuple[bytes, list[tuple[float, float]]]:
+    """Return what is left of a reply's audio, and the cuts: place in all of the audio and length, in seconds.
+
+    Silence in front of the reply is cut to 20 ms. From the end of one request to the next sound 0.4 s are
+    left, and the cut is in front of the last 20 ms.
+    """
+    samples = np.frombuffer(b"".join(requests), "<i2").astype(int)
+    sounds = np.flatnonzero(np.abs(samples) > 32)
+    keep, cuts, before = np.ones(len(samples), bool), [], -1
+    ends = np.cumsum([len(pcm) // 2 for pcm in requests])
+    for sound in [*sounds, len(samples)]:
+        end = next((end for end in ends if before < end <= sound), 0) if before >= 0 else 0
+        budget = 882 if before < 0 else max(17_640 - (end - before - 1), 0)
+        surplus = sound - end - budget
+        if surplus > 0 and (end or before < 0):
+            start = end + budget - min(budget, 882)
+            keep[start : start + surplus] = False
+            cuts.append((float(start / 44_100), float(surplus / 44_100)))
+        before = sound
+    return samples[keep].astype("<i2").tobytes(), cuts
+
+
 def visemes_of(text: str) -> str:
     """Return the message with the visemes of what :func:`speech_of` speaks: one for each character."""
     items = [

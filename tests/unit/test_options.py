@@ -361,7 +361,9 @@ class Unprintable:
         raise RuntimeError("no name")
 
 
-@pytest.mark.parametrize("name", ["allow_insecure", "word_timestamps", "visemes", "keep_warm"])
+@pytest.mark.parametrize(
+    "name", ["allow_insecure", "word_timestamps", "visemes", "keep_warm", "pacing", "trim_silence"]
+)
 @pytest.mark.parametrize("value", ["false", "0", 1, None, Unprintable()])
 def test_a_switch_is_a_bool(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{name} must be True or False"):

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import websockets
 from aiohttp import web
-from kit import PATIENCE, Conversation, ScriptedServer, heard_for, until
+from kit import PATIENCE, Conversation, ScriptedServer, heard_for, speech_of, until
 from kit.certificates import authority, server_context
 from kit.proxy import FaultProxy, tunnel
 
@@ -412,7 +412,7 @@ async def test_an_unreachable_service_is_one_line(
 async def test_a_lost_connection_keeps_the_older_file(service: ScriptedServer, here: Path, call: Any) -> None:
     async def die(conversation: Conversation) -> None:
         await conversation.request()
-        await conversation.audio(bytes(88_200))
+        await conversation.audio(speech_of("x" * 50))
         conversation.abort()
 
     service.scripts.extend([die] * 5)  # More often than it tries.
@@ -459,7 +459,7 @@ async def test_an_interrupted_say_leaves_nothing_behind(
 ) -> None:
     async def dawdle(conversation: Conversation) -> None:
         await conversation.request()
-        await conversation.audio(bytes(88_200))
+        await conversation.audio(speech_of("x" * 50))
         await conversation.gone()
 
     service.scripts.append(dawdle)

@@ -17,6 +17,11 @@ Pacing. A request isn't sent because there is text for it, but because the liste
 :class:`Pacer` decides. New text asks for a decision in the loop's next pass, so that all text that comes
 without waiting has been taken by then.
 
+Audio. It is counted three times. :class:`RequestProgress` counts what a try of a request has brought, so
+that another try goes on to the sample. :class:`SilenceTrimmer` counts all that the service has sent for the
+reply, once: visemes are told by that count. :class:`AudioOutput` counts what the listener gets of it, without
+the silence that was cut: the pacer needs that.
+
 States. The table ``_MOVES`` lists every legal move; any other raises. A turn without faults goes
 ``CONNECTING -> WAITING -> SPEAKING -> WAITING -> ... -> FINISHING -> SPOKEN``. A connection that is lost
 while a request is under way leads back to ``CONNECTING``, and the request is sent again: what was heard of
@@ -56,7 +61,8 @@ from enum import Enum, auto
 from typing import Any
 
 from ._audio.output import AudioOutput
-from ._audio.pcm import SAMPLE_RATE, SAMPLE_WIDTH
+from ._audio.pcm import SAMPLE_WIDTH
+from ._audio.silence import SilenceTrimmer
 from ._options import Limits, SpeechOptions
 from ._pacing.pacer import Pacer
 from ._pacing.policy import Hold
@@ -120,6 +126,7 @@ class Utterance:
         limits: How long and how often to try.
         timing: Takes what is said when.
         pacer: Says when the next request is due.
+        silence: Finds the first sound, and cuts silence in front of requests.
         sentences: Whether the text is known to come from a sentence chunker.
     """
 
@@ -132,6 +139,7 @@ class Utterance:
         timing: Timeline,
         *,
         pacer: Pacer,
+        silence: SilenceTrimmer,
         sentences: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -141,6 +149,7 @@ class Utterance:
         self._limits = limits
         self._timeline = timing
         self._pacer = pacer
+        self._silence = silence
         self._retry = RetryPolicy(limits.max_retries)
         self._state = State.CONNECTING
         self._outcome: asyncio.Future[None] = self._loop.create_future()
@@ -219,13 +228,15 @@ class Utterance:
         """Return what the call cost so far."""
         tally = self._tally
         return SynthesisMetrics(
-            time_to_first_byte=tally.first_byte_at - tally.first_request_at if tally.first_byte_at else None,
+            time_to_first_byte=tally.since_first_request(tally.first_byte_at),
+            time_to_first_sound=tally.since_first_request(tally.first_sound_at),
+            leading_silence=self._silence.leading_silence,
             connect_time=tally.connect_time,
             standby_used=tally.standby_used,
             characters=tally.characters,
             characters_unheard=self._characters_unheard(),
             requests=tally.requests,
-            audio_received=self._output.seconds_received,
+            audio_received=self._silence.seconds_taken,
             audio_pushed=self._output.seconds_written,
             underruns=self._pacer.underruns,
             underrun_time=self._pacer.underrun_time,
@@ -363,10 +374,7 @@ class Utterance:
         fresh = request.skip_played(pcm)
         if fresh:
             self._tally.first_byte_at = self._tally.first_byte_at or self._loop.time()
-            if self._output.gather(fresh):
-                await self._write_audio()
-            else:
-                self._release_timer.start(self._output.release_due)
+            await self._pass_on(self._trim(fresh))
         if self._connection is not None and self._output.plentiful:
             self._connection.gather()
         if request.came.add(pcm):
@@ -375,6 +383,27 @@ class Utterance:
             self._retry.progress()
             # From here on the listener waits again, also while the connection is lost and replaced.
             self._silence_timer.start(max(self._limits.max_silence, self._limits.idle_timeout))
+
+    def _trim(self, pcm: bytes) -> bytes:
+        """Return what the listener gets of a piece of audio."""
+        wanted = self._silence.take(pcm)
+        if not self._tally.first_sound_at and self._silence.leading_silence is not None:
+            self._tally.first_sound_at = self._loop.time()
+        if wanted:  # Once for a silence, not with each of its messages.
+            self._note_cut()
+        return wanted
+
+    def _note_cut(self) -> None:
+        if (cut := self._silence.pop_cut()) is not None:
+            self._timeline.cut(*cut)
+
+    async def _pass_on(self, pcm: bytes) -> None:
+        if not pcm:
+            return
+        if self._output.gather(pcm):
+            await self._write_audio()
+        else:
+            self._release_timer.start(self._output.release_due)
 
     async def _write_audio(self) -> None:
         # A slow listener is not a slow service.
@@ -397,7 +426,8 @@ class Utterance:
 
     def _end_request(self, request: RequestProgress) -> None:
         self._reply_deadline.stop()
-        request.heard -= self._output.drop_half_sample()
+        request.heard -= self._silence.drop_half_sample()
+        self._output.drop_half_sample()
         if request.position < SAMPLE_WIDTH and is_pronounceable(request.text):
             request.mutes += 1
             # Once: a service that stays mute for a text won't say it at the third time either.
@@ -405,8 +435,10 @@ class Utterance:
         if request.mutes and request.position:
             self._ends.note_second()  # What seemed to be its end was not.
         self._retry.progress()
-        self._pacer.note_end(request.position / (SAMPLE_RATE * SAMPLE_WIDTH))
-        self._timeline.end_request(self._output.seconds_received)
+        self._silence.end_request()
+        self._note_cut()
+        self._pacer.note_end(self._output.seconds_received)
+        self._timeline.end_request(self._silence.seconds_taken)
         self._request = None
         self._move(State.WAITING)
 
@@ -421,6 +453,7 @@ class Utterance:
             await self._send_or_ask(self._request)
         elif self._feed.exhausted:
             self._move(State.FINISHING)
+            self._output.gather(self._silence.flush())
             await self._output.finish()
             self._settle(State.SPOKEN)
         else:
@@ -479,7 +512,7 @@ class Utterance:
         except NetworkError as error:
             logger.debug("%s", error)  # The speaker, who is receiving, decides what it means.
         # What takes time comes while the service is at work.
-        self._timeline.begin_request(request.spoken, self._output.seconds_received)
+        self._timeline.begin_request(request.spoken, self._silence.seconds_taken)
         self._output.prepare()
 
     def _give_up(self) -> None:
@@ -563,6 +596,7 @@ class _Tally:
 
     first_request_at: float = 0.0
     first_byte_at: float = 0.0
+    first_sound_at: float = 0.0
     connect_time: float | None = None
     standby_used: bool = False
     characters: int = 0
@@ -576,3 +610,7 @@ class _Tally:
         self.first_request_at = self.first_request_at or now
         self.requests += 1
         self.characters += len(text)
+
+    def since_first_request(self, moment: float) -> float | None:
+        """Return how long after the first request that was; None where it never was."""
+        return moment - self.first_request_at if moment else None

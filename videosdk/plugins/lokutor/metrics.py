@@ -11,6 +11,10 @@ class SynthesisMetrics:
 
     Attributes:
         time_to_first_byte: Seconds from the first request to its first audio, or None without audio.
+        time_to_first_sound: Seconds from the first request to the first sound: a sample above -60 dBFS. None
+            without one.
+        leading_silence: Seconds of silence that the service sent in front of the first sound, whether it was
+            cut or not. None without a sound.
         connect_time: Seconds spent connecting, usually while the language model is still thinking. About 0
             with a standby connection; None if the call never connected.
         standby_used: Whether the call used the standby connection.
@@ -19,7 +23,8 @@ class SynthesisMetrics:
             0 without one. Exact with ``word_timestamps=True``, otherwise an estimate.
         requests: Requests sent, repeated requests included.
         audio_received: Seconds of audio received from the service.
-        audio_pushed: Seconds of audio handed to the track or stream.
+        audio_pushed: Seconds of audio handed to the track or stream: less than that by the silence that was
+            cut.
         underruns: How often the caller heard silence in the middle of the reply although there was text to
             speak.
         underrun_time: Seconds of that silence.
@@ -30,6 +35,8 @@ class SynthesisMetrics:
     """
 
     time_to_first_byte: float | None
+    time_to_first_sound: float | None
+    leading_silence: float | None
     connect_time: float | None
     standby_used: bool
     characters: int

@@ -15,6 +15,7 @@ from videosdk.agents.speech_generation import SpeechGeneration
 
 from ._audio.output import AudioOutput, FirstAudio, Sink
 from ._audio.playback import Playback, rate_of
+from ._audio.silence import SilenceTrimmer
 from ._framework.callers import find_caller, gets_sentences
 from ._framework.streams import StreamOwner, Streams
 from ._framework.transcript import Transcript, remember, unsubscribe_others
@@ -94,6 +95,8 @@ class LokutorTTS(TTS):
             start. Every turn, including the one right after a barge-in, then starts without a handshake.
         pacing: Send each request when the caller will need it soon, sentence by sentence, so that little was
             sent in vain when the caller interrupts. False sends all text that is there at once.
+        trim_silence: Cut silence (below -60 dBFS) that the caller would only wait for: in front of a reply,
+            down to 20 ms, and between two requests, down to 0.4 s. False keeps the service's audio as it is.
         connect_timeout: Total seconds to connect, retries included.
         first_audio_timeout: Seconds from a request to its first audio, for each attempt.
         idle_timeout: Seconds without audio inside a request, counted from the last audio.
@@ -127,6 +130,7 @@ class LokutorTTS(TTS):
         visemes: bool = False,
         keep_warm: bool = True,
         pacing: bool = True,
+        trim_silence: bool = True,
         connect_timeout: float = 10.0,
         first_audio_timeout: float = 5.0,
         idle_timeout: float = 5.0,
@@ -140,6 +144,7 @@ class LokutorTTS(TTS):
             ("visemes", visemes),
             ("keep_warm", keep_warm),
             ("pacing", pacing),
+            ("trim_silence", trim_silence),
         ):
             check_flag(name, value)
         super().__init__(
@@ -172,6 +177,7 @@ class LokutorTTS(TTS):
         )
         self._keep_warm = keep_warm
         self._pacing = pacing
+        self._trim_silence = trim_silence
         self._times = LearnedTimes()
         self._closed = False
         self.loop: asyncio.AbstractEventLoop | None = None  # type: ignore[assignment]
@@ -463,7 +469,10 @@ class LokutorTTS(TTS):
     ) -> Utterance:
         if self._closed:
             raise self._reported(ConfigurationError("This LokutorTTS is closed: create a new one"))
-        return Utterance(options, connect, output, self._limits, timing, pacer=pacer, sentences=sentences)
+        silence = SilenceTrimmer(trim=self._trim_silence)
+        return Utterance(
+            options, connect, output, self._limits, timing, pacer=pacer, silence=silence, sentences=sentences
+        )
 
     def _report_cost(self, utterance: Utterance, *, streamed: bool) -> None:
         self._tell("metrics", utterance.metrics(streamed=streamed))

@@ -147,9 +147,10 @@ class Pacer:
         self._took = self._first_audio_at - self._sent_at
         self._times.note_first_audio(len(self._requests[-1].spoken.text), self._took)
 
-    def note_end(self, audio: float) -> None:
-        """Note the end of a request with so many seconds of audio."""
+    def note_end(self, received: float) -> None:
+        """Note the end of a request, ``received`` seconds into the reply's audio."""
         request = self._requests[-1]
+        audio = received - request.start
         request.audio = max(audio, FRAME_SECONDS)
         if self._first_audio_at is not None:
             self._times.note_request(len(request.spoken.text), audio, self._clock() - self._first_audio_at)

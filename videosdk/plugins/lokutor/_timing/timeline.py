@@ -1,8 +1,9 @@
 """The timeline of one reply: its words and visemes, collected request by request.
 
 Rule of this file: pure. The utterance adds requests and what comes back for them; the synchronizer takes what
-is due. Playback is not known here. Times are seconds from the first audio of the reply. Indices are code
-points of its text: the texts of its requests, joined as they were when they came.
+is due. Playback is not known here. Times are seconds from the first audio of the reply. Those that go in, and
+those inside, count the service's audio; those that come out what the listener gets of it (:class:`Cuts`).
+Indices are code points of its text: the texts of its requests, joined as they were when they came.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import NotRequired, TypedDict
 from .._text.characters import joined
 from .._text.spoken import SpokenText
 from ..visemes import Viseme
+from .cuts import Cuts
 from .words import RequestWords, Word, is_sound
 
 _ROUNDING = 0.01
@@ -58,6 +60,7 @@ class Timeline:
         self._request: _Request | None = None  # The one under way.
         self._before: _Request | None = None  # The one that has ended before it, on the same connection.
         self._starts: list[float] = []  # Of all requests so far.
+        self._cuts = Cuts()
         self._from_stream: bool | None = None  # Whether the service counts from an earlier request's start.
         self._words: deque[_Request] = deque()  # Those that have words left.
         self._visemes: list[Viseme] = []
@@ -84,7 +87,7 @@ class Timeline:
     @property
     def next_due(self) -> float | None:
         """When the next word or viseme is due; None while there is none to wait for."""
-        dues = [viseme.start for viseme in self._visemes[:1]]
+        dues = [self._heard_at(viseme) for viseme in self._visemes[:1]]
         word = self._next_word_due()
         return min(dues if word is None else [*dues, word], default=None)
 
@@ -133,6 +136,11 @@ class Timeline:
                 self._insert(request.in_reply(viseme))
         self.on_change()
 
+    def cut(self, at: float, seconds: float) -> None:
+        """Note that the listener doesn't get ``seconds`` of the reply's audio, from ``at`` on."""
+        self._cuts.add(at, seconds)
+        self.on_change()
+
     def end_request(self, at: float) -> None:
         """Note the end of the request under way, ``at`` seconds into the reply's audio."""
         request, self._request = self._request, None
@@ -148,7 +156,7 @@ class Timeline:
         """Note that the reply has ended, and that no more than ``seconds`` of its audio were pushed."""
         self._ended = True
         if self._request is not None:  # It was cut short, and what lies behind is never heard.
-            self._forget(self._request, seconds)
+            self._forget(self._request, self._cuts.to_service(seconds))
         self.on_change()
 
     def pop_words(self, position: float) -> list[WordSpoken]:
@@ -156,17 +164,20 @@ class Timeline:
         reached = []
         while (due := self._next_word_due()) is not None and due <= position:
             request = self._words[0]
-            reached.append(request.spoken(request.words.pop()))
+            reached.append(request.spoken(request.words.pop(), self._cuts))
         if reached:
             self._reached = len(reached[-1]["cumulative_text"])
         return reached
 
     def pop_visemes(self, position: float) -> list[Viseme]:
         """Return the visemes that a listener at ``position`` has reached, and forget them."""
-        count = bisect_right(self._visemes, position, key=_start)
-        reached = self._visemes[:count]
+        count = bisect_right(self._visemes, position, key=self._heard_at)
+        reached = [replace(viseme, start=self._heard_at(viseme)) for viseme in self._visemes[:count]]
         del self._visemes[:count]
         return reached
+
+    def _heard_at(self, viseme: Viseme) -> float:
+        return self._cuts.to_listener(viseme.start)
 
     def _insert(self, viseme: Viseme) -> None:
         if self._visemes and viseme.start < self._visemes[-1].start:
@@ -181,7 +192,7 @@ class Timeline:
             return None
         request = self._words[0]
         start = request.words.next_start
-        return None if start is None else request.start + start
+        return None if start is None else self._cuts.to_listener(request.start + start)
 
     def _owner(self, visemes: list[Viseme]) -> _Request | None:
         """Return the request that a message's visemes are of, if any.
@@ -315,13 +326,13 @@ class _Request:
     def _ends_with(self, index: int) -> bool:
         return self.words.ends_with(self.to_written(index))
 
-    def spoken(self, word: Word) -> WordSpoken:
-        """Return a word's event."""
+    def spoken(self, word: Word, cuts: Cuts) -> WordSpoken:
+        """Return a word's event, at its time in what the listener gets."""
         event = WordSpoken(
             word=word.text,
             cumulative_text=joined(self.before, self._written[: word.end_index]),
-            start=self.start + word.start,
-            end=self.start + word.end,
+            start=cuts.to_listener(self.start + word.start),
+            end=cuts.to_listener(self.start + word.end),
         )
         if word.estimated:
             event["estimated"] = True
