@@ -619,3 +619,47 @@ def test_every_sentence_is_ready_at_once(sentences: list[str]) -> None:
 def test_scripts_without_spaces_get_none(text: str, dice: random.Random) -> None:
     for request in plan(cut(text, dice, pieces=20), moments=dice, language="zh"):
         assert request == squeezed(request)
+
+
+@pytest.mark.parametrize(
+    ("language", "chunks", "text"),
+    [
+        ("de", ["Die Temperatur liegt bei etwa 23,", "5 Grad."], "Die Temperatur liegt bei etwa 23,5 Grad."),
+        ("es", ["Ha subido hasta un 3,", "2 por ciento."], "Ha subido hasta un 3,2 por ciento."),
+        ("fr", ["Il fait à Paris environ 23,", "5 degrés."], "Il fait à Paris environ 23,5 degrés."),
+        ("de", ["Sie kommen um 17,", "23 Leute."], "Sie kommen um 17, 23 Leute."),
+        ("en", ["We counted almost 23,", "5 of them red."], "We counted almost 23, 5 of them red."),
+    ],
+)
+def test_a_decimal_comma_is_not_the_end_of_a_clause(language: str, chunks: list[str], text: str) -> None:
+    """The framework's chunker cuts it where one digit follows."""
+    planner = TextPlanner(language, sentences=True)
+    for chunk in chunks:
+        planner.push(chunk)
+    planner.end()
+    assert ready(planner) == [text]
+
+
+def test_a_space_in_front_of_a_sentence_makes_no_tokens_of_what_comes_from_a_chunker() -> None:
+    """The framework's chunker leaves it there when the LLM pauses."""
+    planner = TextPlanner("en", sentences=True)
+    for chunk in ("It takes a while,", " so please stay on the line.", "Your parcel left Hamburg.", "Coffee"):
+        planner.push(chunk)
+    planner.end()
+    assert ready(planner) == [
+        "It takes a while, so please stay on the line. Your parcel left Hamburg. Coffee"
+    ]
+
+
+def test_a_very_long_text_is_handed_out_whole_and_in_order() -> None:
+    planner = TextPlanner("en")
+    text = " ".join(f"This is sentence number {number}." for number in range(2_000))
+    planner.push(text)
+    planner.end()
+    requests = []
+    while segments := planner.segments():
+        assert len(segments) < 200  # Only what is near is looked at.
+        request = planner.next_request(2)
+        assert request is not None
+        requests.append(request)
+    assert " ".join(requests) == text

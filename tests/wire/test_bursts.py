@@ -120,3 +120,47 @@ async def test_a_closed_connection_gathers_nothing(tts: LokutorTTS, scripted: Sc
     connection.gather()
     connection.read_at_once()
     assert socket.SO_RCVLOWAT  # Neither has raised.
+
+
+async def test_a_burst_ends_although_no_descriptor_is_left(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ends it must not need another handle on the socket: there may be none."""
+    exhausted = False
+    duplicate = Connection._duplicate
+
+    def scarce(connection: Connection) -> socket.socket | None:
+        nonlocal exhausted
+        if exhausted:
+            return None
+        exhausted = True
+        return duplicate(connection)
+
+    async def in_time(conversation: Conversation) -> None:
+        text = (await conversation.request())["text"]
+        await conversation.audio(speech_of(text))
+        await conversation.end()
+        await conversation.gone()
+
+    monkeypatch.setattr(Connection, "_duplicate", scarce)
+    scripted.scripts.append(in_time)
+    await tts.synthesize(LONG)
+    assert exhausted
+    assert scripted.texts == [LONG]  # No time-out has asked for it again.
+    assert on_track(track) == heard_for(LONG)
+
+
+async def test_pongs_do_not_wait_for_longer_than_the_heartbeat_allows(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    async def slow(conversation: Conversation) -> None:
+        speech = speech_of((await conversation.request())["text"])
+        for start in range(0, len(speech), 44_100):
+            await conversation.audio(speech[start : start + 44_100])
+            await asyncio.sleep(0.06)
+        await conversation.end()
+
+    scripted.scripts.append(slow)
+    await make_tts(scripted.url, heartbeat=0.2).synthesize(LONG)
+    assert scripted.texts == [LONG]
+    assert on_track(track) == heard_for(LONG)

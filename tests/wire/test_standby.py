@@ -788,3 +788,58 @@ async def test_a_plugin_whose_closing_was_cancelled_can_be_closed_again(
         await scripted.all_closed()
         steps += 1
     assert steps > 2
+
+
+async def test_a_handshake_that_hangs_holds_up_one_call_only_and_not_for_long(
+    tts: LokutorTTS, connector: Connector, scripted: ScriptedServer, clock: Clock
+) -> None:
+    hung = asyncio.Event()
+    openings = [partial(open_one, connector)]
+
+    async def open_connection() -> Connection:
+        if openings:
+            return await openings.pop()()
+        hung.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    room = Standby(open_connection, connector.spawn)
+    await room.fill()
+    first = await room.take(within=2.5)
+    assert first is not None
+    first.drop()
+    await until(lambda: scripted.open_connections == 0)
+    room.refill()
+    await hung.wait()
+    waiting = asyncio.create_task(room.take(within=2.5))
+    await settled()
+    await clock.advance(0.6)  # Far longer than the handshake before it took.
+    assert await asyncio.wait_for(waiting, PATIENCE) is None
+    assert await asyncio.wait_for(room.take(within=2.5), PATIENCE) is None  # Without waiting at all.
+    own = await room.connect(open_one(connector))
+    await clock.advance(5.0)
+    own.drop()
+    again = await room.connect(open_one(connector))
+    assert not room._is_opening  # The service is well, so what hangs is given up.
+    again.drop()
+    room.close()
+
+
+async def test_a_loop_that_was_blocked_takes_no_connection_for_dead(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    """The pong was there before the timer, and is read after it."""
+    await tts.prewarm()
+    await until(lambda: tts._standby._connection is not None)
+
+    async def text() -> AsyncIterator[str]:
+        yield "It takes its time."
+        loop = asyncio.get_running_loop()
+        until_then = loop.time() + 1.3
+        while loop.time() < until_then:
+            pass
+
+    seen = measure(tts)
+    await tts.synthesize(text())
+    assert [(metrics.standby_used, metrics.retries) for metrics in seen] == [(True, 0)]
+    assert scripted.conversations[0].texts == ["It takes its time."]

@@ -3,10 +3,11 @@
 Rule of this file: pure. No clock, no socket, no text: lengths and seconds go in, a decision comes out.
 
 The first segment of a reply is sent at once. After that, the listener's audio decides: a request is due when
-what is still ahead of the listener is no more than the time to its first audio, and a reserve: the margin for
-a slow answer, and the time to connect again, so that a connection that is lost at the worst moment stays
-inaudible. Text that isn't sent yet costs nothing when the caller interrupts, and more of it comes meanwhile,
-so that sentences are spoken whole.
+what is still ahead of the listener is no more than the time to its first audio, and a reserve. The reserve
+covers what was seen to vary, a service that becomes slower, and a connection that is lost at the worst
+moment: just before the first audio, so that it takes a pause, a handshake and the same time again. Text that
+isn't sent yet costs nothing when the caller interrupts, and more of it comes meanwhile, so that sentences are
+spoken whole.
 
 A request takes one sentence. It takes more where the audio of one would not last until the request after it
 has its first audio, and where a sentence is so short that a request of its own would be wasted.
@@ -28,6 +29,10 @@ _LEAST = 50
 _MOST = 60
 """Characters up to which a request may take more sentences than two."""
 _SENTENCES = 2
+_RETRY_DELAY = 0.1
+"""Seconds until another try, at most, after the first failure."""
+_SLOWDOWN = 0.2
+"""Seconds by which the service may become slower at once without being heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +68,12 @@ def decide(times: ServiceTimes, segments: Sequence[Segment], ahead: float | None
     shortest = _shortest(times, segments, ahead)
     if ahead is None:
         return Send(_enough(times, segments, shortest, ahead=0.0, reserve=times.margin))
-    reserve = times.margin + times.handshake
-    due = times.first_audio(_length(segments, shortest)) + reserve
+    first_audio = times.first_audio(_length(segments, shortest))
+    again = _RETRY_DELAY + times.handshake + first_audio
+    due = first_audio + times.margin + _SLOWDOWN + again
     if ahead > due:
         return Hold(ahead - due)
+    reserve = times.margin + times.handshake
     return Send(_enough(times, segments, shortest, ahead=ahead, reserve=reserve))
 
 

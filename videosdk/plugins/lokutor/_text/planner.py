@@ -29,6 +29,9 @@ from .characters import are_one, extends, has_space, is_speakable, joined, parts
 MAX_REQUEST_CHARS = 1000
 """Longest request in code points. Far below the service's own limit, so that a lost request is cheap."""
 
+_WINDOW = 2 * MAX_REQUEST_CHARS
+"""Characters that are looked at for the next request."""
+
 _TOKEN_QUIET = 0.15  # Seconds; the framework's own chunker waits as long before it lets a sentence go.
 _NUMBER_QUIET = 0.5  # A number ("3.") may go on ("14"), an address ("www.example.") too: both wait longer.
 _IDLE_WORD = 12  # When an LLM pauses, the framework's chunker lets go of all but a last word this long.
@@ -40,9 +43,11 @@ _TERMINATORS = STRONG_TERMINATORS + WEAK_TERMINATORS
 _TRAILING = _CLOSING + _TERMINATORS.replace("—", "").replace("–", "")
 # Where the framework's chunker cuts a number in two: "10:" off "30", "1,250." off "75".
 _CUT_NUMBER = re.compile(r"(?:\d:|,\d{3}\.)$")
-# The same where a comma leads the decimals: "1.250," off "75", and "1." off "250,75". A number without
-# decimals is not cut, so "12." and "500" are the end of a sentence and the beginning of the next.
+# The same where a comma leads the decimals: "1.250," off "75", "23," off "5", and "1." off "250,75". A number
+# without decimals is not cut, so "12." and "500" are the end of a sentence and the beginning of the next.
 _CUT_COMMA_NUMBER = re.compile(r"\.\d{3},$")
+_CUT_DECIMAL = re.compile(r"(?<=.{18})(?<![\d.,])\d{1,3},$", re.DOTALL)  # No shorter clause is cut off.
+_ONE_DIGIT = re.compile(r"\d(?!\d)")  # The framework cuts no more digits off than one.
 _CUT_GROUP = re.compile(r"(?<![\d.,])\d{1,3}\.$")
 _GROUP_AND_DECIMALS = re.compile(r"\d{3},\d")
 _POINT_LANGUAGES = frozenset({"bn", "en", "he", "hi", "ja", "ko", "ms", "ta", "th", "ur", "zh"})
@@ -102,6 +107,7 @@ class TextPlanner:
     def __init__(self, language: str, *, sentences: bool = False) -> None:
         self._chunker = BasicSentenceChunker(language=language)
         self._decimal_comma = language not in _POINT_LANGUAGES
+        self._sentences = sentences
         self._stream = _Stream.SENTENCES if sentences else _Stream.UNDECIDED
         self._closed: deque[_Piece] = deque()
         self._open = _Piece()
@@ -133,6 +139,8 @@ class TextPlanner:
 
     def push(self, chunk: str) -> None:
         """Take the next chunk of text."""
+        if self._sentences:
+            chunk = chunk.strip()  # What the chunker lets go of while the LLM pauses begins with a space.
         if not chunk:
             return
         text = self._open.text
@@ -176,14 +184,20 @@ class TextPlanner:
         piece = self._closed[0] if self._closed else _Piece(self._open.text[: self._ready], self._open.joints)
         if not is_speakable(piece.text):
             return []
-        ends = self._segment_ends(piece)
+        # A long text isn't looked at whole for each request. The rest comes when this was taken.
+        window = _Piece(piece.text[:_WINDOW], piece.joints)
+        if not is_speakable(window.text):
+            window = piece
+        ends = self._segment_ends(window)
         segments = []
         start = 0
         for end in ends:
-            if is_speakable(piece.text[start:end]):
-                whole = bool(self._closed) and end == ends[-1]
-                segments.append(Segment(end - start, sentence=whole or not _is_clause(piece.text[:end])))
+            if is_speakable(window.text[start:end]):
+                whole = bool(self._closed) and end == len(piece.text)
+                segments.append(Segment(end - start, sentence=whole or not _is_clause(window.text[:end])))
                 start = end
+        if len(window.text) < len(piece.text):
+            return segments[:-1] or segments  # The last is cut by the window.
         rest = len(piece.text) - start
         return [*segments[:-1], Segment(segments[-1].length + rest, segments[-1].sentence)]
 
@@ -245,14 +259,16 @@ class TextPlanner:
             cut = self._may_be_cut(self._last)
             if cut and _CUT_GROUP.search(self._last):
                 return _GROUP_AND_DECIMALS.match(chunk) is not None
+            if cut and _CUT_DECIMAL.search(self._last):
+                return _ONE_DIGIT.match(chunk) is not None
         return cut and chunk[0].isdigit()
 
     def _may_be_cut(self, text: str) -> bool:
         """Return whether ``text`` ends as where the framework cuts a number in two."""
         if _CUT_NUMBER.search(text):
             return True
-        cut = _CUT_COMMA_NUMBER.search(text) or _CUT_GROUP.search(text)
-        return self._decimal_comma and cut is not None
+        cuts = (_CUT_COMMA_NUMBER, _CUT_DECIMAL, _CUT_GROUP)
+        return self._decimal_comma and any(cut.search(text) for cut in cuts)
 
     def _begins_sentence(self, chunk: str) -> bool:
         """Return whether ``chunk`` is a sentence of its own behind an opening mark or a full stop."""

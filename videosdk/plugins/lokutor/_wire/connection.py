@@ -53,6 +53,8 @@ _CLOSE_TIMEOUT = 1.0
 """Seconds for a close frame to leave. A peer that reads nothing would hold it back for ever."""
 _LIVENESS_TIMEOUT = 1.0
 """Seconds for a connection that was on standby to give a sign of life. It is pinged when it is taken."""
+_BLOCKED = 0.1
+"""Seconds by which a timer of a loop that was blocked is late."""
 _POLICY_VIOLATION = 1008
 _SERVER_ERROR = 500
 """The lowest HTTP status by which a server says that the fault is its own."""
@@ -114,7 +116,8 @@ class Connection:
         self._liveness_check: asyncio.TimerHandle | None = None
         self._answered = False
         self._unread: Visemes | None = None  # A message of which there is more to decode.
-        self._burst: asyncio.TimerHandle | None = None  # Ends the gathering.
+        self._burst: tuple[asyncio.TimerHandle, socket.socket] | None = None  # Ends the gathering.
+        self._burst_time = _BURST_TIME
         self._watcher: asyncio.Task[aiohttp.WSMessage] | None = None
 
     @property
@@ -177,7 +180,10 @@ class Connection:
                     timeout=aiohttp.ClientWSTimeout(ws_close=0),
                     proxy=proxy,
                 )
-                return cls(ws, endpoint, spawn, clock() - begun)
+                connection = cls(ws, endpoint, spawn, clock() - begun)
+                if heartbeat is not None:  # A pong that waits in the socket must not come too late.
+                    connection._burst_time = min(_BURST_TIME, heartbeat / 5)
+                return connection
         except TimeoutError:
             failure: LokutorError = _timed_out(session, endpoint)
         except (
@@ -274,24 +280,21 @@ class Connection:
         of the connection is noticed as ever. The kernel does the waiting (``SO_RCVLOWAT``, on Linux);
         elsewhere nothing is gathered.
         """
-        if self._burst is None and not self._dropped and self._set_low_water(_BURST_BYTES):
-            self._burst = asyncio.get_running_loop().call_later(_BURST_TIME, self.read_at_once)
+        if self._burst is not None or self._dropped or sys.platform != "linux":
+            return
+        twin = self._duplicate()  # uvloop's own can't be configured.
+        if twin is not None:
+            twin.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, _BURST_BYTES)
+            timer = asyncio.get_running_loop().call_later(self._burst_time, self.read_at_once)
+            self._burst = timer, twin  # Kept open: there may be no descriptor left for another one by then.
 
     def read_at_once(self) -> None:
         """End the gathering: read what has come, and what comes from now on."""
         if self._burst is not None:
-            self._burst.cancel()
-            self._burst = None
-            self._set_low_water(1)
-
-    def _set_low_water(self, size: int) -> bool:
-        """Have the socket count as readable when it holds so many bytes. Return whether that worked."""
-        twin = self._duplicate() if sys.platform == "linux" else None  # uvloop's own can't be configured.
-        if twin is None:
-            return False
-        with twin:
-            twin.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
-        return True
+            (timer, twin), self._burst = self._burst, None
+            timer.cancel()
+            with twin:
+                twin.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
 
     def park(self) -> bool:
         """Put the connection on standby, and watch it while nobody receives from it.
@@ -317,8 +320,7 @@ class Connection:
             return False
         if self._liveness_check is None:  # Else it was given back before the last ping was answered.
             self._spawn(self._probe())
-            loop = asyncio.get_running_loop()
-            self._liveness_check = loop.call_later(_LIVENESS_TIMEOUT, self._count_as_dead)
+            self._check_liveness_in(_LIVENESS_TIMEOUT)
         return True
 
     def give_back(self) -> None:
@@ -420,8 +422,15 @@ class Connection:
             self._parked = False
             self.keeper.on_parked_end()
 
-    def _count_as_dead(self) -> None:
+    def _check_liveness_in(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._liveness_check = loop.call_later(seconds, self._check_liveness, loop.time() + seconds)
+
+    def _check_liveness(self, due: float) -> None:
         """End what gave no sign of life, in a call or parked again."""
+        if asyncio.get_running_loop().time() - due > _BLOCKED:  # What has come meanwhile was not read yet.
+            self._check_liveness_in(_BLOCKED)
+            return
         self._end_parked()
         self.drop()
 

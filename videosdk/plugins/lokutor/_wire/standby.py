@@ -25,6 +25,12 @@ IDLE_LIMIT = 300.0
 REPLACE_INTERVAL = 10.0
 """Seconds between the first two replacements, against a server that hangs up on idle sockets. Each interval
 is twice the one before, so that an idle plugin doesn't use up a plan of a few requests a minute."""
+_SLOWER = 4.0
+"""How many times as long as the last one a handshake may take before it seems to hang,"""
+_SHORTEST_PATIENCE = 0.5
+"""and at least so many seconds."""
+_HANGS = 5.0
+"""The same, where none is known."""
 _MOST_OPEN = 2
 """Connections that the turns of a plugin have open at a time, as the service sees it."""
 
@@ -64,6 +70,8 @@ class Standby:
         self._deferred = False  # Whether one is to be opened once another is closed.
         self._replacing: asyncio.TimerHandle | None = None
         self._leaving: asyncio.TimerHandle | None = None
+        self._handshake: float | None = None  # Seconds that the last one took.
+        self._opening_at = 0.0  # When the last one was begun.
         self._replaced_at = float("-inf")
         self._replacements = 0  # Since the last turn.
 
@@ -95,13 +103,14 @@ class Standby:
     async def take(self, within: float | None = None) -> Connection | None:
         """Return the connection for the caller's own use, or None if there is none alive.
 
-        If one is being opened, wait for it: it will be open before a new one could be.
+        If one is being opened, wait for it: it will be open before a new one could be. But not for one that
+        hangs: it has had longer by now than the others took.
 
         Args:
             within: Seconds to wait at most: its handshake may hang. None waits for its end.
         """
         if self._connection is None:
-            await self._arrival(within)
+            await self._arrival(None if within is None else self._patience(within))
         connection, self._connection = self._connection, None
         if connection is None:
             return None
@@ -122,6 +131,9 @@ class Standby:
             connection = await opening
         finally:
             self._own -= 1
+        if self._is_opening and self._patience(_HANGS) <= 0:  # It hangs, and the service is well.
+            self._stop_opening()
+        self._handshake = connection.handshake_time
         self.lend(connection)
         return connection
 
@@ -173,6 +185,12 @@ class Standby:
         # An eager task may be over before its creator knows of it, so only the task itself can tell.
         return self._opening is not None and not self._opening.done()
 
+    def _patience(self, longest: float) -> float:
+        """Return for how many seconds the connection that is being opened is worth waiting for."""
+        if self._handshake is not None:
+            longest = min(longest, max(_SLOWER * self._handshake, _SHORTEST_PATIENCE))
+        return max(self._opening_at + longest - asyncio.get_running_loop().time(), 0.0)
+
     async def _arrival(self, within: float | None = None) -> None:
         if self._opening is not None:
             await asyncio.wait({self._opening}, timeout=within)
@@ -185,6 +203,7 @@ class Standby:
         coming_back = self._own > 0 or any(one.untouched for one in self._others)
         self._deferred = coming_back or len(self._others) >= _MOST_OPEN
         if not self._deferred:
+            self._opening_at = asyncio.get_running_loop().time()
             self._opening = self._spawn(self._fetch())
 
     def _stop_opening(self) -> None:
@@ -201,6 +220,7 @@ class Standby:
             logger.debug("No standby connection: %s", type(error).__name__)
             self._try_later(error)
             return
+        self._handshake = connection.handshake_time
         connection.keeper = self
         if self._active and self._connection is None and connection.park():
             self._connection = connection
