@@ -25,6 +25,13 @@ PURE = {
     "_audio.__init__": set[str](),
     "_audio.pcm": set[str](),
     "_audio.resample": {"av", "av.error", "av.filter", "av.filter.context", "contextlib", "os"},
+    "_numbers.__init__": set[str](),
+    "_numbers.cardinals": {"num2words"},
+    "_numbers.clock": set[str](),
+    "_numbers.languages": set[str](),
+    "_numbers.ordinals": set[str](),
+    "_numbers.speller": set[str](),
+    "_numbers.splitter": set[str](),
     "_pacing.__init__": set[str](),
     "_pacing.policy": set[str](),
     "_pacing.times": set[str](),
@@ -50,7 +57,8 @@ HARMLESS = {
 """What a pure module may import of Python's own. Neither asyncio, socket, ssl, time, os nor random."""
 
 KNOW_THE_FRAMEWORK = {
-    "tts", "_framework.callers", "_framework.streams", "_framework.transcript", "_text.feed", "_text.planner",
+    "tts", "_framework.advice", "_framework.callers", "_framework.streams", "_framework.transcript",
+    "_numbers.text_filter", "_text.feed", "_text.planner",
 }  # fmt: skip
 """The only modules that import ``videosdk.agents``: what changes there is looked up in few places."""
 
@@ -73,7 +81,7 @@ LAYERS = [
     {"_utterance"},
     {"_timing"},
     {"_options", "_pacing"},
-    {"_text", "_wire"},
+    {"_numbers", "_text", "_wire"},
     {"_audio"},
     {"errors", "metrics", "version", "visemes", "_timer"},
 ]

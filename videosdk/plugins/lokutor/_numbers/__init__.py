@@ -1,0 +1,1 @@
+"""Numbers, prices and units in the words of the caller's language."""
