@@ -25,7 +25,6 @@ PURE = {
     "_audio.__init__": set[str](),
     "_audio.pcm": set[str](),
     "_audio.resample": {"av", "av.error", "av.filter", "av.filter.context", "contextlib", "os"},
-    "_numbers.__init__": set[str](),
     "_numbers.cardinals": {"num2words"},
     "_numbers.clock": set[str](),
     "_numbers.languages": set[str](),
@@ -58,7 +57,7 @@ HARMLESS = {
 
 KNOW_THE_FRAMEWORK = {
     "tts", "_framework.advice", "_framework.callers", "_framework.streams", "_framework.transcript",
-    "_numbers.text_filter", "_text.feed", "_text.planner",
+    "_numbers.numbers_filter", "_text.feed", "_text.planner",
 }  # fmt: skip
 """The only modules that import ``videosdk.agents``: what changes there is looked up in few places."""
 

@@ -1,7 +1,7 @@
 """Lokutor text-to-speech for VideoSDK's agent framework."""
 
 from . import errors
-from ._numbers.text_filter import text_filter
+from ._numbers import text_filter
 from ._options import SpeechChanges
 from ._timing.timeline import WordSpoken
 from .metrics import SynthesisMetrics

@@ -10,14 +10,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
 
 from videosdk.agents.tokenize import BasicTextFilter
 from videosdk.agents.tokenize.patterns import EMAIL_REGEX, PLACEHOLDER_BASE, URL_REGEX
 
-if TYPE_CHECKING:
-    from .speller import Speller
-    from .splitter import Unit
+from .speller import Speller
+from .splitter import Splitter, Unit
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
@@ -36,8 +34,8 @@ _DASH = re.compile(r"^(\ue000\s*)-(\s+)$")
 class NumbersFilter(BasicTextFilter):
     """Cleans text for speech as the framework's filter does, and says numbers in one language.
 
-    Made by :func:`text_filter`. Markdown, code and what an LLM gives away of its state are removed by the
-    framework's own steps. Numbers, prices, units, ranges and times become words.
+    Made by :func:`~videosdk.plugins.lokutor.text_filter`. Markdown, code and what an LLM gives away of its
+    state are removed by the framework's own steps. Numbers, prices, units, ranges and times become words.
 
     Args:
         speller: Says the numbers.
@@ -60,8 +58,6 @@ class NumbersFilter(BasicTextFilter):
 
     async def filter(self, chunks: AsyncIterator[str]) -> AsyncIterator[str]:
         """Rewrite a reply as it arrives. Only the last word, or a number, is held back."""
-        from .splitter import Splitter
-
         splitter = Splitter(self._speller.unfinished)
         try:
             async for chunk in chunks:
@@ -95,27 +91,3 @@ class NumbersFilter(BasicTextFilter):
 
     def _expand_numeric_ranges(self, text: str) -> str:
         return self._normalise_punct(_DASH.sub(r"\1—\2", self._speller.spell(text)))
-
-
-def text_filter(language: str) -> NumbersFilter:
-    """Return a text filter that says numbers, prices and units in the caller's language.
-
-    Pass it to the pipeline: ``Pipeline(text_filter=text_filter("es"), ...)``. The framework's default filter
-    says them in English, whatever the language is.
-
-    Args:
-        language: ``en``, ``es``, ``ca``, ``gl``, ``eu``, ``pt``, ``fr``, ``it`` or ``de``. A regional tag is
-            shortened; ``pt-BR`` has its own numbers ("dezesseis").
-
-    Raises:
-        ValueError: Another language.
-        ImportError: The language needs the extra ``numbers``.
-    """
-    from .languages import LANGUAGES_BY_CODE
-    from .speller import Speller
-
-    tag = str(language).strip().replace("_", "-").lower()
-    code = tag.partition("-")[0]
-    if code not in LANGUAGES_BY_CODE:
-        raise ValueError(f"language must be one of {' '.join(LANGUAGES_BY_CODE)}, got {language!r}")
-    return NumbersFilter(Speller("pt-br" if tag == "pt-br" else code), code)
