@@ -47,6 +47,8 @@ SAID = {
         ("at 10:30", "at ten thirty"),
         ("at 9:05 and 10:00", "at nine oh five and ten o'clock"),
         ("10:00 am", "ten am"),
+        ("12.50 dollars", "twelve dollars and fifty cents"),
+        ("on May 5, on May 5,000", "on May fifth, on May five thousand"),
         ("in 1999", "in nineteen ninety-nine"),
         ("salt & pepper", "salt and pepper"),
         ("Call 555-1234 or (555) 123-4567.", "Call 555-1234 or (555) 123-4567."),
@@ -58,6 +60,10 @@ SAID = {
         ("1 €, 21 €", "un euro, veintiún euros"),
         ("1,01 €", "un euro con un céntimo"),
         ("0,50 €", "cincuenta céntimos"),
+        ("12,50 euros, 1 euro", "doce euros con cincuenta céntimos, un euro"),
+        ("12345, 100000, código 123456", "doce mil trescientos cuarenta y cinco, cien mil, código 123456"),
+        ("(3 h 20 min)", "(tres horas veinte minutos)"),
+        ("1️⃣ uno", "1️⃣ uno"),
         ("21 libras, 200 £", "veintiuna libras, doscientas libras"),
         ("1.234,56 EUR", "mil doscientos treinta y cuatro euros con cincuenta y seis céntimos"),
         ("$1,250.75", "mil doscientos cincuenta dólares con setenta y cinco centavos"),
@@ -208,6 +214,8 @@ SAID = {
         ("1,5 l", "uno virgola cinque litri"),
         ("16 GB", "sedici gigabyte"),
         ("1º, 2ª, 21º", "primo, seconda, ventunesimo"),
+        ("il 1 maggio, il 1° maggio, il 2 maggio", "il primo maggio, il primo maggio, il due maggio"),
+        ("al 3° piano, 20° oggi", "al terzo piano, venti gradi oggi"),
         ("alle 10:30, all'1:15", "alle dieci e trenta, all'una e quindici"),
         ("1 libro, 1 persona, 23 anni", "un libro, una persona, ventitré anni"),
     ],
@@ -230,6 +238,8 @@ SAID = {
         ("um 10.30 Uhr", "um zehn Uhr dreißig"),
         ("um 1:00 Uhr, um 1 Uhr", "um ein Uhr, um ein Uhr"),
         ("am 12. März, der 3. Oktober", "am zwölften März, der dritte Oktober"),
+        ("in der 2. Woche, der 1. Tag", "in der zweiten Woche, der erste Tag"),
+        ("12,50 Euro", "zwölf Euro und fünfzig Cent"),
         ("im 2. Stock, vom 3. bis 5. Mai", "im zweiten Stock, vom dritten bis fünften Mai"),
         ("Es sind 12. Danach nicht.", "Es sind zwölf. Danach nicht."),
         ("1999 und 2024", "neunzehnhundertneunundneunzig und zweitausendvierundzwanzig"),
@@ -257,9 +267,9 @@ CARDINALS = {
 
 PIECES = [
     "1", "2", "12", "21", "234", "000", ",", ".", ":", "-", "–", " - ", "/", "€", "$", " €", "EUR", " %",
-    "°C", " km", "h", " ", "\n", "º", "th", "am ", " März", "a", "libras", "Hola ", "**", "*", "`", "```", "(",
-    ")", "[", "](", "# ", "- ", "1. ", "|", "STATE: a=b", "_", "&", "😀", "https://a.b/1.2", "x@a.es",
-    "+34 ",
+    "°C", " km", "h", " ", "\n", "º", "th", "am ", " März", "a", "libras", "Hola ", "**", "*", "`", "```",
+    "(", ")", "[", "](", "# ", "- ", "1. ", "|", "STATE: a=b", "_", "&", "😀", "https://a.b/1.2",
+    "x@a.es", "+34 ", "€/kg", "°", "May ", "der ", "5", " millones",
 ]  # fmt: skip
 
 

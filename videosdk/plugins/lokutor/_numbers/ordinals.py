@@ -8,7 +8,7 @@ section 16; for Basque, Euskaltzaindia, rule 7 ("bosgarren").
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -49,6 +49,14 @@ _DE_MONTHS = words_in(
 )
 
 
+_DE_FEMININE = re.compile(r"(?:e|ung|[hk]eit|schaft|ion|tät)$")
+_EN_MONTHS = words_in("January February March April May June July August September October November December")
+_IT_MONTHS = "gennaio|febbraio|marzo|aprile|maggio|giugno|luglio|agosto|settembre|ottobre|novembre|dicembre"
+_IT_RANKED = "piano|posto|secolo|anno|turno|grado|livello|premio|capitolo"
+"""What an Italian "3°" stands before where it is an ordinal and no angle."""
+_LAST_DAY = 31
+
+
 class Around(NamedTuple):
     """The words around a number, or nothing."""
 
@@ -67,12 +75,14 @@ class Ordinals:
     Attributes:
         pattern: The mark, and what has to follow it. It stands behind the digits.
         say: Says them.
-        openers: Words that wait for the ordinal that may follow.
+        openers: Matches the end of what waits for the next word.
+        dotted: Whether the mark is a point, as that of a list's numbers.
     """
 
     pattern: str
     say: Say
-    openers: tuple[str, ...] = ()
+    openers: str = ""
+    dotted: bool = False
 
 
 def ordinals_of(language: str, cardinal: Cardinal) -> Ordinals:
@@ -116,14 +126,18 @@ def _basque(_: str, cardinal: Cardinal) -> Ordinals:
             return _EU[number]
         return re.sub("bost$", "bos", cardinal(number, "")) + "garren"
 
-    return Ordinals(r"\.(?=\s+[a-zñ])", say)
+    return Ordinals(r"\.(?=\s+[a-zñ])", say, r"\d\.", dotted=True)
 
 
 def _english(language: str, _: Cardinal) -> Ordinals:
     words = num2words_of(language[:2])
-    return Ordinals(
-        r"(?:st|nd|rd|th)\b", lambda number, _mark, _around: words(number, "ordinal").replace(",", "")
-    )
+
+    def say(number: int, mark: str, around: Around) -> str | None:
+        if not mark and (around.before not in _EN_MONTHS or not 1 <= number <= _LAST_DAY):
+            return None
+        return words(number, "ordinal").replace(",", "")
+
+    return Ordinals(r"(?:st|nd|rd|th)\b|(?!\S*\d)(?![\w°%])", say, _any_word(_EN_MONTHS))
 
 
 def _french(_: str, __: Cardinal) -> Ordinals:
@@ -145,10 +159,12 @@ def _italian(_: str, __: Cardinal) -> Ordinals:
     words = num2words_of("it")
 
     def say(number: int, mark: str, _: Around) -> str | None:
+        if not mark and number > 1:
+            return None  # "2 maggio" is a cardinal.
         found = words(number, "ordinal")
         return re.sub("o$", "a", found) if "ª" in mark else found
 
-    return Ordinals(r"\.?[ºª]", say)
+    return Ordinals(rf"\.?[ºª]|°(?=\s(?:{_IT_MONTHS}|{_IT_RANKED})\b)|(?=\s(?:{_IT_MONTHS})\b)", say, r"\d°")
 
 
 def _german(_: str, __: Cardinal) -> Ordinals:
@@ -160,9 +176,16 @@ def _german(_: str, __: Cardinal) -> Ordinals:
         if before not in _DE_ARTICLES and after not in _DE_MONTHS and not after[:1].islower():
             return None
         ending = _DE_ARTICLES.get(before, "n" if before in _DE_PREPOSITIONS else "r")
+        if before == "der" and _DE_FEMININE.search(after):
+            ending = "n"  # "in der zweiten Woche": with a feminine, "der" is never the subject's.
         return words(number, "ordinal") + ending
 
-    return Ordinals(r"\.(?=\s+\w)", say, (*_DE_ARTICLES, *_DE_PREPOSITIONS))
+    before = _any_word([*_DE_ARTICLES, *_DE_PREPOSITIONS])
+    return Ordinals(r"\.(?=\s+\w)", say, rf"\d\.|(?i:{before})", dotted=True)
+
+
+def _any_word(words: Iterable[str]) -> str:
+    return rf"(?<!\w)(?:{'|'.join(words)})"
 
 
 _MAKERS: Mapping[str, Callable[[str, Cardinal], Ordinals]] = {

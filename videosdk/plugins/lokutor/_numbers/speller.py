@@ -21,7 +21,7 @@ _NUMBER = rf"(?>(?<!\d )\d{{1,3}}(?:{_SPACE}\d{{3}})+(?!{_SPACE}?\d)(?:[.,]\d+)?
 _TO = rf"{_SPACE}?[-–]{_SPACE}?"
 _FREE = r"(?<![\w.,/#@+\-–−])(?<!\d:)"
 """What a number doesn't stand behind: the rest of a word, of a date, of a version."""
-_END = r"(?![\w°ºª%€$£¥])(?![.,:/+\-–'’]\d)(?![-–/]\w)"
+_END = r"(?![\w°ºª%€$£¥\ufe0f\u20e3])(?![.,:/+\-–'’]\d)(?![-–/]\w)"
 _PHONE = re.compile(
     r"(?:\+\d+(?:[ .\-]\d{2,4})*|\d{1,4}([ .\-])\d{2,4}(?:\1\d{2,4})+|\d{3}\) ?\d{3}[ .\-]\d{4})(?!\d)"
 )
@@ -33,8 +33,8 @@ _SKIPPED = re.compile(
 _ABOUT = re.compile(r"[~≈]\s?(?=[\d€$£])")
 _GROUPED = re.compile(r"([1-9]\d{0,2}([.,_])\d{3}(?:\2\d{3})*)(?:([.,])(\d+))?")
 _UNGROUPED = re.compile(r"(0|[1-9]\d*)(?:[.,](\d+))?")
-_LONGEST_PLAIN = 6
-"""Digits of a plain number without separators. Longer ones are codes."""
+_LONGEST_PLAIN = 5
+"""Digits of a plain number without separators. Longer ones are codes, unless they are round."""
 _SHORT_WORD = 3
 """Letters of a word that counts nothing, unless it is known as a noun."""
 _LONGEST_PART = 3
@@ -104,10 +104,10 @@ class Speller:
         self._cardinal: Cardinal = cardinal_of(language)
         self._clock = clock_of(language)
         self._ordinals = ordinals_of(language, self._cardinal)
-        self._has_dots = self._ordinals.pattern.startswith(r"\.(")
         self._year = num2words_of(self._code) if self._language.years else None
         self._units = self._language.unit_nouns()
         self._money = self._language.currency_nouns()
+        self._money_words = self._spelled_money()
         self._genders = self._known_genders()
         self._endings = {name: re.compile(ending) for name, ending in self._language.endings.items()}
         self._plural = re.compile(self._language.plurals)
@@ -134,7 +134,7 @@ class Speller:
     def begins_with_ordinal(self, text: str) -> bool:
         """Return whether what looks like the number of a list is an ordinal."""
         found = re.match(r"\s*(\d+)(\.)\s+(\w*)", text)
-        if not found or not self._has_dots or found[3][:1].islower() != (self._code == "eu"):
+        if not found or not self._ordinals.dotted or found[3][:1].islower() != (self._code == "eu"):
             return False
         return self._ordinal_of(found, Around("", found[3])) is not None
 
@@ -165,7 +165,10 @@ class Speller:
         hours = rf"{_SPACE}?(?:Uhr|h)(?!\w)"
         rules = [
             (rf"{amount}{_SPACE}(?P<scale>{scale}){_SPACE}(?P<unit>{_any_of(SYMBOLS)}){_END}", self._price),
-            (rf"{priced}{_SPACE}?(?P<unit>{money})(?:/(?P<per>{units}))?{_END}", self._price),
+            (
+                rf"{priced}{_SPACE}?(?P<unit>{money}|(?i:{_any_of(self._money_words)}))(?:/(?P<per>{units}))?{_END}",
+                self._price,
+            ),
             (
                 rf"{sign}(?P<unit>{prefixes}){_SPACE}?(?P<sign2>[-−])?(?P<n>{number})"
                 rf"(?:{_TO}(?:{prefixes})?(?P<to>{number}))?(?:{_SPACE}(?P<scale>{scale}))?"
@@ -179,7 +182,7 @@ class Speller:
                 self._time,
             ),
             (rf"(?P<h>{time})\.(?P<min>[0-5]\d){hours}{_END}", self._time),
-            (rf"(?P<h>{time}){_SPACE}?h{_SPACE}?(?P<min>[0-5]\d){_END}", self._time),
+            (rf"(?P<h>{time}){_SPACE}?h{_SPACE}?(?P<min>[0-5]\d){_END}(?!{_SPACE}?m)", self._time),
             (rf"(?P<n>\d{{1,3}})(?P<mark>{self._ordinals.pattern})", self._ordinal),
             (rf"{amount}{_SPACE}?(?P<unit>{units}){_END}", self._measure),
             (rf"(?P<n>{number}){_TO}(?P<to>{number}){_END}", self._range),
@@ -193,10 +196,8 @@ class Speller:
         codes = _any_of([*self._money, "%"])
         scales = _any_of(self._language.scales.split())
         parts = [r"\d[-–)]?", r"\d\s[-–]", rf"\d\s(?:{scales})", rf"(?<!\w)(?<!\d\s)(?:{codes})", "&"]
-        if self._has_dots:
-            parts.append(r"\d\.")
         if self._ordinals.openers:
-            parts.append(rf"(?<!\w)(?i:{'|'.join(self._ordinals.openers)})")
+            parts.append(self._ordinals.openers)
         return re.compile(rf"(?:{'|'.join(parts)})$")
 
     # Rules
@@ -204,7 +205,7 @@ class Speller:
     def _price(self, found: re.Match[str]) -> str | None:
         groups = found.groupdict()
         number, end, valid = self._parse(found)
-        major, minor = self._money[groups["unit"]]
+        major, minor = self._money.get(groups["unit"]) or self._money_words[groups["unit"].lower()]
         if number is None or not valid:
             return None
         if scale := groups.get("scale"):
@@ -309,7 +310,7 @@ class Speller:
     def _plain(self, found: re.Match[str]) -> str | None:
         number = self._parse(found)[0]
         text = found["n"]
-        if number is None or (text.isdigit() and len(text) > _LONGEST_PLAIN):
+        if number is None or (text.isdigit() and len(text) > _LONGEST_PLAIN and not text.endswith("000")):
             return None
         if number.decimals:
             return self._signed(found, self._bare(number))
@@ -427,6 +428,14 @@ class Speller:
     def _word_after(found: re.Match[str]) -> str:
         word = re.match(rf"{_SPACE}([^\W\d_]+)", found.string[found.end() :])
         return word[1] if word else ""
+
+    def _spelled_money(self) -> dict[str, tuple[Noun, Noun | None]]:
+        """Return the currencies whose words count nothing else, as the pound's may, by those words."""
+        words: dict[str, tuple[Noun, Noun | None]] = {}
+        for code in ("EUR", "USD"):
+            major = self._money[code][0]
+            words |= dict.fromkeys((major.one.lower(), major.many.lower()), self._money[code])
+        return words
 
     def _known_genders(self) -> dict[str, Gender]:
         nouns = {*self._units.values()}
