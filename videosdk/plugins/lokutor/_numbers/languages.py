@@ -81,6 +81,8 @@ class Language:
         plurals: What plural nouns end in, where a number's gender shows.
         not_nouns: Words that follow a number and aren't counted, though they are as long as a noun.
         years: The years that are said in hundreds.
+        capital_nouns: Whether nouns begin with a capital.
+        more_units: Units of this language alone: nouns by their symbols.
         hour: The word of a time of day, where ranges of hours need it.
         most: The largest number.
     """
@@ -108,13 +110,16 @@ class Language:
     plurals: str = "$^"
     not_nouns: str = ""
     years: range = range(0)
+    capital_nouns: bool = False
+    more_units: Mapping[str, str] = field(default_factory=dict)
     hour: Noun | None = None
     most: int = BY_NUM2WORDS
 
     def unit_nouns(self) -> dict[str, Noun]:
         """Return the nouns of the units by their symbols, other spellings included."""
         nouns = dict(zip(UNITS, map(noun, _entries(self.units)), strict=True))
-        return nouns | {alias: nouns[name] for alias, name in ALIASES.items()}
+        nouns |= {alias: nouns[name] for alias, name in ALIASES.items()}
+        return nouns | {symbol: noun(text) for symbol, text in self.more_units.items()}
 
     def currency_nouns(self) -> dict[str, tuple[Noun, Noun | None]]:
         """Return a currency's nouns by its code and symbols: what is counted, and its hundredth."""
@@ -158,6 +163,14 @@ ENGLISH = Language(
     scales="thousand million billion trillion",
     digit_by_digit=True,
     years=range(1100, 2100),
+    more_units={
+        "mph": "mile per hour|miles per hour",
+        "mi": "mile|miles",
+        "ft": "foot|feet",
+        "lb": "pound|pounds",
+        "lbs": "pound|pounds",
+        "oz": "ounce|ounces",
+    },
 )
 
 SPANISH = Language(
@@ -200,7 +213,10 @@ SPANISH = Language(
     ),
     endings={"m": "o$", "f": "(?:a|[cs]ión|dad)$", "ms": "os$", "fs": "(?:as|[cs]iones|dades)$"},
     plurals="s$",
-    not_nouns="para menos entonces además después antes pues ellos ellas",
+    not_nouns=(
+        "que con por sin los las más muy una uno del son hay era fue nos les sus para menos entonces "
+        "además después antes pues ellos ellas"
+    ),
 )
 
 CATALAN = Language(
@@ -241,7 +257,10 @@ CATALAN = Language(
     ),
     endings={"m": "(?:t|l|r|n|c)$", "f": "(?:[cs]ió|tat|a)$", "ms": "[^e]s$", "fs": "(?:[cs]ions|tats)$"},
     plurals="s$",
-    not_nouns="menys després abans doncs llavors aleshores elles dels pels",
+    not_nouns=(
+        "que amb per els les més una són del pel hem han era fou ens sis menys després abans doncs "
+        "llavors aleshores elles dels pels"
+    ),
 )
 
 GALICIAN = Language(
@@ -284,7 +303,10 @@ GALICIAN = Language(
     ),
     endings={"m": "o$", "f": "(?:a|[cs]ión|dade)$", "ms": "os$", "fs": "(?:as|[cs]ións|dades)$"},
     plurals="s$",
-    not_nouns="para menos entón ademais despois antes pois eles elas",
+    not_nouns=(
+        "que con por sen dos das nos nas máis unha son foi era para menos entón ademais despois antes "
+        "pois eles elas"
+    ),
     most=BY_HAND,
 )
 
@@ -311,7 +333,7 @@ BASQUE = Language(
     one_last=True,
     masculine="egun aste hilabete urte aldiz pertsona gau",
     plurals="$^",
-    not_nouns="baino baina baita izan dira daude ditu eman hartu",
+    not_nouns="eta edo ere bat ari den zen baino baina baita izan dira daude ditu eman hartu",
     most=BY_HAND,
 )
 
@@ -353,7 +375,9 @@ PORTUGUESE = Language(
     ),
     endings={"m": "o$", "f": "(?:a|ção|são|dade)$", "ms": "os$", "fs": "(?:as|ções|sões|dades)$"},
     plurals="s$",
-    not_nouns="para menos mais depois antes pois eles elas",
+    not_nouns=(
+        "que com por sem dos das nos nas uma são foi era aos para menos mais depois antes pois eles elas"
+    ),
 )
 
 FRENCH = Language(
@@ -391,7 +415,16 @@ FRENCH = Language(
         "femmes question questions chambre chambres journée journées"
     ),
     plurals="[sx]$",
-    not_nouns="pour mais dans avec plus moins sans très puis alors donc nous vous ils elles après",
+    more_units={
+        "Ko": "kilooctet|kilooctets|m",
+        "Mo": "mégaoctet|mégaoctets|m",
+        "Go": "gigaoctet|gigaoctets|m",
+        "To": "téraoctet|téraoctets|m",
+    },
+    not_nouns=(
+        "que qui les des une par sur est pas aux ces ses son ont pour mais dans avec plus moins sans "
+        "très puis alors donc nous vous ils elles après"
+    ),
 )
 
 ITALIAN = Language(
@@ -425,7 +458,10 @@ ITALIAN = Language(
     masculine="giorno giorni mese mesi anno anni cliente milione miliardo problema programma sistema chilo",
     feminine="notte notti volta volte persona persone settimana settimane pagina pagine parte",
     endings={"m": "o$", "f": "(?:a|zione|sione|tà)$"},
-    not_nouns="fino sono come dopo prima alla dalla della sulla nella senza ancora allora sopra sotto",
+    not_nouns=(
+        "che con per una dei del nel gli più non era tra fra sul sono fino come dopo prima alla dalla "
+        "della sulla nella senza ancora allora sopra sotto"
+    ),
 )
 
 GERMAN = Language(
@@ -453,9 +489,11 @@ GERMAN = Language(
     per="pro",
     scales="Million Millionen Milliarde Milliarden",
     digit_by_digit=True,
-    masculine="Uhr Prozent",
+    masculine="Uhr Prozent Tag Monat Jahr Mal Zimmer Kilo",
     feminine="Woche Nacht Person Million Milliarde Seite Frage",
     years=range(1100, 2000),
+    capital_nouns=True,
+    more_units={"Std": "Stunde|Stunden|f", "Min": "Minute|Minuten|f", "Sek": "Sekunde|Sekunden|f"},
     hour=noun("Uhr||m"),
     not_nouns="oder aber sind wird wäre nach über auch noch",
 )

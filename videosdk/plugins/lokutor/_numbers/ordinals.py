@@ -133,11 +133,14 @@ def _english(language: str, _: Cardinal) -> Ordinals:
     words = num2words_of(language[:2])
 
     def say(number: int, mark: str, around: Around) -> str | None:
-        if not mark and (around.before not in _EN_MONTHS or not 1 <= number <= _LAST_DAY):
-            return None
-        return words(number, "ordinal").replace(",", "")
+        ordinal = words(number, "ordinal").replace(",", "")
+        if mark or (around.before in _EN_MONTHS and 1 <= number <= _LAST_DAY):
+            return ordinal
+        if around.after in _EN_MONTHS and 1 <= number <= _LAST_DAY:
+            return f"{ordinal} of" if around.before == "the" else f"the {ordinal} of"
+        return None
 
-    return Ordinals(r"(?:st|nd|rd|th)\b|(?!\S*\d)(?![\w°%])", say, _any_word(_EN_MONTHS))
+    return Ordinals(r"(?:st|nd|rd|th)\b|(?!\S*\d)(?![\w°%])", say, _any_word([*_EN_MONTHS, "the"]))
 
 
 def _french(_: str, __: Cardinal) -> Ordinals:

@@ -21,7 +21,7 @@ _NUMBER = rf"(?>(?<!\d )\d{{1,3}}(?:{_SPACE}\d{{3}})+(?!{_SPACE}?\d)(?:[.,]\d+)?
 _TO = rf"{_SPACE}?[-–]{_SPACE}?"
 _FREE = r"(?<![\w.,/#@+\-–−])(?<!\d:)"
 """What a number doesn't stand behind: the rest of a word, of a date, of a version."""
-_END = r"(?![\w°ºª%€$£¥\ufe0f\u20e3])(?![.,:/+\-–'’]\d)(?![-–/]\w)"
+_END = r"(?![\w°ºª%€$£¥\ufe0f\u20e3])(?![.,:/+\-–'’]\d)(?![-–/][\w€$£¥])"
 _PHONE = re.compile(
     r"(?:\+\d+(?:[ .\-]\d{2,4})*|\d{1,4}([ .\-])\d{2,4}(?:\1\d{2,4})+|\d{3}\) ?\d{3}[ .\-]\d{4})(?!\d)"
 )
@@ -35,8 +35,8 @@ _GROUPED = re.compile(r"([1-9]\d{0,2}([.,_])\d{3}(?:\2\d{3})*)(?:([.,])(\d+))?")
 _UNGROUPED = re.compile(r"(0|[1-9]\d*)(?:[.,](\d+))?")
 _LONGEST_PLAIN = 5
 """Digits of a plain number without separators. Longer ones are codes, unless they are round."""
-_SHORT_WORD = 3
-"""Letters of a word that counts nothing, unless it is known as a noun."""
+_SHORT_WORD = 2
+"""Letters of a word that isn't counted, unless it is known as a noun."""
 _LONGEST_PART = 3
 """Digits on either side of an English range. Longer ones are phone numbers, as the framework says."""
 _NOON = 12
@@ -79,13 +79,9 @@ def parse_number(text: str, decimal: str) -> Number | None:
         whole, separator, mark, decimals = found.groups()
         is_decimal = separator == decimal and not mark and whole.count(separator) == 1
         if separator != mark and not is_decimal:
-            return Number(int(whole.replace(separator, "")), _without_zeros(decimals), grouped=True)
+            return Number(int(whole.replace(separator, "")), decimals or "", grouped=True)
     found = _UNGROUPED.fullmatch(text)
-    return Number(int(found[1]), _without_zeros(found[2])) if found else None
-
-
-def _without_zeros(decimals: str | None) -> str:
-    return decimals if decimals and decimals.strip("0") else ""
+    return Number(int(found[1]), found[2] or "") if found else None
 
 
 class Speller:
@@ -158,6 +154,7 @@ class Speller:
     def _make_rules(self) -> list[Rule]:
         number, units = _NUMBER, _any_of(self._units)
         money, prefixes = _any_of(self._money), _any_of(self._money)
+        per = rf"(?:/(?P<per>{units}|[^\W\d_]{{3,}}))?"
         sign, scale = "(?P<sign>[-−])?", _any_of(self._language.scales.split())
         amount = rf"{sign}(?P<n>{number})(?:{_TO}(?P<to>{number}))?"
         priced = rf"{sign}(?P<n>{number})(?:(?:{_SPACE}?(?:{money}))?{_TO}(?P<to>{number}))?"
@@ -166,13 +163,13 @@ class Speller:
         rules = [
             (rf"{amount}{_SPACE}(?P<scale>{scale}){_SPACE}(?P<unit>{_any_of(SYMBOLS)}){_END}", self._price),
             (
-                rf"{priced}{_SPACE}?(?P<unit>{money}|(?i:{_any_of(self._money_words)}))(?:/(?P<per>{units}))?{_END}",
+                rf"{priced}{_SPACE}?(?P<unit>{money}|(?i:{_any_of(self._money_words)})){per}{_END}",
                 self._price,
             ),
             (
                 rf"{sign}(?P<unit>{prefixes}){_SPACE}?(?P<sign2>[-−])?(?P<n>{number})"
                 rf"(?:{_TO}(?:{prefixes})?(?P<to>{number}))?(?:{_SPACE}(?P<scale>{scale}))?"
-                rf"(?:/(?P<per>{units}))?{_END}",
+                rf"{per}{_END}",
                 self._price,
             ),
             (rf"{sign}(?P<n>{number})(?:{_SPACE}?%?{_TO}(?P<to>{number}))?{_SPACE}?%{_END}", self._percent),
@@ -189,6 +186,9 @@ class Speller:
             (_PHONE.pattern, self._phone),
             (rf"{sign}(?P<n>{number}){_END}(?!{_SPACE}?(?:{_any_of('€$£¥%°')}))", self._plain),
         ]
+        if self._code == "en":
+            half = rf"{_SPACE}?(?P<half>[ap]\.?m)\b"
+            rules.insert(0, (rf"(?P<h>{time})(?::(?P<min>[0-5]\d))?{half}", self._half_day))
         return [(re.compile(pattern), say) for pattern, say in rules]
 
     def _make_unfinished(self) -> re.Pattern[str]:
@@ -226,8 +226,8 @@ class Speller:
         return f"{words} {scale}{joint}{major.many}"
 
     def _amount(self, number: Number, major: Noun, minor: Noun | None) -> str:
-        if not number.decimals:
-            return self._count(number, major)
+        if not number.decimals.strip("0"):
+            return self._count(Number(number.whole), major)
         if minor is None or len(number.decimals) > _CENTS:
             return self._count(number, major)
         cents = self._count(Number(int(number.decimals.ljust(_CENTS, "0"))), minor)
@@ -271,8 +271,11 @@ class Speller:
                 return None  # Both ends are declined.
             end = self._clock(int(groups["h2"]), int(groups["min2"]), self._cardinal)
             return f"{words}{self._language.to}{end}"
-        after = found.string[found.end() :].lstrip()
-        return words.removesuffix(" o'clock") if re.match("[ap]\\.?m", after, re.IGNORECASE) else words
+        return words
+
+    def _half_day(self, found: re.Match[str]) -> str:
+        words = self._clock(int(found["h"]), int(found["min"] or 0), self._cardinal)
+        return words.removesuffix(" o'clock") + " " + found["half"]
 
     def _ordinal(self, found: re.Match[str]) -> str | None:
         before = re.search(r"(\w+)\s+$", found.string[: found.start()])
@@ -387,7 +390,8 @@ class Speller:
         """Say "per unit"; None where that can't be said with one word."""
         if unit is None:
             return ""
-        return None if self._language.per is None else f" {self._language.per} {self._units[unit].one}"
+        name = self._units[unit].one if unit in self._units else unit
+        return None if self._language.per is None else f" {self._language.per} {name}"
 
     def _parse(self, found: re.Match[str]) -> tuple[Number | None, Number | None, bool]:
         """Return the number, the end of its range, and whether both can be said."""
@@ -422,6 +426,8 @@ class Speller:
             return True
         if len(word) <= _SHORT_WORD or word.lower() in self._not_nouns:
             return False
+        if self._language.capital_nouns:
+            return word[0].isupper()
         return number == 1 or bool(self._plural.search(word))
 
     @staticmethod
