@@ -20,7 +20,7 @@ from videosdk.plugins.lokutor import text_filter
 from videosdk.plugins.lokutor._numbers.cardinals import BY_HAND, cardinal_of
 from videosdk.plugins.lokutor._numbers.languages import LANGUAGES_BY_CODE
 from videosdk.plugins.lokutor._numbers.numbers_filter import NumbersFilter
-from videosdk.plugins.lokutor._numbers.speller import Number, parse_number
+from videosdk.plugins.lokutor._numbers.speller import Number, Speller, parse_number
 from videosdk.plugins.lokutor._numbers.splitter import Splitter
 from videosdk.plugins.lokutor._wire.protocol import LANGUAGES
 
@@ -32,6 +32,8 @@ SAID = {
         ("12,50 €", "twelve euros and fifty cents"),
         ("USD 1,250.75", "one thousand two hundred and fifty dollars and seventy-five cents"),
         ("$5 million", "five million dollars"),
+        ("$1.5M", "one million five hundred thousand dollars"),
+        ("$10-20k", "ten thousand to twenty thousand dollars"),
         ("€10-20", "ten to twenty euros"),
         ("$10–$20", "ten to twenty dollars"),
         ("$3/kg", "three dollars per kilogram"),
@@ -74,6 +76,8 @@ SAID = {
         ("31.000 €", "treinta y un mil euros"),
         ("2.000.000 €", "dos millones de euros"),
         ("5 millones €", "cinco millones de euros"),
+        ("2 M€, 10k €", "dos millones de euros, diez mil euros"),
+        ("1.200.000 £", "un millón doscientas mil libras"),
         ("10-20 €", "diez a veinte euros"),
         ("10 – 20 €", "diez a veinte euros"),
         ("3 €/kg, 9 €/mes", "tres euros por kilogramo, nueve euros por mes"),
@@ -149,6 +153,7 @@ SAID = {
         ("%10 eta 5 %", "ehuneko hamar eta ehuneko bost"),
         ("20 °C", "hogei gradu Celsius"),
         ("1 km, 5 km", "kilometro bat, bost kilometro"),
+        ("1 urte, 1 euro, 1 liburu, 1 eta 2", "urte bat, euro bat, 1 liburu, bat eta bi"),
         ("3 h eta 20 min", "hiru ordu eta hogei minutu"),
         ("1,5 l", "bat koma bost litro"),
         ("16 GB", "hamasei gigabyte"),
@@ -445,6 +450,7 @@ def ready_after(language: str, text: str) -> str:
         ("Cuesta 12,50 ", "Cuesta "),
         ("Cuesta 12,50 €", "Cuesta "),
         ("Cuesta 12,50 € ", "Cuesta 12,50 € "),
+        ("Cuesta 12,50 €. ", "Cuesta 12,50 €. "),
         ("Cuesta 12 manzanas ", "Cuesta 12 manzanas "),
         ("Cuesta 10 - ", "Cuesta "),
         ("Cuesta € ", "Cuesta "),
@@ -473,6 +479,19 @@ async def test_what_has_come_is_spoken_where_the_model_fails(caplog: pytest.LogC
     pieces = [piece async for piece in text_filter("es").filter(failing())]
     assert "".join(pieces) == "Son doce coma cincuenta"
     assert "ended with an error" in caplog.text
+
+
+def test_a_text_that_cannot_be_said_stays_and_does_not_end_the_reply(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_self: Speller, text: str) -> str:
+        if "13" in text:
+            raise OverflowError
+        return text
+
+    monkeypatch.setattr(Speller, "spell", fail)
+    assert said("es", "Son 12 o 13 gatos, o más.") == "Son 12 o 13 gatos, o más."
+    assert "stays as it is" in caplog.text
 
 
 # How it is made

@@ -349,7 +349,7 @@ PORTUGUESE = Language(
     ),
     money=(
         "euro|euros|m + cêntimo|cêntimos|m; dólar|dólares|m + cêntimo|cêntimos|m; "
-        "libra|libras|f + péni|pence|m; iene|ienes|m; franco suíço|francos suíços|m + cêntimo|cêntimos|m; "
+        "libra|libras|f + penny|pence|m; iene|ienes|m; franco suíço|francos suíços|m + cêntimo|cêntimos|m; "
         "dólar canadiano|dólares canadianos|m + cêntimo|cêntimos|m; "
         "dólar australiano|dólares australianos|m + cêntimo|cêntimos|m; "
         "peso mexicano|pesos mexicanos|m + centavo|centavos|m; real|reais|m + centavo|centavos|m"

@@ -65,7 +65,7 @@ class NumbersFilter(BasicTextFilter):
                     if text := self._rewrite(unit):
                         yield text
         except Exception:
-            # As the framework's filter: what has come is still spoken.
+            # As in the framework's filter: what has come is still spoken.
             logger.exception("The text of a reply ended with an error")
         for unit in splitter.end():
             if text := self._rewrite(unit):
@@ -73,9 +73,13 @@ class NumbersFilter(BasicTextFilter):
 
     def _rewrite(self, unit: Unit) -> str:
         inside = not unit.begins_line or self._speller.begins_with_ordinal(unit.text)
-        self._placeholder_counter = 0
         self._placeholder_map = {}
-        return self._process(_INSIDE_LINE + unit.text if inside else unit.text).replace(_INSIDE_LINE, "")
+        try:
+            return self._process(_INSIDE_LINE + unit.text if inside else unit.text).replace(_INSIDE_LINE, "")
+        except Exception:
+            # A number that can't be said must not end the reply.
+            logger.exception("A number can't be said, and stays as it is")
+            return unit.text
 
     # Steps of the framework's _process(), in its order.
 

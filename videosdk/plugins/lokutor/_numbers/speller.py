@@ -47,6 +47,8 @@ _ELIDING = ("ca", "fr")
 _VOWELS = tuple("aeiouéh")
 _THOUSAND = ("mil", "mila", "mille", "thousand")
 """Numbers that stand before what is counted without "of"."""
+_POWERS = {"K": 3, "M": 6, "B": 9, "BN": 9}
+"""Letters that multiply an amount of money: "$1.5M"."""
 _CENTS = 2
 """Digits of the hundredths of a price."""
 
@@ -163,12 +165,13 @@ class Speller:
         rules = [
             (rf"{amount}{_SPACE}(?P<scale>{scale}){_SPACE}(?P<unit>{_any_of(SYMBOLS)}){_END}", self._price),
             (
-                rf"{priced}{_SPACE}?(?P<unit>{money}|(?i:{_any_of(self._money_words)})){per}{_END}",
+                rf"{priced}(?:{_SPACE}?(?P<power>[kKM]))?{_SPACE}?(?P<unit>{money}|(?i:{_any_of(self._money_words)})){per}{_END}",
                 self._price,
             ),
             (
                 rf"{sign}(?P<unit>{prefixes}){_SPACE}?(?P<sign2>[-−])?(?P<n>{number})"
-                rf"(?:{_TO}(?:{prefixes})?(?P<to>{number}))?(?:{_SPACE}(?P<scale>{scale}))?"
+                rf"(?:{_TO}(?:{prefixes})?(?P<to>{number}))?"
+                rf"(?:(?P<power>[kKMB]|bn)|{_SPACE}(?P<scale>{scale}))?"
                 rf"{per}{_END}",
                 self._price,
             ),
@@ -186,6 +189,8 @@ class Speller:
             (_PHONE.pattern, self._phone),
             (rf"{sign}(?P<n>{number}){_END}(?!{_SPACE}?(?:{_any_of('€$£¥%°')}))", self._plain),
         ]
+        if self._language.one_last:
+            rules.insert(0, (rf"1{_SPACE}(?P<noun>{_any_of(self._genders)}){_END}", self._one_after))
         if self._code == "en":
             half = rf"{_SPACE}?(?P<half>[ap]\.?m)\b"
             rules.insert(0, (rf"(?P<h>{time})(?::(?P<min>[0-5]\d))?{half}", self._half_day))
@@ -195,7 +200,14 @@ class Speller:
         """Match what ends in a number, or in what stands before one."""
         codes = _any_of([*self._money, "%"])
         scales = _any_of(self._language.scales.split())
-        parts = [r"\d[-–)]?", r"\d\s[-–]", rf"\d\s(?:{scales})", rf"(?<!\w)(?<!\d\s)(?:{codes})", "&"]
+        parts = [
+            r"\d[-–)]?",
+            r"\d\s?[kKM]",
+            r"\d\s[-–]",
+            rf"\d\s(?:{scales})",
+            rf"(?<!\w)(?<!\d\s)(?:{codes})",
+            "&",
+        ]
         if self._ordinals.openers:
             parts.append(self._ordinals.openers)
         return re.compile(rf"(?:{'|'.join(parts)})$")
@@ -204,10 +216,11 @@ class Speller:
 
     def _price(self, found: re.Match[str]) -> str | None:
         groups = found.groupdict()
-        number, end, valid = self._parse(found)
-        major, minor = self._money.get(groups["unit"]) or self._money_words[groups["unit"].lower()]
-        if number is None or not valid:
+        parsed = self._parse(found)
+        if parsed is None:
             return None
+        number, end = parsed
+        major, minor = self._money.get(groups["unit"]) or self._money_words[groups["unit"].lower()]
         if scale := groups.get("scale"):
             return self._signed(
                 found, self._range_start(number, end) + self._scaled(end or number, scale, major)
@@ -238,9 +251,10 @@ class Speller:
         )
 
     def _percent(self, found: re.Match[str]) -> str | None:
-        number, end, valid = self._parse(found)
-        if number is None or not valid:
+        parsed = self._parse(found)
+        if parsed is None:
             return None
+        number, end = parsed
         noun = self._language.percent
         if self._language.percent_first:
             value = self._range_start(number, end) + self._bare(end or number)
@@ -249,9 +263,10 @@ class Speller:
         return None if words is None else self._signed(found, words)
 
     def _measure(self, found: re.Match[str]) -> str | None:
-        number, end, valid = self._parse(found)
-        if number is None or not valid:
+        parsed = self._parse(found)
+        if parsed is None:
             return None
+        number, end = parsed
         unit = found["unit"]
         if unit == "s" and found.group()[-2:-1].isdigit():
             return None  # "the 1990s"
@@ -287,9 +302,10 @@ class Speller:
         return self._ordinals.say(int(found[1]), mark, around)
 
     def _range(self, found: re.Match[str]) -> str | None:
-        number, end, valid = self._parse(found)
-        if number is None or end is None or not valid:
+        parsed = self._parse(found)
+        if parsed is None or parsed[1] is None:
             return None
+        number, end = parsed[0], parsed[1]
         if (
             self._code == "en"
             and max(len(found["n"]), len(found["to"])) > _LONGEST_PART
@@ -311,16 +327,19 @@ class Speller:
         return found.group()
 
     def _plain(self, found: re.Match[str]) -> str | None:
-        number = self._parse(found)[0]
-        text = found["n"]
-        if number is None or (text.isdigit() and len(text) > _LONGEST_PLAIN and not text.endswith("000")):
+        parsed, text = self._parse(found), found["n"]
+        if parsed is None or (text.isdigit() and len(text) > _LONGEST_PLAIN and not text.endswith("000")):
             return None
+        number = parsed[0]
         if number.decimals:
             return self._signed(found, self._bare(number))
         if number.whole == 1 and self._language.one_last:
             return self._basque_one(found)
         gender = self._noun_after(found, number)
         return None if gender is None else self._signed(found, self._plain_words(text, number, gender))
+
+    def _one_after(self, found: re.Match[str]) -> str:
+        return f"{found['noun']} {self._cardinal(1, '')}"
 
     def _basque_one(self, found: re.Match[str]) -> str | None:
         return None if self._word_after(found) and self._is_noun(self._word_after(found), 1) else "bat"
@@ -393,13 +412,24 @@ class Speller:
         name = self._units[unit].one if unit in self._units else unit
         return None if self._language.per is None else f" {self._language.per} {name}"
 
-    def _parse(self, found: re.Match[str]) -> tuple[Number | None, Number | None, bool]:
-        """Return the number, the end of its range, and whether both can be said."""
-        number = parse_number(found["n"], self._language.decimal)
-        text = found.groupdict().get("to")
-        end = parse_number(text, self._language.decimal) if text else None
-        sayable = all(each.whole <= self._language.most for each in (number, end) if each is not None)
-        return number if sayable else None, end, sayable and (end is not None or not text)
+    def _parse(self, found: re.Match[str]) -> tuple[Number, Number | None] | None:
+        """Return a number and the end of its range, or None where one of them can't be said."""
+        groups = found.groupdict()
+        texts = [groups["n"], *filter(None, [groups.get("to")])]
+        numbers = [self._multiplied(text, groups.get("power")) for text in texts]
+        said = [number for number in numbers if number and number.whole <= self._language.most]
+        if len(said) < len(texts):
+            return None
+        return said[0], (said[1] if len(said) > 1 else None)
+
+    def _multiplied(self, text: str, power: str | None) -> Number | None:
+        """Read a number, and the letter that multiplies it."""
+        number = parse_number(text, self._language.decimal)
+        if number is None or power is None:
+            return number
+        zeros = _POWERS[power.upper()]
+        digits = number.decimals.ljust(zeros, "0")
+        return Number(int(f"{number.whole}{digits}"), grouped=True) if len(digits) == zeros else None
 
     # What is counted
 
