@@ -28,6 +28,7 @@ PURE = {
     "_numbers.cardinals": {"num2words"},
     "_numbers.clock": set[str](),
     "_numbers.languages": set[str](),
+    "_numbers.notation": set[str](),
     "_numbers.ordinals": set[str](),
     "_numbers.speller": set[str](),
     "_numbers.splitter": set[str](),

@@ -19,8 +19,9 @@ from videosdk.agents.tokenize import BasicTextFilter
 from videosdk.plugins.lokutor import text_filter
 from videosdk.plugins.lokutor._numbers.cardinals import BY_HAND, cardinal_of
 from videosdk.plugins.lokutor._numbers.languages import LANGUAGES_BY_CODE
+from videosdk.plugins.lokutor._numbers.notation import Number, parse_number
 from videosdk.plugins.lokutor._numbers.numbers_filter import NumbersFilter
-from videosdk.plugins.lokutor._numbers.speller import Number, Speller, parse_number
+from videosdk.plugins.lokutor._numbers.speller import Speller
 from videosdk.plugins.lokutor._numbers.splitter import Splitter
 from videosdk.plugins.lokutor._wire.protocol import LANGUAGES
 

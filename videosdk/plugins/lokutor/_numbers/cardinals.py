@@ -11,8 +11,8 @@ otherwise. Galician and Basque are written here, up to 999,999:
   before what follows the hundreds, or after "mila" where the hundreds or the rest are missing (1,200 "mila
   eta berrehun", 1,201 "mila berrehun eta bat").
 - Spanish: *Diccionario panhispánico de dudas*, "cardinales": "uno" is shortened before "mil" and before a
-  masculine noun. Catalan: the number as such is "u" (Institut d'Estudis Catalans, *Gramàtica de la llengua
-  catalana*, 17.2).
+  masculine noun. Catalan: the number as such is "u" (Consorci per a la Normalització Lingüística,
+  *Gramàtica*, "Els numerals").
 """
 
 from __future__ import annotations

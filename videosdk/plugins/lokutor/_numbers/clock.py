@@ -1,8 +1,8 @@
 """Times of day in words.
 
 Rule of this file: hour and minute to words. Each language says what its speakers say when they read "10:30"
-aloud, and leaves an article before it ("a las 10:30") as it is. Source for Basque: Euskaltzaindia, rule 37,
-"Data eta orduen adierazpidea" ("ordu bata", "ordu biak", "hirurak").
+aloud, and leaves an article before it ("a las 10:30") as it is. Source for Basque: Euskaltzaindia, rule 35,
+"Orduak nola esan" ("ordu bata", "ordu biak", "hirurak").
 """
 
 from __future__ import annotations

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from .cardinals import Cardinal, Gender, cardinal_of, num2words_of
 from .clock import clock_of
 from .languages import LANGUAGES_BY_CODE, SYMBOLS, Noun
+from .notation import NUMBER, SPACE, Number, parse_number
 from .ordinals import Around, ordinals_of
 
-_SPACE = "[ \u00a0\u202f\u2009]"
-_NUMBER = rf"(?>(?<!\d )\d{{1,3}}(?:{_SPACE}\d{{3}})+(?!{_SPACE}?\d)(?:[.,]\d+)?|\d+(?:[.,'’]\d+)*)"
-"""All of a number, or nothing."""
-_TO = rf"{_SPACE}?[-–]{_SPACE}?"
+_TO = rf"{SPACE}?[-–]{SPACE}?"
 _FREE = r"(?<![\w.,/#@+\-–−])(?<!\d:)"
 """What a number doesn't stand behind: the rest of a word, of a date, of a version."""
 _END = r"(?![\w°ºª%€$£¥\ufe0f\u20e3])(?![.,:/+\-–'’]\d)(?![-–/][\w€$£¥])"
@@ -28,11 +25,9 @@ _PHONE = re.compile(
 _AMBIGUOUS_GROUPS = re.compile(r"\d{3} \d{3} \d{3}$")
 """Nine digits in threes are a phone number, unless a unit follows."""
 _SKIPPED = re.compile(
-    rf"\W*?(?:\d{{1,3}}(?:{_SPACE}\d{{3}}(?!\d))+|\d)(?:[\w.,:/'’\-–+]*\w)?(?:{_SPACE}?[€$£¥%°](?:[-/]\w+)?)?"
+    rf"\W*?(?:\d{{1,3}}(?:{SPACE}\d{{3}}(?!\d))+|\d)(?:[\w.,:/'’\-–+]*\w)?(?:{SPACE}?[€$£¥%°](?:[-/]\w+)?)?"
 )
 _ABOUT = re.compile(r"[~≈]\s?(?=[\d€$£])")
-_GROUPED = re.compile(r"([1-9]\d{0,2}([.,_])\d{3}(?:\2\d{3})*)(?:([.,])(\d+))?")
-_UNGROUPED = re.compile(r"(0|[1-9]\d*)(?:[.,](\d+))?")
 _LONGEST_PLAIN = 5
 """Digits of a plain number without separators. Longer ones are codes, unless they are round."""
 _SHORT_WORD = 2
@@ -53,37 +48,6 @@ _CENTS = 2
 """Digits of the hundredths of a price."""
 
 Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A number as it is written.
-
-    Attributes:
-        whole: What stands before the decimal mark.
-        decimals: The digits after it.
-        grouped: Whether thousands were marked.
-    """
-
-    whole: int
-    decimals: str = ""
-    grouped: bool = False
-
-
-def parse_number(text: str, decimal: str) -> Number | None:
-    """Read a number, or return None where its marks make no sense.
-
-    The other mark than ``decimal`` groups thousands, but where it can't, it is a decimal mark as well:
-    "12.50" is read alike everywhere.
-    """
-    text = re.sub(rf"{_SPACE}|['’]", "_", text)
-    if found := _GROUPED.fullmatch(text):
-        whole, separator, mark, decimals = found.groups()
-        is_decimal = separator == decimal and not mark and whole.count(separator) == 1
-        if separator != mark and not is_decimal:
-            return Number(int(whole.replace(separator, "")), decimals or "", grouped=True)
-    found = _UNGROUPED.fullmatch(text)
-    return Number(int(found[1]), found[2] or "") if found else None
 
 
 class Speller:
@@ -112,7 +76,7 @@ class Speller:
         self._not_nouns = frozenset(self._language.not_nouns.split())
         self._rules = self._make_rules()
         self._start = re.compile(
-            rf"{_FREE}(?:[-−]?(?:{self._prefixes}){_SPACE}?[-−]?\d|[-−]?\d|\+\d)|(?<![^\s\ue000])&(?!\S)"
+            rf"{_FREE}(?:[-−]?(?:{self._prefixes}){SPACE}?[-−]?\d|[-−]?\d|\+\d)|(?<![^\s\ue000])&(?!\S)"
         )
         self.unfinished = self._make_unfinished()
         """Found at the end of what needs the next word."""
@@ -154,45 +118,45 @@ class Speller:
         return _any_of([*self._money, "%"] if self._language.percent_first else self._money)
 
     def _make_rules(self) -> list[Rule]:
-        number, units = _NUMBER, _any_of(self._units)
+        number, units = NUMBER, _any_of(self._units)
         money, prefixes = _any_of(self._money), _any_of(self._money)
         per = rf"(?:/(?P<per>{units}|[^\W\d_]{{3,}}))?"
         sign, scale = "(?P<sign>[-−])?", _any_of(self._language.scales.split())
         amount = rf"{sign}(?P<n>{number})(?:{_TO}(?P<to>{number}))?"
-        priced = rf"{sign}(?P<n>{number})(?:(?:{_SPACE}?(?:{money}))?{_TO}(?P<to>{number}))?"
+        priced = rf"{sign}(?P<n>{number})(?:(?:{SPACE}?(?:{money}))?{_TO}(?P<to>{number}))?"
         time = r"(?:[01]?\d|2[0-4])"
-        hours = rf"{_SPACE}?(?:Uhr|h)(?!\w)"
+        hours = rf"{SPACE}?(?:Uhr|h)(?!\w)"
         rules = [
-            (rf"{amount}{_SPACE}(?P<scale>{scale}){_SPACE}(?P<unit>{_any_of(SYMBOLS)}){_END}", self._price),
+            (rf"{amount}{SPACE}(?P<scale>{scale}){SPACE}(?P<unit>{_any_of(SYMBOLS)}){_END}", self._price),
             (
-                rf"{priced}(?:{_SPACE}?(?P<power>[kKM]))?{_SPACE}?(?P<unit>{money}|(?i:{_any_of(self._money_words)})){per}{_END}",
+                rf"{priced}(?:{SPACE}?(?P<power>[kKM]))?{SPACE}?(?P<unit>{money}|(?i:{_any_of(self._money_words)})){per}{_END}",
                 self._price,
             ),
             (
-                rf"{sign}(?P<unit>{prefixes}){_SPACE}?(?P<sign2>[-−])?(?P<n>{number})"
+                rf"{sign}(?P<unit>{prefixes}){SPACE}?(?P<sign2>[-−])?(?P<n>{number})"
                 rf"(?:{_TO}(?:{prefixes})?(?P<to>{number}))?"
-                rf"(?:(?P<power>[kKMB]|bn)|{_SPACE}(?P<scale>{scale}))?"
+                rf"(?:(?P<power>[kKMB]|bn)|{SPACE}(?P<scale>{scale}))?"
                 rf"{per}{_END}",
                 self._price,
             ),
-            (rf"{sign}(?P<n>{number})(?:{_SPACE}?%?{_TO}(?P<to>{number}))?{_SPACE}?%{_END}", self._percent),
-            (rf"(?P<pre>[-−])?%{_SPACE}?{amount}{_END}", self._percent),
+            (rf"{sign}(?P<n>{number})(?:{SPACE}?%?{_TO}(?P<to>{number}))?{SPACE}?%{_END}", self._percent),
+            (rf"(?P<pre>[-−])?%{SPACE}?{amount}{_END}", self._percent),
             (
                 rf"(?P<h>{time}):(?P<min>[0-5]\d)(?:{_TO}(?P<h2>{time}):(?P<min2>[0-5]\d))?(?:{hours})?{_END}",
                 self._time,
             ),
             (rf"(?P<h>{time})\.(?P<min>[0-5]\d){hours}{_END}", self._time),
-            (rf"(?P<h>{time}){_SPACE}?h{_SPACE}?(?P<min>[0-5]\d){_END}(?!{_SPACE}?m)", self._time),
+            (rf"(?P<h>{time}){SPACE}?h{SPACE}?(?P<min>[0-5]\d){_END}(?!{SPACE}?m)", self._time),
             (rf"(?P<n>\d{{1,3}})(?P<mark>{self._ordinals.pattern})", self._ordinal),
-            (rf"{amount}{_SPACE}?(?P<unit>{units}){_END}", self._measure),
+            (rf"{amount}{SPACE}?(?P<unit>{units}){_END}", self._measure),
             (rf"(?P<n>{number}){_TO}(?P<to>{number}){_END}", self._range),
             (_PHONE.pattern, self._phone),
-            (rf"{sign}(?P<n>{number}){_END}(?!{_SPACE}?(?:{_any_of('€$£¥%°')}))", self._plain),
+            (rf"{sign}(?P<n>{number}){_END}(?!{SPACE}?(?:{_any_of('€$£¥%°')}))", self._plain),
         ]
         if self._language.one_last:
-            rules.insert(0, (rf"1{_SPACE}(?P<noun>{_any_of(self._genders)}){_END}", self._one_after))
+            rules.insert(0, (rf"1{SPACE}(?P<noun>{_any_of(self._genders)}){_END}", self._one_after))
         if self._code == "en":
-            half = rf"{_SPACE}?(?P<half>[ap]\.?m)\b"
+            half = rf"{SPACE}?(?P<half>[ap]\.?m)\b"
             rules.insert(0, (rf"(?P<h>{time})(?::(?P<min>[0-5]\d))?{half}", self._half_day))
         return [(re.compile(pattern), say) for pattern, say in rules]
 
@@ -462,7 +426,7 @@ class Speller:
 
     @staticmethod
     def _word_after(found: re.Match[str]) -> str:
-        word = re.match(rf"{_SPACE}([^\W\d_]+)", found.string[found.end() :])
+        word = re.match(rf"{SPACE}([^\W\d_]+)", found.string[found.end() :])
         return word[1] if word else ""
 
     def _spelled_money(self) -> dict[str, tuple[Noun, Noun | None]]:
