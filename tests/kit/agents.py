@@ -132,9 +132,9 @@ def _called_by(function: Callable[..., Any]) -> bool:
 
 
 class Call:
-    """One call with an agent."""
+    """One call with an agent; ``options`` are the pipeline's."""
 
-    def __init__(self, tts: LokutorTTS, track: CustomAudioStreamTrack) -> None:
+    def __init__(self, tts: LokutorTTS, track: CustomAudioStreamTrack, **options: Any) -> None:
         self.tts = tts
         self.track = track
         self.ears, self.mind = Ears(), Mind()
@@ -145,6 +145,7 @@ class Call:
             stt=self.ears,
             llm=self.mind,
             eou_config=EOUConfig(min_max_speech_wait_timeout=[0.01, 0.02]),
+            **options,
         )
         self.session = AgentSession(agent=SilentAgent(), pipeline=self.pipeline)
         self.pipeline.audio_track = tts.audio_track = track  # What joining a room does.
@@ -208,12 +209,12 @@ class Call:
 
 
 @asynccontextmanager
-async def calling(tts: LokutorTTS, track: CustomAudioStreamTrack) -> AsyncIterator[Call]:
+async def calling(tts: LokutorTTS, track: CustomAudioStreamTrack, **options: Any) -> AsyncIterator[Call]:
     """Hold a call, in a scope of its own, as the framework's worker makes one for each."""
     job = _set_current_job_context(JobContext(room_options=RoomOptions(auth_token="not-used")))
     scope = _enter_session_scope()
     try:
-        call = Call(tts, track)
+        call = Call(tts, track, **options)
         await call.session.start()
         try:
             yield call

@@ -136,10 +136,18 @@ def test_what_everybody_needs_is_little_and_has_a_lower_bound(metadata: Message)
 
 
 def test_the_extras(metadata: Message) -> None:
-    assert set(metadata.get_all("Provides-Extra", [])) == {"bench", "docs", "lint", "local", "test"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {
+        "bench",
+        "docs",
+        "lint",
+        "local",
+        "numbers",
+        "test",
+    }
     assert "espeakng-loader" in requirements(metadata, "local")
     assert "videosdk-plugins-lokutor[local]" in requirements(metadata, "bench")
-    assert "videosdk-plugins-lokutor[lint,local]" in requirements(metadata, "test")
+    assert requirements(metadata, "numbers") == {"num2words": ">=0.5.13"}
+    assert "videosdk-plugins-lokutor[lint,local,numbers]" in requirements(metadata, "test")
 
 
 def test_it_says_whose_it_is_and_where_it_is_hosted(metadata: Message) -> None:

@@ -19,7 +19,7 @@ CALLS = Path(__file__).with_name("typed_calls.py")
 
 def test_what_users_need_can_be_imported_from_the_root() -> None:
     public = {"LokutorTTS", "SpeechChanges", "SynthesisMetrics", "Viseme", "WordSpoken", "mouth_shape"}
-    public |= {"__version__", "errors"}
+    public |= {"__version__", "errors", "text_filter"}
     assert set(lokutor.__all__) == public
     assert all(hasattr(lokutor, name) for name in public)
 

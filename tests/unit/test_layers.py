@@ -27,6 +27,13 @@ PURE = {
     "_audio.pcm": set[str](),
     "_audio.silence": set[str](),
     "_audio.resample": {"av", "av.error", "av.filter", "av.filter.context", "contextlib", "os"},
+    "_numbers.cardinals": {"num2words"},
+    "_numbers.clock": set[str](),
+    "_numbers.languages": set[str](),
+    "_numbers.notation": set[str](),
+    "_numbers.ordinals": set[str](),
+    "_numbers.speller": set[str](),
+    "_numbers.splitter": set[str](),
     "_pacing.__init__": set[str](),
     "_pacing.policy": set[str](),
     "_pacing.times": set[str](),
@@ -55,7 +62,8 @@ HARMLESS = {
 """What a pure module may import of Python's own. Neither asyncio, socket, ssl, time, os nor random."""
 
 KNOW_THE_FRAMEWORK = {
-    "tts", "_framework.callers", "_framework.streams", "_framework.transcript", "_text.feed", "_text.planner",
+    "tts", "_framework.advice", "_framework.callers", "_framework.streams", "_framework.transcript",
+    "_numbers.numbers_filter", "_text.feed", "_text.planner",
 }  # fmt: skip
 """The only modules that import ``videosdk.agents``: what changes there is looked up in few places."""
 
@@ -79,7 +87,7 @@ LAYERS = [
     {"_timing"},
     {"_options", "_pacing"},
     {"_wire"},
-    {"_text"},
+    {"_numbers", "_text"},
     {"_audio"},
     {"errors", "metrics", "version", "visemes", "_shown", "_tasks", "_timer"},
 ]

@@ -1,6 +1,7 @@
 """Lokutor text-to-speech for VideoSDK's agent framework."""
 
 from . import errors
+from ._numbers import text_filter
 from ._options import SpeechChanges
 from ._timing.timeline import WordSpoken
 from .metrics import SynthesisMetrics
@@ -17,4 +18,5 @@ __all__ = [
     "__version__",
     "errors",
     "mouth_shape",
+    "text_filter",
 ]

@@ -16,6 +16,7 @@ from videosdk.agents.speech_generation import SpeechGeneration
 from ._audio.output import AudioOutput, FirstAudio, Sink
 from ._audio.playback import Playback, rate_of
 from ._audio.silence import SilenceTrimmer
+from ._framework.advice import warn_of_english_numbers
 from ._framework.callers import find_caller, gets_sentences
 from ._framework.streams import StreamOwner, Streams
 from ._framework.transcript import Transcript, remember, unsubscribe_others
@@ -180,6 +181,7 @@ class LokutorTTS(TTS):
         self._trim_silence = trim_silence
         self._times = LearnedTimes()
         self._closed = False
+        self._advised = False
         self.loop: asyncio.AbstractEventLoop | None = None  # type: ignore[assignment]
         """Set by the framework, never used: it isn't always the running loop."""
 
@@ -272,7 +274,9 @@ class LokutorTTS(TTS):
         self._follow(timing, playback)
         pacer = Pacer(self._times.of(options), playback, paced=self._pacing)
         output = self._output(playback.push, self._first_audio_callback)
-        sentences = gets_sentences(find_caller().speech)
+        speech = find_caller().speech
+        sentences = gets_sentences(speech)
+        self._advise(speech, options)
         utterance = self._utterance(
             options, output, self._connector.take_or_connect, timing, pacer=pacer, sentences=sentences
         )
@@ -420,6 +424,12 @@ class LokutorTTS(TTS):
                 raise ValueError(f"{both}: pass only one of them")
             changes = {**changes, "voice": voice_id}
         return self._options.changed(changes)
+
+    def _advise(self, speech: SpeechGeneration | None, options: SpeechOptions) -> None:
+        """At the first turn of a pipeline, say so where its numbers would be spoken in English."""
+        if speech is not None and not self._advised:
+            self._advised = True
+            warn_of_english_numbers(speech, options.language)
 
     def _output(self, sink: Sink, on_first_audio: FirstAudio | None = None) -> AudioOutput:
         return AudioOutput(sink, self._output_rate(), on_first_audio)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 from videosdk.agents import TTSAudioCache
 from videosdk.agents.pipeline_hooks import PipelineHooks
@@ -51,14 +52,19 @@ def find_caller() -> Caller:
 
 def gets_sentences(speech: SpeechGeneration | None) -> bool:
     """Return whether the text of a turn comes straight from the pipeline's own sentence chunker."""
-    session = getattr(speech and speech.agent, "session", None)
-    orchestrator = getattr(getattr(session, "pipeline", None), "orchestrator", None)
+    orchestrator = orchestrator_of(speech)
     if speech is None or orchestrator is None or getattr(orchestrator, "_chunker", None) is None:
         return False
     # What an llm hook yields comes behind the chunker, and may be anything.
     return orchestrator.speech_generation is speech and not (
         speech.hooks is not None and speech.hooks.has_llm_stream_hook()
     )
+
+
+def orchestrator_of(speech: SpeechGeneration | None) -> Any:
+    """Return what leads the turns of a pipeline, or None where there is none."""
+    session = getattr(speech and speech.agent, "session", None)
+    return getattr(getattr(session, "pipeline", None), "orchestrator", None)
 
 
 def _frames() -> Iterator[FrameType]:

@@ -1,0 +1,528 @@
+"""Numbers in the caller's language: what is said, in which pieces it may arrive, and how soon it is said.
+
+The expectations are written by hand, from the languages' grammars.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterable
+from functools import cache
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from videosdk.agents.tokenize import BasicTextFilter
+
+from videosdk.plugins.lokutor import text_filter
+from videosdk.plugins.lokutor._numbers.cardinals import BY_HAND, cardinal_of
+from videosdk.plugins.lokutor._numbers.languages import LANGUAGES_BY_CODE
+from videosdk.plugins.lokutor._numbers.notation import Number, parse_number
+from videosdk.plugins.lokutor._numbers.numbers_filter import NumbersFilter
+from videosdk.plugins.lokutor._numbers.speller import Speller
+from videosdk.plugins.lokutor._numbers.splitter import Splitter
+from videosdk.plugins.lokutor._wire.protocol import LANGUAGES
+
+SAID = {
+    "en": [
+        ("That is $12.50.", "That is twelve dollars and fifty cents."),
+        ("€1.01 or £1.01", "one euro and one cent or one pound and one penny"),
+        ("£0.50", "fifty pence"),
+        ("12,50 €", "twelve euros and fifty cents"),
+        ("USD 1,250.75", "one thousand two hundred and fifty dollars and seventy-five cents"),
+        ("$5 million", "five million dollars"),
+        ("$1.5M", "one million five hundred thousand dollars"),
+        ("$10-20k", "ten thousand to twenty thousand dollars"),
+        ("€10-20", "ten to twenty euros"),
+        ("$10–$20", "ten to twenty dollars"),
+        ("$3/kg", "three dollars per kilogram"),
+        ("5% of 100 %", "five percent of one hundred percent"),
+        ("72°F or -5 °C", "seventy-two degrees Fahrenheit or minus five degrees Celsius"),
+        ("1 km, 5 km, 1.5 km", "one kilometer, five kilometers, one point five kilometers"),
+        ("60 km/h", "sixty kilometers per hour"),
+        ("1,500 MB", "one thousand five hundred megabytes"),
+        ("3-5 days", "three to five days"),
+        ("1,234,567", "one million two hundred and thirty-four thousand five hundred and sixty-seven"),
+        ("Pi is 3.14.", "Pi is three point one four."),
+        ("the 1st, 2nd and 21st", "the first, second and twenty-first"),
+        ("at 10:30", "at ten thirty"),
+        ("at 9:05 and 10:00", "at nine oh five and ten o'clock"),
+        ("10:00 am, 7:05am, 7 p.m.", "ten am, seven oh five am, seven p.m."),
+        ("on 5 May, the 5 May", "on the fifth of May, the fifth of May"),
+        ("version 2.0, $2.00", "version two point zero, two dollars"),
+        ("30 mph, 6 ft, 3 lbs", "thirty miles per hour, six feet, three pounds"),
+        ("$20/month", "twenty dollars per month"),
+        ("12.50 dollars", "twelve dollars and fifty cents"),
+        ("on May 5, on May 5,000", "on May fifth, on May five thousand"),
+        ("in 1999", "in nineteen ninety-nine"),
+        ("salt & pepper", "salt and pepper"),
+        ("Call 555-1234 or (555) 123-4567.", "Call 555-1234 or (555) 123-4567."),
+        ("a 10-year-old, 5G, the 1990s", "a 10-year-old, 5G, the 1990s"),
+    ],
+    "es": [
+        ("Son 12,50 €.", "Son doce euros con cincuenta céntimos."),
+        ("€12.50", "doce euros con cincuenta céntimos"),
+        ("1 €, 21 €", "un euro, veintiún euros"),
+        ("1,01 €", "un euro con un céntimo"),
+        ("0,50 €", "cincuenta céntimos"),
+        ("12,50 euros, 1 euro", "doce euros con cincuenta céntimos, un euro"),
+        ("12345, 100000, código 123456", "doce mil trescientos cuarenta y cinco, cien mil, código 123456"),
+        ("(3 h 20 min)", "(tres horas veinte minutos)"),
+        ("1️⃣ uno", "1️⃣ uno"),
+        ("21 libras, 200 £", "veintiuna libras, doscientas libras"),
+        ("1.234,56 EUR", "mil doscientos treinta y cuatro euros con cincuenta y seis céntimos"),
+        ("$1,250.75", "mil doscientos cincuenta dólares con setenta y cinco centavos"),
+        ("31.000 €", "treinta y un mil euros"),
+        ("2.000.000 €", "dos millones de euros"),
+        ("5 millones €", "cinco millones de euros"),
+        ("2 M€, 10k €", "dos millones de euros, diez mil euros"),
+        ("1.200.000 £", "un millón doscientas mil libras"),
+        ("10-20 €", "diez a veinte euros"),
+        ("10 – 20 €", "diez a veinte euros"),
+        ("3 €/kg, 9 €/mes", "tres euros por kilogramo, nueve euros por mes"),
+        ("un 5 %, un 0,5%", "un cinco por ciento, un cero coma cinco por ciento"),
+        ("entre -5 °C y 20°", "entre menos cinco grados Celsius y veinte grados"),
+        ("21 km a 60 km/h", "veintiún kilómetros a sesenta kilómetros por hora"),
+        ("1 h y 21 min", "una hora y veintiún minutos"),
+        ("9–17 h", "nueve a diecisiete horas"),
+        ("16 GB", "dieciséis gigabytes"),
+        ("3,14 y 3,05", "tres coma catorce y tres coma cero cinco"),
+        ("12 345 personas", "doce mil trescientas cuarenta y cinco personas"),
+        ("21 personas, 21 días", "veintiuna personas, veintiún días"),
+        ("1.º, 2.ª, 3º y 1er piso", "primero, segunda, tercero y primer piso"),
+        ("a las 10:30, a la 1:15", "a las diez y treinta, a la una y quince"),
+        ("en 2024.", "en dos mil veinticuatro."),
+        ("pan & vino", "pan y vino"),
+        ("Llama al +34 612 345 678.", "Llama al +34 612 345 678."),
+        ("el 12/05/2024, 24/7, COVID-19", "el 12/05/2024, 24/7, COVID-19"),
+    ],
+    "ca": [
+        ("Són 12,50 €.", "Són dotze euros amb cinquanta cèntims."),
+        ("1 €, 21 €", "un euro, vint-i-un euros"),
+        ("1,01 €", "un euro amb un cèntim"),
+        ("2 £, 200 £", "dues lliures, dues-centes lliures"),
+        ("1.234 €", "mil dos-cents trenta-quatre euros"),
+        ("2.000.000 €", "dos milions d'euros"),
+        ("10-20 €", "deu a vint euros"),
+        ("20 $", "vint dòlars"),
+        ("el 21 %", "el vint-i-u per cent"),
+        ("20 °C", "vint graus Celsius"),
+        ("1 km, 5 km", "un quilòmetre, cinc quilòmetres"),
+        ("2 h i 2 min", "dues hores i dos minuts"),
+        ("9–17 h", "nou a disset hores"),
+        ("1,5 l", "u coma cinc litres"),
+        ("8 GB", "vuit gigabytes"),
+        ("2021", "dos mil vint-i-u"),
+        ("1r, 2n, 3r, 4t, 5è", "primer, segon, tercer, quart, cinquè"),
+        ("la 1a i la 5a", "la primera i la cinquena"),
+        ("a les 10:30, a les 2:15", "a les deu i trenta, a les dues i quinze"),
+        ("2 dones i 2 anys", "dues dones i dos anys"),
+    ],
+    "gl": [
+        ("Son 12,50 €.", "Son doce euros con cincuenta céntimos."),
+        ("1 €, 2 €", "un euro, dous euros"),
+        ("2 £, 200 £", "dúas libras, duascentas libras"),
+        ("1,01 €", "un euro con un céntimo"),
+        ("1.234 €", "mil douscentos trinta e catro euros"),
+        ("20 $", "vinte dólares"),
+        ("10-20 €", "dez a vinte euros"),
+        ("o 5 %", "o cinco por cento"),
+        ("20 °C", "vinte graos Celsius"),
+        ("5 km, 60 km/h", "cinco quilómetros, sesenta quilómetros por hora"),
+        ("1 h e 2 min", "unha hora e dous minutos"),
+        ("9–17 h", "nove a dezasete horas"),
+        ("1,5 l", "un coma cinco litros"),
+        ("16 GB", "dezaseis gigabytes"),
+        ("2.024", "dous mil vinte e catro"),
+        ("2 persoas e 2 días", "dúas persoas e dous días"),
+        ("1.º, 2ª e 3º", "primeiro, segunda e terceiro"),
+        ("ás 10:30, á 1:15", "ás dez e trinta, á unha e quince"),
+        ("999.999", "novecentos noventa e nove mil novecentos noventa e nove"),
+        ("1.500.000 €", "1.500.000 €"),
+    ],
+    "eu": [
+        ("12,50 € da.", "hamabi euro eta berrogeita hamar zentimo da."),
+        ("1 €, 2 €", "euro bat, bi euro"),
+        ("1,01 €", "euro bat eta zentimo bat"),
+        ("20 $", "hogei dolar"),
+        ("5 £", "bost libera"),
+        ("1.200 €", "mila eta berrehun euro"),
+        ("1.201 €", "mila berrehun eta bat euro"),
+        ("10-20 €", "hamar-hogei euro"),
+        ("%10 eta 5 %", "ehuneko hamar eta ehuneko bost"),
+        ("20 °C", "hogei gradu Celsius"),
+        ("1 km, 5 km", "kilometro bat, bost kilometro"),
+        ("1 urte, 1 euro, 1 liburu, 1 eta 2", "urte bat, euro bat, 1 liburu, bat eta bi"),
+        ("3 h eta 20 min", "hiru ordu eta hogei minutu"),
+        ("1,5 l", "bat koma bost litro"),
+        ("16 GB", "hamasei gigabyte"),
+        ("2.024", "bi mila eta hogeita lau"),
+        ("1.101", "mila ehun eta bat"),
+        ("2. solairua, 5. aldiz", "bigarren solairua, bosgarren aldiz"),
+        ("10:30, 1:00, 3:15", "hamarrak eta hogeita hamar, ordu bata, hirurak eta hamabost"),
+        ("99", "laurogeita hemeretzi"),
+        ("martxoaren 3an, 20:00etan, 12 €-ko", "martxoaren 3an, 20:00etan, 12 €-ko"),
+    ],
+    "pt": [
+        ("São 12,50 €.", "São doze euros e cinquenta cêntimos."),
+        ("1 €, 2 €", "um euro, dois euros"),
+        ("2 £, 200 £", "duas libras, duzentas libras"),
+        ("1,01 €", "um euro e um cêntimo"),
+        ("R$ 12,50", "doze reais e cinquenta centavos"),
+        ("1.000.000 €", "um milhão de euros"),
+        ("1.234 €", "mil duzentos e trinta e quatro euros"),
+        ("10-20 €", "dez a vinte euros"),
+        ("5 %", "cinco por cento"),
+        ("20 °C", "vinte graus Celsius"),
+        ("5 km", "cinco quilómetros"),
+        ("1 h e 2 min", "uma hora e dois minutos"),
+        ("9–17 h", "nove a dezassete horas"),
+        ("0,5 l", "zero vírgula cinco litros"),
+        ("16 GB", "dezasseis gigabytes"),
+        ("1.º, 2.ª, 21º", "primeiro, segunda, vigésimo primeiro"),
+        ("às 10h30, às 2:15", "às dez e trinta, às duas e quinze"),
+        ("2 pessoas e 2 livros", "duas pessoas e dois livros"),
+    ],
+    "fr": [
+        ("C'est 12,50 €.", "C'est douze euros et cinquante centimes."),
+        ("1 €, 21 €", "un euro, vingt et un euros"),
+        ("80 €, 200 €", "quatre-vingts euros, deux cents euros"),
+        ("21 £", "vingt et une livres"),
+        ("1 234,50 €", "mille deux cent trente-quatre euros et cinquante centimes"),
+        ("2 000 000 €", "deux millions d'euros"),
+        ("$20", "vingt dollars"),
+        ("10-20 €", "dix à vingt euros"),
+        ("71 %", "soixante et onze pour cent"),
+        ("20 °C", "vingt degrés Celsius"),
+        ("0,5 l, 1,5 km", "zéro virgule cinq litre, un virgule cinq kilomètre"),
+        ("2,5 km", "deux virgule cinq kilomètres"),
+        ("1 h, 21 h", "une heure, vingt et une heures"),
+        ("9h30, 9 h 30", "neuf heures trente, neuf heures trente"),
+        ("10:30, 1:00", "dix heures trente, une heure"),
+        ("1er, 1re, 2e, 80e", "premier, première, deuxième, quatre-vingtième"),
+        ("16 Go", "seize gigaoctets"),
+        ("3,05", "trois virgule zéro cinq"),
+        ("21 jours, 21 personnes", "vingt et un jours, vingt et une personnes"),
+        ("21 baleines", "21 baleines"),
+        ("en 1999", "en mille neuf cent quatre-vingt-dix-neuf"),
+    ],
+    "it": [
+        ("Sono 12,50 €.", "Sono dodici euro e cinquanta centesimi."),
+        ("1 €, 1 £", "un euro, una sterlina"),
+        ("1,01 €", "un euro e un centesimo"),
+        ("2.000.000 €", "due milioni di euro"),
+        ("1.234 €", "milleduecentotrentaquattro euro"),
+        ("20 $", "venti dollari"),
+        ("10-20 €", "dieci a venti euro"),
+        ("il 5%", "il cinque per cento"),
+        ("20 °C, 1 °C", "venti gradi Celsius, un grado Celsius"),
+        ("1 km, 5 km", "un chilometro, cinque chilometri"),
+        ("1 h e 1 min", "un'ora e un minuto"),
+        ("9–17 h", "nove a diciassette ore"),
+        ("1,5 l", "uno virgola cinque litri"),
+        ("16 GB", "sedici gigabyte"),
+        ("1º, 2ª, 21º", "primo, seconda, ventunesimo"),
+        ("il 1 maggio, il 1° maggio, il 2 maggio", "il primo maggio, il primo maggio, il due maggio"),
+        ("al 3° piano, 20° oggi", "al terzo piano, venti gradi oggi"),
+        ("alle 10:30, all'1:15", "alle dieci e trenta, all'una e quindici"),
+        ("1 libro, 1 persona, 23 anni", "un libro, una persona, ventitré anni"),
+    ],
+    "de": [
+        ("Das sind 12,50 €.", "Das sind zwölf Euro und fünfzig Cent."),
+        ("1 €, 21 €", "ein Euro, einundzwanzig Euro"),
+        ("1,01 €", "ein Euro und ein Cent"),
+        ("1.234,56 €", "eintausendzweihundertvierunddreißig Euro und sechsundfünfzig Cent"),
+        ("5 Millionen €, 1 Million €", "fünf Millionen Euro, eine Million Euro"),
+        ("20 $", "zwanzig Dollar"),
+        ("10-20 €", "zehn bis zwanzig Euro"),
+        ("1 %, 5 %", "ein Prozent, fünf Prozent"),
+        ("-5 °C", "minus fünf Grad Celsius"),
+        ("1 km, 60 km/h", "ein Kilometer, sechzig Kilometer pro Stunde"),
+        ("1 h, 2 h, 1,5 h", "eine Stunde, zwei Stunden, eins Komma fünf Stunden"),
+        ("9–17 h, 2–3 h", "neun bis siebzehn Uhr, zwei bis drei Stunden"),
+        ("16 GB", "sechzehn Gigabyte"),
+        ("3,14", "drei Komma eins vier"),
+        ("um 10:30, um 10:30 Uhr", "um zehn Uhr dreißig, um zehn Uhr dreißig"),
+        ("um 10.30 Uhr", "um zehn Uhr dreißig"),
+        ("um 1:00 Uhr, um 1 Uhr", "um ein Uhr, um ein Uhr"),
+        ("am 12. März, der 3. Oktober", "am zwölften März, der dritte Oktober"),
+        ("in der 2. Woche, der 1. Tag", "in der zweiten Woche, der erste Tag"),
+        ("12,50 Euro", "zwölf Euro und fünfzig Cent"),
+        ("im 2. Stock, vom 3. bis 5. Mai", "im zweiten Stock, vom dritten bis fünften Mai"),
+        ("Es sind 12. Danach nicht.", "Es sind zwölf. Danach nicht."),
+        ("1999 und 2024", "neunzehnhundertneunundneunzig und zweitausendvierundzwanzig"),
+        ("1 Stunde, 1 Tag, 1 Apfel, 1 und 2", "eine Stunde, ein Tag, 1 Apfel, eins und zwei"),
+        ("ein 20-€-Schein", "ein 20-€-Schein"),
+    ],
+}  # fmt: skip
+CASES = [(language, *case) for language, cases in SAID.items() for case in cases]
+
+CARDINALS = {
+    "gl": {
+        0: "cero", 16: "dezaseis", 21: "vinte e un", 100: "cen", 101: "cento un", 116: "cento dezaseis",
+        500: "cincocentos", 1_000: "mil", 1_001: "mil un", 2_000: "dous mil",
+        21_300: "vinte e un mil trescentos", 100_000: "cen mil",
+    },
+    "eu": {
+        0: "zero", 18: "hemezortzi", 30: "hogeita hamar", 55: "berrogeita hamabost",
+        77: "hirurogeita hamazazpi", 101: "ehun eta bat", 225: "berrehun eta hogeita bost", 1_000: "mila",
+        1_123: "mila ehun eta hogeita hiru",
+        5_456: "bost mila laurehun eta berrogeita hamasei", 7_020: "zazpi mila eta hogei",
+        22_800: "hogeita bi mila eta zortziehun",
+        47_689: "berrogeita zazpi mila seiehun eta laurogeita bederatzi",
+    },
+    "es": {21_000: "veintiún mil", 101_000: "ciento un mil", 131: "ciento treinta y uno"},
+}  # fmt: skip
+
+PIECES = [
+    "1", "2", "12", "21", "234", "000", ",", ".", ":", "-", "–", " - ", "/", "€", "$", " €", "EUR", " %",
+    "°C", " km", "h", " ", "\n", "º", "th", "am ", " März", "a", "libras", "Hola ", "**", "*", "`", "```",
+    "(", ")", "[", "](", "# ", "- ", "1. ", "|", "STATE: a=b", "_", "&", "😀", "https://a.b/1.2",
+    "x@a.es", "+34 ", "€/kg", "°", "May ", "der ", "5", " millones",
+]  # fmt: skip
+
+
+@cache
+def a_filter(language: str) -> NumbersFilter:
+    return text_filter(language)
+
+
+def pieces_of(language: str, chunks: Iterable[str]) -> list[str]:
+    """Return what the filter makes of a reply, piece by piece."""
+
+    async def arriving() -> AsyncIterator[str]:
+        for chunk in chunks:
+            yield chunk
+
+    async def run() -> list[str]:
+        return [piece async for piece in a_filter(language).filter(arriving())]
+
+    with asyncio.Runner() as runner:
+        return runner.run(run())
+
+
+def said(language: str, *chunks: str) -> str:
+    return "".join(pieces_of(language, chunks))
+
+
+# What is said
+
+
+@pytest.mark.parametrize(("language", "text", "expected"), CASES)
+def test_numbers_are_said_in_the_language(language: str, text: str, expected: str) -> None:
+    assert said(language, text) == expected
+    assert said(language, f"({text})") == f"({expected})"
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_every_language_of_the_service_has_its_table(language: str) -> None:
+    assert set(SAID) == set(LANGUAGES_BY_CODE) == LANGUAGES
+    assert len(SAID[language]) >= 15
+
+
+@pytest.mark.parametrize("language", sorted(CARDINALS))
+def test_the_cardinals_that_num2words_lacks_or_mistakes(language: str) -> None:
+    say = cardinal_of(language)
+    assert {number: say(number, "") for number in CARDINALS[language]} == CARDINALS[language]
+
+
+@pytest.mark.parametrize("language", ["gl", "eu"])
+def test_every_cardinal_written_by_hand_has_words_of_its_own(language: str) -> None:
+    say = cardinal_of(language)
+    numbers = [*range(3_000), *range(3_000, BY_HAND, 997), BY_HAND]
+    assert len({say(number, "") for number in numbers}) == len(numbers)
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+@pytest.mark.parametrize(
+    "emphasis", ["{}", "**{}**", "*{}*", "_{}_", "- {}", "1. {}", "# {}", "> {}", "[{}](https://x.y/1)"]
+)
+def test_markdown_is_removed_and_does_not_stop_it(language: str, emphasis: str) -> None:
+    text, expected = SAID[language][0]
+    assert said(language, emphasis.format(text)) == expected
+
+
+def test_code_is_dropped() -> None:
+    assert said("es", "Mira:\n```py\nx = 12 €\n```\nSon 3 €.") == "Mira:\n\nSon tres euros."
+
+
+def test_emoji_and_addresses_stay_and_do_not_stop_it() -> None:
+    text = "😀12,50 €😀 en https://a.es/1.5?x=12 o x12@a.es, v1.0.30, 5 €."
+    assert said("es", text) == (
+        "😀doce euros con cincuenta céntimos😀 en https://a.es/1.5?x=12 o x12@a.es, v1.0.30, cinco euros."
+    )
+
+
+def test_a_gloss_in_brackets_does_not_replace_the_words_before_it() -> None:
+    assert said("es", "La cita (mañana) es de 3 h.") == "La cita (mañana) es de tres horas."
+
+
+def test_a_year_at_the_end_of_a_sentence_is_not_the_number_of_a_list() -> None:
+    assert said("es", *"Abrimos en 2024. Vuelve.") == "Abrimos en dos mil veinticuatro. Vuelve."
+
+
+def test_a_list_and_a_date_at_the_start_of_a_line() -> None:
+    assert said("de", "1. Erstens\n2. Zweitens") == "Erstens\nZweitens"
+    assert said("de", "3. Mai passt.") == "dritter Mai passt."
+    assert said("eu", "2. solairua") == "bigarren solairua"
+
+
+def test_brazilian_numbers() -> None:
+    assert said("pt", "16") == "dezasseis"
+    assert said("pt-BR", "16") == "dezesseis"
+
+
+@pytest.mark.parametrize(
+    ("text", "decimal", "number"),
+    [
+        ("12", ",", Number(12)),
+        ("12,50", ",", Number(12, "50")),
+        ("12.50", ",", Number(12, "50")),
+        ("12,00", ",", Number(12, "00")),
+        ("1.234", ",", Number(1234, grouped=True)),
+        ("1,234", ",", Number(1, "234")),
+        ("1,234", ".", Number(1234, grouped=True)),
+        ("1.234", ".", Number(1, "234")),
+        ("1,234.56", ",", Number(1234, "56", grouped=True)),
+        ("1.234,56", ".", Number(1234, "56", grouped=True)),
+        ("1 234 567,8", ",", Number(1234567, "8", grouped=True)),
+        ("1'234", ",", Number(1234, grouped=True)),
+        ("0.125", ",", Number(0, "125")),
+        ("007", ",", None),
+        ("1.2.3", ",", None),
+        ("12.34,5", ",", None),
+        ("1.234.56", ",", None),
+    ],
+)
+def test_marks_are_read_as_the_language_writes_them(text: str, decimal: str, number: Number | None) -> None:
+    assert parse_number(text, decimal) == number
+
+
+# In which pieces it arrives
+
+
+@pytest.mark.parametrize(("language", "text", "expected"), CASES)
+def test_a_reply_that_arrives_letter_by_letter_is_the_same(language: str, text: str, expected: str) -> None:
+    assert said(language, *text) == expected
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+@given(text=st.lists(st.sampled_from(PIECES), max_size=25).map("".join), data=st.data())
+def test_any_chunking_gives_the_same_as_the_whole_text(language: str, text: str, data: st.DataObject) -> None:
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=12)))
+    chunks = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    whole = said(language, text)
+    assert said(language, *chunks) == whole
+    assert said(language, *text) == whole
+
+
+@given(text=st.text(max_size=60))
+def test_any_text_passes(text: str) -> None:
+    assert said("es", *text) == said("es", text)
+
+
+@given(text=st.text(alphabet=st.characters(whitelist_categories=["L", "Zs"]), max_size=60))
+def test_text_without_numbers_and_markup_is_not_touched(text: str) -> None:
+    assert said("es", *text) == text
+
+
+@pytest.mark.parametrize("text", ["x" * 5_000, "(" + "palabra " * 600, "1 " * 2_000, "```" + "x" * 5_000])
+def test_text_without_an_end_is_the_same_in_any_chunks(text: str) -> None:
+    assert said("es", *[text[start : start + 7] for start in range(0, len(text), 7)]) == said("es", text)
+
+
+# How soon it is said
+
+
+def ready_after(language: str, text: str) -> str:
+    """Return what has come out before the reply goes on."""
+    splitter = Splitter(a_filter(language)._speller.unfinished)
+    return "".join(unit.text for unit in splitter.push(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "ready"),
+    [
+        ("Hola a ", "Hola a "),
+        ("Hola a to", "Hola a "),
+        ("Cuesta 12. ", "Cuesta 12. "),
+        ("Cuesta 12,50 ", "Cuesta "),
+        ("Cuesta 12,50 €", "Cuesta "),
+        ("Cuesta 12,50 € ", "Cuesta 12,50 € "),
+        ("Cuesta 12,50 €. ", "Cuesta 12,50 €. "),
+        ("Cuesta 12 manzanas ", "Cuesta 12 manzanas "),
+        ("Cuesta 10 - ", "Cuesta "),
+        ("Cuesta € ", "Cuesta "),
+        ("Un ** texto ", "Un "),
+        ("1) uno ", "1) uno "),
+        ("5 * 3 son ", "5 * 3 son "),
+        ("(" + "palabra " * 60, "(" + "palabra " * 60),  # A sentence's length is waited for, no more.
+        ("(" + "palabra " * 30, ""),
+    ],
+)
+def test_only_the_last_word_or_a_number_is_held_back(text: str, ready: str) -> None:
+    assert ready_after("es", text) == ready
+
+
+def test_each_turn_starts_anew() -> None:
+    assert said("es", "```un bloque sin fin 3") == ""
+    assert said("es", "3 €") == "tres euros"
+
+
+async def test_what_has_come_is_spoken_where_the_model_fails(caplog: pytest.LogCaptureFixture) -> None:
+    async def failing() -> AsyncIterator[str]:
+        yield "Son 12"
+        yield ",50"
+        raise ConnectionError("gone")
+
+    pieces = [piece async for piece in text_filter("es").filter(failing())]
+    assert "".join(pieces) == "Son doce coma cincuenta"
+    assert "ended with an error" in caplog.text
+
+
+def test_a_text_that_cannot_be_said_stays_and_does_not_end_the_reply(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_self: Speller, text: str) -> str:
+        if "13" in text:
+            raise OverflowError
+        return text
+
+    monkeypatch.setattr(Speller, "spell", fail)
+    assert said("es", "Son 12 o 13 gatos, o más.") == "Son 12 o 13 gatos, o más."
+    assert "stays as it is" in caplog.text
+
+
+# How it is made
+
+
+def test_an_unknown_language_names_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="en es ca gl eu pt fr it de, got 'ja'"):
+        text_filter("ja")
+
+
+def test_a_region_is_shortened() -> None:
+    assert text_filter("es-MX").language == text_filter("ES_es").language == "es"
+
+
+def test_it_is_the_frameworks_filter() -> None:
+    assert isinstance(text_filter("es"), BasicTextFilter)
+
+
+def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "num2words", None)
+    with pytest.raises(ImportError, match=r'pip install "videosdk-plugins-lokutor\[numbers\]"'):
+        text_filter("es")
+    assert text_filter("gl")
+    assert text_filter("eu")
+
+
+def test_the_package_imports_none_of_it_before_it_is_asked() -> None:
+    code = (
+        "import sys, warnings; warnings.simplefilter('ignore'); import videosdk.plugins.lokutor as l; "
+        "print([m for m in sys.modules if 'num2words' in m or '._numbers.' in m])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

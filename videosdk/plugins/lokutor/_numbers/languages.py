@@ -1,0 +1,511 @@
+"""What each language writes and says around its numbers: tables, and nothing that reads them.
+
+Rule of this file: data only. A noun is "one|many|gender"; "many" left out is the same as "one". The gender is
+that of the number before it: ``m`` where one is "un" or "ein", ``f`` where it is "una" or "eine", and nothing
+where the number stays as it is alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from .cardinals import BY_HAND, BY_NUM2WORDS, Gender
+
+UNITS = (
+    "km", "m", "cm", "mm", "kg", "g", "mg", "l", "ml", "km/h", "m²", "h", "min", "s", "ms",
+    "kB", "MB", "GB", "TB", "W", "kW", "kWh", "°C", "°F", "°",
+)  # fmt: skip
+"""The order of the units in the tables."""
+ALIASES = {
+    "Km": "km", "KM": "km", "Kg": "kg", "KG": "kg", "L": "l", "mL": "ml", "Km/h": "km/h", "m2": "m²",
+    "hs": "h", "hrs": "h", "KB": "kB", "Mb": "MB", "Gb": "GB", "Tb": "TB", "ºC": "°C", "ºF": "°F",
+    "kph": "km/h",
+}  # fmt: skip
+"""Other spellings of units."""
+CURRENCIES = ("EUR", "USD", "GBP", "JPY", "CHF", "CAD", "AUD", "MXN", "BRL")
+"""The order of the currencies in the tables: what is counted, and its hundredth."""
+SYMBOLS = {
+    "€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "US$": "USD", "USD$": "USD", "C$": "CAD", "CA$": "CAD",
+    "A$": "AUD", "AU$": "AUD", "MX$": "MXN", "R$": "BRL",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Noun:
+    """What is counted.
+
+    Attributes:
+        one: Its singular.
+        many: Its form after all other numbers.
+        gender: The gender of the number before it.
+    """
+
+    one: str
+    many: str
+    gender: Gender
+
+
+def noun(text: str) -> Noun:
+    """Read ``"one|many|gender"``."""
+    one, many, gender = (*text.split("|"), "", "")[:3]
+    return Noun(one, many or one, cast(Gender, gender))
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """How a language writes and says what stands around its numbers.
+
+    Attributes:
+        units: Nouns in the order of :data:`UNITS`.
+        money: Currencies in the order of :data:`CURRENCIES`, each with its hundredth.
+        percent: The noun of percentages.
+        point: Says the decimal point.
+        minus: Says the sign.
+        to: Joins the two ends of a range, with its spaces.
+        joint: Joins a price's two parts.
+        conjunction: Says "&".
+        about: Says "~".
+        decimal: The decimal mark that the language writes. The other one groups thousands.
+        per: Says the slash of "€/kg"; None where a language declines the unit instead.
+        of: Stands between whole millions and what is counted.
+        scales: Numbers in words that stand between digits and their currency ("5 million").
+        digit_by_digit: Whether decimals are said one by one.
+        percent_first: Whether the noun of percentages stands first.
+        one_last: Whether "one" follows what it counts.
+        one_below_two: Whether 0 and 1.5 take the singular.
+        masculine: Plurals and singulars of nouns that are counted often, or whose ending misleads.
+        feminine: The same.
+        endings: What tells the gender of other nouns: of one and of many, masculine and feminine.
+        plurals: What plural nouns end in, where a number's gender shows.
+        not_nouns: Words that follow a number and aren't counted, though they are as long as a noun.
+        years: The years that are said in hundreds.
+        capital_nouns: Whether nouns begin with a capital.
+        more_units: Units of this language alone: nouns by their symbols.
+        hour: The word of a time of day, where ranges of hours need it.
+        most: The largest number.
+    """
+
+    units: str
+    money: str
+    percent: Noun
+    point: str
+    minus: str
+    to: str
+    joint: str
+    conjunction: str
+    about: str
+    decimal: str = ","
+    per: str | None = None
+    of: str = ""
+    scales: str = ""
+    digit_by_digit: bool = False
+    percent_first: bool = False
+    one_last: bool = False
+    one_below_two: bool = False
+    masculine: str = ""
+    feminine: str = ""
+    endings: Mapping[str, str] = field(default_factory=dict)
+    plurals: str = "$^"
+    not_nouns: str = ""
+    years: range = range(0)
+    capital_nouns: bool = False
+    more_units: Mapping[str, str] = field(default_factory=dict)
+    hour: Noun | None = None
+    most: int = BY_NUM2WORDS
+
+    def unit_nouns(self) -> dict[str, Noun]:
+        """Return the nouns of the units by their symbols, other spellings included."""
+        nouns = dict(zip(UNITS, map(noun, _entries(self.units)), strict=True))
+        nouns |= {alias: nouns[name] for alias, name in ALIASES.items()}
+        return nouns | {symbol: noun(text) for symbol, text in self.more_units.items()}
+
+    def currency_nouns(self) -> dict[str, tuple[Noun, Noun | None]]:
+        """Return a currency's nouns by its code and symbols: what is counted, and its hundredth."""
+        pairs = [entry.partition("+")[::2] for entry in _entries(self.money)]
+        coded = {
+            code: (noun(major.strip()), noun(minor.strip()) if minor else None)
+            for code, (major, minor) in zip(CURRENCIES, pairs, strict=True)
+        }
+        return coded | {symbol: coded[code] for symbol, code in SYMBOLS.items()}
+
+
+def _entries(table: str) -> list[str]:
+    return [entry.strip() for entry in table.split(";")]
+
+
+ENGLISH = Language(
+    units=(
+        "kilometer|kilometers; meter|meters; centimeter|centimeters; millimeter|millimeters; "
+        "kilogram|kilograms; gram|grams; milligram|milligrams; liter|liters; milliliter|milliliters; "
+        "kilometer per hour|kilometers per hour; square meter|square meters; hour|hours; minute|minutes; "
+        "second|seconds; millisecond|milliseconds; kilobyte|kilobytes; megabyte|megabytes; "
+        "gigabyte|gigabytes; terabyte|terabytes; watt|watts; kilowatt|kilowatts; "
+        "kilowatt hour|kilowatt hours; degree Celsius|degrees Celsius; degree Fahrenheit|degrees Fahrenheit; "
+        "degree|degrees"
+    ),
+    money=(
+        "euro|euros + cent|cents; dollar|dollars + cent|cents; pound|pounds + penny|pence; yen; "
+        "Swiss franc|Swiss francs + centime|centimes; Canadian dollar|Canadian dollars + cent|cents; "
+        "Australian dollar|Australian dollars + cent|cents; Mexican peso|Mexican pesos + centavo|centavos; "
+        "Brazilian real|Brazilian reais + centavo|centavos"
+    ),
+    percent=noun("percent"),
+    point="point",
+    minus="minus",
+    to=" to ",
+    joint="and",
+    conjunction="and",
+    about="approximately",
+    decimal=".",
+    per="per",
+    scales="thousand million billion trillion",
+    digit_by_digit=True,
+    years=range(1100, 2100),
+    more_units={
+        "mph": "mile per hour|miles per hour",
+        "mi": "mile|miles",
+        "ft": "foot|feet",
+        "lb": "pound|pounds",
+        "lbs": "pound|pounds",
+        "oz": "ounce|ounces",
+    },
+)
+
+SPANISH = Language(
+    units=(
+        "kilómetro|kilómetros|m; metro|metros|m; centímetro|centímetros|m; milímetro|milímetros|m; "
+        "kilogramo|kilogramos|m; gramo|gramos|m; miligramo|miligramos|m; litro|litros|m; "
+        "mililitro|mililitros|m; kilómetro por hora|kilómetros por hora|m; "
+        "metro cuadrado|metros cuadrados|m; hora|horas|f; minuto|minutos|m; segundo|segundos|m; "
+        "milisegundo|milisegundos|m; kilobyte|kilobytes|m; megabyte|megabytes|m; gigabyte|gigabytes|m; "
+        "terabyte|terabytes|m; vatio|vatios|m; kilovatio|kilovatios|m; kilovatio hora|kilovatios hora|m; "
+        "grado Celsius|grados Celsius|m; grado Fahrenheit|grados Fahrenheit|m; grado|grados|m"
+    ),
+    money=(
+        "euro|euros|m + céntimo|céntimos|m; dólar|dólares|m + centavo|centavos|m; "
+        "libra|libras|f + penique|peniques|m; yen|yenes|m; "
+        "franco suizo|francos suizos|m + céntimo|céntimos|m; "
+        "dólar canadiense|dólares canadienses|m + centavo|centavos|m; "
+        "dólar australiano|dólares australianos|m + centavo|centavos|m; "
+        "peso mexicano|pesos mexicanos|m + centavo|centavos|m; "
+        "real brasileño|reales brasileños|m + centavo|centavos|m"
+    ),
+    percent=noun("por ciento"),
+    point="coma",
+    minus="menos",
+    to=" a ",
+    joint="con",
+    conjunction="y",
+    about="aproximadamente",
+    per="por",
+    of="de",
+    scales="mil millón millones billón billones",
+    masculine=(
+        "día días mes meses año años problema problemas programa programas sistema sistemas tema temas "
+        "idioma idiomas mapa mapas cliente clientes coche coches viaje viajes nivel niveles kilo kilos "
+        "millón millones hombre hombres peso pesos real reales"
+    ),
+    feminine=(
+        "noche noches vez veces mano manos foto fotos llave llaves clase clases calle calles tarde tardes "
+        "parte partes mujer mujeres persona personas"
+    ),
+    endings={"m": "o$", "f": "(?:a|[cs]ión|dad)$", "ms": "os$", "fs": "(?:as|[cs]iones|dades)$"},
+    plurals="s$",
+    not_nouns=(
+        "que con por sin los las más muy una uno del son hay era fue nos les sus para menos entonces "
+        "además después antes pues ellos ellas"
+    ),
+)
+
+CATALAN = Language(
+    units=(
+        "quilòmetre|quilòmetres|m; metre|metres|m; centímetre|centímetres|m; mil·límetre|mil·límetres|m; "
+        "quilogram|quilograms|m; gram|grams|m; mil·ligram|mil·ligrams|m; litre|litres|m; "
+        "mil·lilitre|mil·lilitres|m; quilòmetre per hora|quilòmetres per hora|m; "
+        "metre quadrat|metres quadrats|m; hora|hores|f; minut|minuts|m; segon|segons|m; "
+        "mil·lisegon|mil·lisegons|m; kilobyte|kilobytes|m; megabyte|megabytes|m; gigabyte|gigabytes|m; "
+        "terabyte|terabytes|m; watt|watts|m; quilowatt|quilowatts|m; quilowatt hora|quilowatts hora|m; "
+        "grau Celsius|graus Celsius|m; grau Fahrenheit|graus Fahrenheit|m; grau|graus|m"
+    ),
+    money=(
+        "euro|euros|m + cèntim|cèntims|m; dòlar|dòlars|m + centau|centaus|m; "
+        "lliura|lliures|f + penic|penics|m; ien|iens|m; franc suís|francs suïssos|m + cèntim|cèntims|m; "
+        "dòlar canadenc|dòlars canadencs|m + centau|centaus|m; "
+        "dòlar australià|dòlars australians|m + centau|centaus|m; "
+        "peso mexicà|pesos mexicans|m + centau|centaus|m; real brasiler|reals brasilers|m + centau|centaus|m"
+    ),
+    percent=noun("per cent"),
+    point="coma",
+    minus="menys",
+    to=" a ",
+    joint="amb",
+    conjunction="i",
+    about="aproximadament",
+    per="per",
+    of="de",
+    scales="mil milió milions bilió bilions",
+    masculine=(
+        "dia dies mes mesos any anys problema problemes programa programes sistema sistemes tema temes "
+        "idioma idiomes mapa mapes home homes llibre llibres client clients cotxe cotxes viatge viatges "
+        "quilo quilos milió milions cop cops peso pesos"
+    ),
+    feminine=(
+        "nit nits setmana setmanes persona persones vegada vegades dona dones tarda tardes classe classes "
+        "casa cases habitació taula taules cosa coses plaça places part parts mà mans"
+    ),
+    endings={"m": "(?:t|l|r|n|c)$", "f": "(?:[cs]ió|tat|a)$", "ms": "[^e]s$", "fs": "(?:[cs]ions|tats)$"},
+    plurals="s$",
+    not_nouns=(
+        "que amb per els les més una són del pel hem han era fou ens sis menys després abans doncs "
+        "llavors aleshores elles dels pels"
+    ),
+)
+
+GALICIAN = Language(
+    units=(
+        "quilómetro|quilómetros|m; metro|metros|m; centímetro|centímetros|m; milímetro|milímetros|m; "
+        "quilogramo|quilogramos|m; gramo|gramos|m; miligramo|miligramos|m; litro|litros|m; "
+        "mililitro|mililitros|m; quilómetro por hora|quilómetros por hora|m; "
+        "metro cadrado|metros cadrados|m; hora|horas|f; minuto|minutos|m; segundo|segundos|m; "
+        "milisegundo|milisegundos|m; kilobyte|kilobytes|m; megabyte|megabytes|m; gigabyte|gigabytes|m; "
+        "terabyte|terabytes|m; watt|watts|m; quilowatt|quilowatts|m; quilowatt hora|quilowatts hora|m; "
+        "grao Celsius|graos Celsius|m; grao Fahrenheit|graos Fahrenheit|m; grao|graos|m"
+    ),
+    money=(
+        "euro|euros|m + céntimo|céntimos|m; dólar|dólares|m + centavo|centavos|m; "
+        "libra|libras|f + penique|peniques|m; ien|iens|m; "
+        "franco suízo|francos suízos|m + céntimo|céntimos|m; "
+        "dólar canadense|dólares canadenses|m + centavo|centavos|m; "
+        "dólar australiano|dólares australianos|m + centavo|centavos|m; "
+        "peso mexicano|pesos mexicanos|m + centavo|centavos|m; "
+        "real brasileiro|reais brasileiros|m + centavo|centavos|m"
+    ),
+    percent=noun("por cento"),
+    point="coma",
+    minus="menos",
+    to=" a ",
+    joint="con",
+    conjunction="e",
+    about="aproximadamente",
+    per="por",
+    of="de",
+    scales="mil millón millóns billón billóns",
+    masculine=(
+        "día días mes meses ano anos problema problemas programa programas sistema sistemas tema temas "
+        "idioma idiomas mapa mapas cliente clientes coche coches nivel niveis quilo quilos millón millóns "
+        "home homes peso pesos"
+    ),
+    feminine=(
+        "noite noites vez veces man mans foto fotos clase clases rúa rúas tarde tardes parte partes "
+        "muller mulleres persoa persoas viaxe viaxes"
+    ),
+    endings={"m": "o$", "f": "(?:a|[cs]ión|dade)$", "ms": "os$", "fs": "(?:as|[cs]ións|dades)$"},
+    plurals="s$",
+    not_nouns=(
+        "que con por sen dos das nos nas máis unha son foi era para menos entón ademais despois antes "
+        "pois eles elas"
+    ),
+    most=BY_HAND,
+)
+
+BASQUE = Language(
+    units=(
+        "kilometro; metro; zentimetro; milimetro; kilogramo; gramo; miligramo; litro; mililitro; "
+        "kilometro orduko; metro koadro; ordu; minutu; segundo; milisegundo; kilobyte; megabyte; gigabyte; "
+        "terabyte; watt; kilowatt; kilowatt ordu; gradu Celsius; gradu Fahrenheit; gradu"
+    ),
+    money=(
+        "euro + zentimo; dolar + zentabo; libera + penike; yen; suitzar franko + zentimo; "
+        "Kanadako dolar + zentabo; Australiako dolar + zentabo; Mexikoko peso + zentabo; "
+        "Brasilgo real + zentabo"
+    ),
+    percent=noun("ehuneko"),
+    point="koma",
+    minus="minus",
+    to="-",
+    joint="eta",
+    conjunction="eta",
+    about="gutxi gorabehera",
+    scales="milioi mila",
+    percent_first=True,
+    one_last=True,
+    masculine="egun aste hilabete urte aldiz pertsona gau",
+    plurals="$^",
+    not_nouns="eta edo ere bat ari den zen baino baina baita izan dira daude ditu eman hartu",
+    most=BY_HAND,
+)
+
+PORTUGUESE = Language(
+    units=(
+        "quilómetro|quilómetros|m; metro|metros|m; centímetro|centímetros|m; milímetro|milímetros|m; "
+        "quilograma|quilogramas|m; grama|gramas|m; miligrama|miligramas|m; litro|litros|m; "
+        "mililitro|mililitros|m; quilómetro por hora|quilómetros por hora|m; "
+        "metro quadrado|metros quadrados|m; hora|horas|f; minuto|minutos|m; segundo|segundos|m; "
+        "milissegundo|milissegundos|m; kilobyte|kilobytes|m; megabyte|megabytes|m; gigabyte|gigabytes|m; "
+        "terabyte|terabytes|m; watt|watts|m; quilowatt|quilowatts|m; quilowatt-hora|quilowatts-hora|m; "
+        "grau Celsius|graus Celsius|m; grau Fahrenheit|graus Fahrenheit|m; grau|graus|m"
+    ),
+    money=(
+        "euro|euros|m + cêntimo|cêntimos|m; dólar|dólares|m + cêntimo|cêntimos|m; "
+        "libra|libras|f + penny|pence|m; iene|ienes|m; franco suíço|francos suíços|m + cêntimo|cêntimos|m; "
+        "dólar canadiano|dólares canadianos|m + cêntimo|cêntimos|m; "
+        "dólar australiano|dólares australianos|m + cêntimo|cêntimos|m; "
+        "peso mexicano|pesos mexicanos|m + centavo|centavos|m; real|reais|m + centavo|centavos|m"
+    ),
+    percent=noun("por cento"),
+    point="vírgula",
+    minus="menos",
+    to=" a ",
+    joint="e",
+    conjunction="e",
+    about="aproximadamente",
+    per="por",
+    of="de",
+    scales="mil milhão milhões bilião biliões bilhão bilhões",
+    masculine=(
+        "dia dias mês meses ano anos problema problemas programa programas sistema sistemas tema temas "
+        "idioma idiomas mapa mapas cliente clientes nível níveis quilo quilos milhão milhões homem homens "
+        "carro carros peso pesos quilômetro quilômetros"
+    ),
+    feminine=(
+        "noite noites vez vezes mão mãos foto fotos classe classes tarde tardes parte partes mulher "
+        "mulheres pessoa pessoas viagem viagens"
+    ),
+    endings={"m": "o$", "f": "(?:a|ção|são|dade)$", "ms": "os$", "fs": "(?:as|ções|sões|dades)$"},
+    plurals="s$",
+    not_nouns=(
+        "que com por sem dos das nos nas uma são foi era aos para menos mais depois antes pois eles elas"
+    ),
+)
+
+FRENCH = Language(
+    units=(
+        "kilomètre|kilomètres|m; mètre|mètres|m; centimètre|centimètres|m; millimètre|millimètres|m; "
+        "kilogramme|kilogrammes|m; gramme|grammes|m; milligramme|milligrammes|m; litre|litres|m; "
+        "millilitre|millilitres|m; kilomètre par heure|kilomètres par heure|m; mètre carré|mètres carrés|m; "
+        "heure|heures|f; minute|minutes|f; seconde|secondes|f; milliseconde|millisecondes|f; "
+        "kilooctet|kilooctets|m; mégaoctet|mégaoctets|m; gigaoctet|gigaoctets|m; téraoctet|téraoctets|m; "
+        "watt|watts|m; kilowatt|kilowatts|m; kilowattheure|kilowattheures|m; "
+        "degré Celsius|degrés Celsius|m; degré Fahrenheit|degrés Fahrenheit|m; degré|degrés|m"
+    ),
+    money=(
+        "euro|euros|m + centime|centimes|m; dollar|dollars|m + cent|cents|m; "
+        "livre|livres|f + penny|pence|m; yen|yens|m; franc suisse|francs suisses|m + centime|centimes|m; "
+        "dollar canadien|dollars canadiens|m + cent|cents|m; "
+        "dollar australien|dollars australiens|m + cent|cents|m; "
+        "peso mexicain|pesos mexicains|m + centavo|centavos|m; "
+        "real brésilien|reais brésiliens|m + centavo|centavos|m"
+    ),
+    percent=noun("pour cent"),
+    point="virgule",
+    minus="moins",
+    to=" à ",
+    joint="et",
+    conjunction="et",
+    about="environ",
+    per="par",
+    of="de",
+    scales="mille million millions milliard milliards",
+    one_below_two=True,
+    masculine="jour jours mois an ans client clients homme hommes million millions kilo kilos peso pesos",
+    feminine=(
+        "semaine semaines année années fois personne personnes nuit nuits page pages place places femme "
+        "femmes question questions chambre chambres journée journées"
+    ),
+    plurals="[sx]$",
+    more_units={
+        "Ko": "kilooctet|kilooctets|m",
+        "Mo": "mégaoctet|mégaoctets|m",
+        "Go": "gigaoctet|gigaoctets|m",
+        "To": "téraoctet|téraoctets|m",
+    },
+    not_nouns=(
+        "que qui les des une par sur est pas aux ces ses son ont pour mais dans avec plus moins sans "
+        "très puis alors donc nous vous ils elles après"
+    ),
+)
+
+ITALIAN = Language(
+    units=(
+        "chilometro|chilometri|m; metro|metri|m; centimetro|centimetri|m; millimetro|millimetri|m; "
+        "chilogrammo|chilogrammi|m; grammo|grammi|m; milligrammo|milligrammi|m; litro|litri|m; "
+        "millilitro|millilitri|m; chilometro orario|chilometri orari|m; metro quadrato|metri quadrati|m; "
+        "ora|ore|f; minuto|minuti|m; secondo|secondi|m; millisecondo|millisecondi|m; kilobyte||m; "
+        "megabyte||m; gigabyte||m; terabyte||m; watt||m; chilowatt||m; chilowattora||m; "
+        "grado Celsius|gradi Celsius|m; grado Fahrenheit|gradi Fahrenheit|m; grado|gradi|m"
+    ),
+    money=(
+        "euro||m + centesimo|centesimi|m; dollaro|dollari|m + centesimo|centesimi|m; "
+        "sterlina|sterline|f + penny|pence|m; yen||; "
+        "franco svizzero|franchi svizzeri|m + centesimo|centesimi|m; "
+        "dollaro canadese|dollari canadesi|m + centesimo|centesimi|m; "
+        "dollaro australiano|dollari australiani|m + centesimo|centesimi|m; "
+        "peso messicano|pesos messicani|m + centavo|centavos|m; "
+        "real brasiliano|reais brasiliani|m + centavo|centavos|m"
+    ),
+    percent=noun("per cento"),
+    point="virgola",
+    minus="meno",
+    to=" a ",
+    joint="e",
+    conjunction="e",
+    about="circa",
+    per="per",
+    of="di",
+    scales="mila milione milioni miliardo miliardi",
+    masculine="giorno giorni mese mesi anno anni cliente milione miliardo problema programma sistema chilo",
+    feminine="notte notti volta volte persona persone settimana settimane pagina pagine parte",
+    endings={"m": "o$", "f": "(?:a|zione|sione|tà)$"},
+    not_nouns=(
+        "che con per una dei del nel gli più non era tra fra sul sono fino come dopo prima alla dalla "
+        "della sulla nella senza ancora allora sopra sotto"
+    ),
+)
+
+GERMAN = Language(
+    units=(
+        "Kilometer||m; Meter||m; Zentimeter||m; Millimeter||m; Kilogramm||m; Gramm||m; Milligramm||m; "
+        "Liter||m; Milliliter||m; Kilometer pro Stunde||m; Quadratmeter||m; Stunde|Stunden|f; "
+        "Minute|Minuten|f; Sekunde|Sekunden|f; Millisekunde|Millisekunden|f; Kilobyte||m; Megabyte||m; "
+        "Gigabyte||m; Terabyte||m; Watt||m; Kilowatt||m; Kilowattstunde|Kilowattstunden|f; "
+        "Grad Celsius||m; Grad Fahrenheit||m; Grad||m"
+    ),
+    money=(
+        "Euro||m + Cent||m; Dollar||m + Cent||m; Pfund||m + Penny|Pence|m; Yen||m; "
+        "Schweizer Franken||m + Rappen||m; kanadischer Dollar|kanadische Dollar|m + Cent||m; "
+        "australischer Dollar|australische Dollar|m + Cent||m; "
+        "mexikanischer Peso|mexikanische Peso|m + Centavo|Centavos|m; "
+        "brasilianischer Real|brasilianische Real|m + Centavo|Centavos|m"
+    ),
+    percent=noun("Prozent||m"),
+    point="Komma",
+    minus="minus",
+    to=" bis ",
+    joint="und",
+    conjunction="und",
+    about="ungefähr",
+    per="pro",
+    scales="Million Millionen Milliarde Milliarden",
+    digit_by_digit=True,
+    masculine="Uhr Prozent Tag Monat Jahr Mal Zimmer Kilo",
+    feminine="Woche Nacht Person Million Milliarde Seite Frage",
+    years=range(1100, 2000),
+    capital_nouns=True,
+    more_units={"Std": "Stunde|Stunden|f", "Min": "Minute|Minuten|f", "Sek": "Sekunde|Sekunden|f"},
+    hour=noun("Uhr||m"),
+    not_nouns="oder aber sind wird wäre nach über auch noch",
+)
+
+LANGUAGES_BY_CODE = {
+    "en": ENGLISH,
+    "es": SPANISH,
+    "ca": CATALAN,
+    "gl": GALICIAN,
+    "eu": BASQUE,
+    "pt": PORTUGUESE,
+    "fr": FRENCH,
+    "it": ITALIAN,
+    "de": GERMAN,
+}

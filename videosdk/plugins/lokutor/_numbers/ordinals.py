@@ -1,0 +1,204 @@
+"""Ordinals where a language writes them clearly: 1st, 1.º, 1.ª, 1er, 1r, 1., 1re.
+
+Rule of this file: a number and its mark to words, or None where the mark says something else. Sources: for
+Spanish, *Diccionario panhispánico de dudas*, "ordinales"; for Galician, *Normas ortográficas e morfolóxicas*,
+section 16; for Basque, Euskaltzaindia, rule 7 ("bosgarren").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .cardinals import Cardinal, num2words_of, words_in
+
+_ES = words_in(
+    "primero segundo tercero cuarto quinto sexto séptimo octavo noveno décimo undécimo duodécimo "
+    "decimotercero decimocuarto decimoquinto decimosexto decimoséptimo decimoctavo decimonoveno"
+)
+_ES_TENS = words_in(
+    "vigésimo trigésimo cuadragésimo quincuagésimo sexagésimo septuagésimo octogésimo nonagésimo"
+)
+_GL = words_in("primeiro segundo terceiro cuarto quinto sexto sétimo oitavo noveno décimo undécimo duodécimo")
+_GL_TENS = words_in(
+    "vixésimo trixésimo cuadraxésimo quincuaxésimo sesaxésimo septuaxésimo octoxésimo nonaxésimo"
+)
+_PT = words_in("primeiro segundo terceiro quarto quinto sexto sétimo oitavo nono décimo")
+_PT_TENS = words_in(
+    "vigésimo trigésimo quadragésimo quinquagésimo sexagésimo septuagésimo octogésimo nonagésimo"
+)
+_CA = words_in(
+    "primer segon tercer quart cinquè sisè setè vuitè novè desè onzè dotzè tretzè catorzè quinzè setzè "
+    "dissetè divuitè dinovè vintè"
+)
+_EU = {0: None, 1: "lehen", 2: "bigarren"}
+_LAST = 99
+"""Largest ordinal of the tables: beyond, speakers take the cardinal."""
+_CA_MARKS = {1: ("r", "a"), 2: ("n", "a"), 3: ("r", "a"), 4: ("t", "a")}
+_DE_ARTICLES = dict.fromkeys(words_in("am im zum vom beim dem den des zur"), "n") | {
+    "der": "",
+    "die": "",
+    "das": "",
+}
+"""What stands before an ordinal, and how that then ends."""
+_DE_PREPOSITIONS = ("ab", "seit", "bis", "nach")
+_DE_MONTHS = words_in(
+    "Januar Jänner Februar März April Mai Juni Juli August September Oktober November Dezember Jahrhundert"
+)
+
+
+_DE_FEMININE = re.compile(r"(?:e|ung|[hk]eit|schaft|ion|tät)$")
+_EN_MONTHS = words_in("January February March April May June July August September October November December")
+_IT_MONTHS = "gennaio|febbraio|marzo|aprile|maggio|giugno|luglio|agosto|settembre|ottobre|novembre|dicembre"
+_IT_RANKED = "piano|posto|secolo|anno|turno|grado|livello|premio|capitolo"
+"""What an Italian "3°" stands before where it is an ordinal and no angle."""
+_LAST_DAY = 31
+
+
+class Around(NamedTuple):
+    """The words around a number, or nothing."""
+
+    before: str
+    after: str
+
+
+Say = Callable[[int, str, Around], str | None]
+"""Returns the words for a number with its mark, and for nothing that isn't an ordinal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ordinals:
+    """A language's ordinals.
+
+    Attributes:
+        pattern: The mark, and what has to follow it. It stands behind the digits.
+        say: Says them.
+        openers: Matches the end of what waits for the next word.
+        dotted: Whether the mark is a point, as that of a list's numbers.
+    """
+
+    pattern: str
+    say: Say
+    openers: str = ""
+    dotted: bool = False
+
+
+def ordinals_of(language: str, cardinal: Cardinal) -> Ordinals:
+    """Return the ordinals of a language."""
+    return _MAKERS[language[:2]](language, cardinal)
+
+
+def _iberian(words: list[str], tens: list[str]) -> Callable[[str, Cardinal], Ordinals]:
+    def say(number: int, mark: str, _: Around) -> str | None:
+        if not 1 <= number <= _LAST:
+            return None
+        ten, unit = divmod(number, 10)
+        if number <= len(words):
+            found = words[number - 1]
+        else:
+            parts = [words[9] if ten == 1 else tens[ten - 2], words[unit - 1] if unit else ""]
+            found = " ".join(filter(None, parts))
+        if mark == "er":
+            return found.removesuffix("o") if unit in {1, 3} else None
+        return re.sub(r"o\b", "a", found) if "ª" in mark else found
+
+    return lambda language, _: Ordinals(r"\.?[ºª]|er\b" if language[:2] == "es" else r"\.?[ºª]", say)
+
+
+def _catalan(_: str, cardinal: Cardinal) -> Ordinals:
+    def say(number: int, mark: str, _: Around) -> str | None:
+        masculine, feminine = _CA_MARKS.get(number, ("è", "a"))
+        if not 1 <= number <= len(_CA) or mark not in {masculine, feminine}:
+            return None
+        word = _CA[number - 1]
+        if mark == masculine:
+            return word
+        return f"{word.removesuffix('è')}ena" if word.endswith("è") else f"{word}a"
+
+    return Ordinals(r"(?:r|n|t|è|a)(?!\w)", say)
+
+
+def _basque(_: str, cardinal: Cardinal) -> Ordinals:
+    def say(number: int, _mark: str, _: Around) -> str | None:
+        if number in _EU:
+            return _EU[number]
+        return re.sub("bost$", "bos", cardinal(number, "")) + "garren"
+
+    return Ordinals(r"\.(?=\s+[a-zñ])", say, r"\d\.", dotted=True)
+
+
+def _english(language: str, _: Cardinal) -> Ordinals:
+    words = num2words_of(language[:2])
+
+    def say(number: int, mark: str, around: Around) -> str | None:
+        ordinal = words(number, "ordinal").replace(",", "")
+        if mark or (around.before in _EN_MONTHS and 1 <= number <= _LAST_DAY):
+            return ordinal
+        if around.after in _EN_MONTHS and 1 <= number <= _LAST_DAY:
+            return f"{ordinal} of" if around.before == "the" else f"the {ordinal} of"
+        return None
+
+    return Ordinals(r"(?:st|nd|rd|th)\b|(?!\S*\d)(?![\w°%])", say, _any_word([*_EN_MONTHS, "the"]))
+
+
+def _french(_: str, __: Cardinal) -> Ordinals:
+    words = num2words_of("fr")
+
+    def say(number: int, mark: str, _: Around) -> str | None:
+        special = {"er": "premier", "re": "première", "ère": "première", "nd": "second", "nde": "seconde"}
+        if mark in special:
+            return special[mark] if number == (2 if mark.startswith("n") else 1) else None
+        # num2words leaves the plural's s of "vingts" and "cents" before the suffix.
+        return (
+            re.sub(r"(vingt|cent|million)sième$", r"\1ième", words(number, "ordinal")) if number > 1 else None
+        )
+
+    return Ordinals(r"(?:er|re|ère|nde|nd|ème|e)(?!\w)", say)
+
+
+def _italian(_: str, __: Cardinal) -> Ordinals:
+    words = num2words_of("it")
+
+    def say(number: int, mark: str, _: Around) -> str | None:
+        if not mark and number > 1:
+            return None  # "2 maggio" is a cardinal.
+        found = words(number, "ordinal")
+        return re.sub("o$", "a", found) if "ª" in mark else found
+
+    return Ordinals(rf"\.?[ºª]|°(?=\s(?:{_IT_MONTHS}|{_IT_RANKED})\b)|(?=\s(?:{_IT_MONTHS})\b)", say, r"\d°")
+
+
+def _german(_: str, __: Cardinal) -> Ordinals:
+    words = num2words_of("de")
+
+    def say(number: int, mark: str, around: Around) -> str | None:
+        before, after = around.before.lower(), around.after
+        # A capital may begin the next sentence: only an article, a month or a small letter shows an ordinal.
+        if before not in _DE_ARTICLES and after not in _DE_MONTHS and not after[:1].islower():
+            return None
+        ending = _DE_ARTICLES.get(before, "n" if before in _DE_PREPOSITIONS else "r")
+        if before == "der" and _DE_FEMININE.search(after):
+            ending = "n"  # "in der zweiten Woche": with a feminine, "der" is never the subject's.
+        return words(number, "ordinal") + ending
+
+    before = _any_word([*_DE_ARTICLES, *_DE_PREPOSITIONS])
+    return Ordinals(r"\.(?=\s+\w)", say, rf"\d\.|(?i:{before})", dotted=True)
+
+
+def _any_word(words: Iterable[str]) -> str:
+    return rf"(?<!\w)(?:{'|'.join(words)})"
+
+
+_MAKERS: Mapping[str, Callable[[str, Cardinal], Ordinals]] = {
+    "en": _english,
+    "es": _iberian(_ES, _ES_TENS),
+    "ca": _catalan,
+    "gl": _iberian(_GL, _GL_TENS),
+    "eu": _basque,
+    "pt": _iberian(_PT, _PT_TENS),
+    "fr": _french,
+    "it": _italian,
+    "de": _german,
+}
