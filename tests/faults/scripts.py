@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 from kit import Conversation, Script, speech_of
 from kit.endings import Ending, closing_with, only_ping, saying
 
@@ -117,6 +118,16 @@ async def speak_silence(conversation: Conversation) -> None:
     while True:
         await conversation.ws.send_bytes(bytes(8_820))
         await asyncio.sleep(0.1)
+
+
+async def speak_dither(conversation: Conversation) -> None:
+    """Send what nobody hears either, at the pace at which it is played, in messages that split samples."""
+    await conversation.request()
+    noise = np.random.default_rng(1).integers(-20, 21, 44_100).astype("<i2").tobytes()
+    while True:
+        for start in range(0, len(noise), 8_821):
+            await conversation.ws.send_bytes(noise[start : start + 8_821])
+            await asyncio.sleep(0.1)
 
 
 async def refuse_at_once(conversation: Conversation) -> None:

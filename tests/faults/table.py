@@ -54,6 +54,7 @@ from faults.scripts import (
     refuse_later,
     replying,
     send_one_byte,
+    speak_dither,
     speak_silence,
     surrounding,
     trickle,
@@ -441,6 +442,7 @@ def _connection_rows() -> list[Row]:
             for name, script in {
                 "a trickle of bytes": trickle,
                 "silence as audio": speak_silence,
+                "noise that nobody hears": speak_dither,
             }.items()
         ),
         gone("reset", _BEFORE, link=at(_BEFORE, Link.reset), error=NetworkError, status=1006, options=once),

@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Self
 
+import numpy as np
 import pytest
 from kit import PATIENCE, at_track_rate, chunks_of, heard_for, on_track, speech_of, until
 from kit.proxy import Link
@@ -18,10 +19,11 @@ from videosdk.agents import FallbackTTS, FlushMarker
 
 from faults.leaks import KEY, all_logged, with_key, words_of_record, words_of_turn
 from faults.plays import Moment
-from faults.scripts import speak_silence
+from faults.scripts import speak_dither, speak_silence
 from faults.stage import NEXT_TEXT, TEXT, MineError, Outcome, Row, Stage, Turn
 from faults.table import LINES, ROWS, reliability_table
 from videosdk.plugins.lokutor import LokutorTTS
+from videosdk.plugins.lokutor._audio.silence import LOUDEST_SILENCE
 from videosdk.plugins.lokutor.errors import LokutorError
 
 RAISED = [row for row in ROWS if row.outcome is Outcome.RAISED]
@@ -52,6 +54,8 @@ def check_what_is_heard(row: Row, turn: Turn, heard: bytes) -> None:
             assert heard == heard_for(TEXT)
         case _ if row.script is speak_silence:
             assert not any(heard)
+        case _ if row.script is speak_dither:
+            assert np.abs(np.frombuffer(heard, "<i2")).max(initial=0) <= LOUDEST_SILENCE
         case _ if row.line == "final error" and row.moment is Moment.BETWEEN:
             # The filter looks ahead; what it held back comes with the end of the turn.
             assert heard == heard_for(TEXT)

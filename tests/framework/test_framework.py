@@ -13,6 +13,7 @@ from kit import (
     ScriptedServer,
     chunks_of,
     heard_for,
+    listen,
     on_track,
     pushed_samples,
     speech_of,
@@ -189,6 +190,32 @@ async def test_fallback_speaks_the_whole_text_when_lokutor_is_out_of_reach(
     await fallback.synthesize(chunks_of(["Hello there.", "How are you?"]))
     assert " ".join(scripted.texts) == "Hello there. How are you?"
     assert on_track(track) == heard_for(*scripted.texts)
+
+
+async def test_a_cache_fill_that_fails_beside_a_turn_does_not_end_its_provider(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    """A FallbackTTS would take its error for the turn's, and a barge-in would reach another provider."""
+
+    async def refuse(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.text('{"type": "error", "code": "validation.text_too_long", "message": "no"}')
+        await conversation.gone()
+
+    first = make_tts(scripted.url)
+    fallback = FallbackTTS([first, make_tts("ws://127.0.0.1:9")])
+    fallback.audio_track = track  # type: ignore[assignment]
+    errors = listen(first)
+    scripted.scripts.extend([lambda conversation: conversation.gone(), refuse])
+    turn = asyncio.create_task(fallback.synthesize("A turn that goes on."))
+    await until(lambda: scripted.texts == ["A turn that goes on."])
+    with pytest.raises(LokutorError):
+        async for _ in first.stream_synthesize("A phrase."):
+            pass
+    assert not errors
+    assert fallback.active_provider is first
+    await fallback.interrupt()
+    await asyncio.wait_for(turn, PATIENCE)
 
 
 async def test_fallback_forwards_a_barge_in(

@@ -179,7 +179,15 @@ def test_a_short_sentence_is_no_request_of_its_own() -> None:
 
 
 def test_a_service_no_faster_than_speech_is_not_sent_everything() -> None:
-    assert decide(times_of(rate=1.0), [SENTENCE] * 9, 0.2) == Send(2)
+    assert decide(times_of(rate=1.0), [SENTENCE] * 9, 0.2) == Send(4)
+
+
+def test_a_slow_service_gets_as_many_sentences_as_leave_no_silence() -> None:
+    slow, brief = times_of(1.5, rate=1.8), Segment(24, sentence=True)
+    plan = decide(slow, [brief] * 8, None)
+    assert isinstance(plan, Send)
+    audio = plan.segments * 24 / 16 * 0.9
+    assert audio * (1 - 1 / 1.8) > 1.5
 
 
 # --- thousands of replies ----------------------------------------------------------------------------

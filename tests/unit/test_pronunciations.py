@@ -26,6 +26,11 @@ CASES = [
     ({"Straße": "Strasse"}, "Straße, STRASSE", "Strasse, STRASSE"),
     ({"москва": "moskva"}, "Москва москва", "moskva moskva"),
     ({"x": "y"}, "", ""),
+    ({"s": "seconds", "m": "meters"}, "it's 5 s, I'm 3 m", "it's 5 seconds, I'm 3 meters"),
+    ({"eau": "o"}, "l'eau", "l'o"),
+    ({"1": "one", "5": "five"}, "1.5, 1,000 and 1:30 are 1, 5.", "1.5, 1,000 and 1:30 are one, five."),
+    ({"★": "star"}, "★★★ 5", "star star star 5"),
+    ({"東京": "Tokyo", "大阪": "Osaka"}, "東京大阪", "Tokyo Osaka"),
     ({}, "As it is.", "As it is."),
 ]
 

@@ -170,7 +170,7 @@ def test_a_sentence_waits_where_its_number_may_have_been_cut(
     planner = TextPlanner(language, sentences=True)
     planner.push(sentence)
     assert ready(planner) == ([] if waits else [sentence])
-    assert planner.quiet_time == (0.5 if waits else None)
+    assert planner.quiet_time == (2.0 if waits else None)
     planner.release()
     assert ready(planner) == ([sentence] if waits else [])
 

@@ -482,3 +482,21 @@ async def test_a_track_whose_interrupt_is_a_coroutine_is_interrupted_nevertheles
     await turn.tts.synthesize(TEXT)
     await turn.tts.interrupt()
     await asyncio.wait_for(silenced.wait(), PATIENCE)
+
+
+@pytest.mark.parametrize("act", ["interrupt", "aclose"])
+async def test_a_text_iterator_that_ends_its_own_turn_is_closed(
+    tts: LokutorTTS, scripted: ScriptedServer, act: str
+) -> None:
+    closed = asyncio.Event()
+
+    async def text() -> AsyncIterator[str]:
+        try:
+            yield "Enough of this."
+            await getattr(tts, act)()
+            await asyncio.Event().wait()
+        finally:
+            closed.set()
+
+    await asyncio.wait_for(tts.synthesize(text()), PATIENCE)
+    assert closed.is_set()

@@ -570,6 +570,8 @@ class Utterance:
 
     async def _clear_away(self) -> None:
         """Wait for the tasks, then close the text iterator: a generator can't be closed while it runs."""
+        if self.interrupted:
+            self._cancel_tasks()  # One that has interrupted its own turn was spared then.
         if self._tasks:
             _, stubborn = await asyncio.wait(set(self._tasks), timeout=_CLEANUP_TIMEOUT)
             keep(stubborn)

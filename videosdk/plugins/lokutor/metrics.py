@@ -20,7 +20,7 @@ class SynthesisMetrics:
         standby_used: Whether the call used the standby connection.
         characters: Characters sent, repeated requests included.
         characters_unheard: Characters sent that the caller had not heard at the barge-in that ended the call,
-            0 without one. Exact with ``word_timestamps=True``, otherwise an estimate.
+            0 without one. Exact with ``word_timestamps=True`` and without pronunciations, else an estimate.
         requests: Requests sent, repeated requests included.
         audio_received: Seconds of audio received from the service.
         audio_pushed: Seconds of audio handed to the track or stream: less than that by the silence that was

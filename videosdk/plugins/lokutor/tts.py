@@ -357,13 +357,17 @@ class LokutorTTS(TTS):
         finally:
             self._streams.discard(utterance)
             synthesis.cancel()
-            await asyncio.wait({synthesis})
-            self._report_cost(utterance, streamed=True)
+            try:
+                await asyncio.wait({synthesis})
+            finally:
+                self._report_cost(utterance, streamed=True)
         if owner.interrupted and owner.caller.hook:
             return
         if owner.interrupted:
             raise StreamInterruptedError("A barge-in ended the stream: pass interruptible=False to keep it")
-        if isinstance(failure, LokutorError) and not utterance.is_from_text(failure):
+        # A FallbackTTS would take the error of a stream beside a turn for the turn's, and leave it alone.
+        beside = self._turns.speaking and not owner.caller.hook
+        if isinstance(failure, LokutorError) and not (utterance.is_from_text(failure) or beside):
             self._reported(failure)
         if failure is not None:
             raise failure

@@ -139,6 +139,14 @@ class SilenceTrimmer:
             del self._tail[: -_LONGEST_PAUSE - 1]
 
 
+def has_sound(pcm: bytes) -> bool:
+    """Return whether a piece that begins with a whole sample holds a sound."""
+    middle = len(pcm) // (2 * SAMPLE_WIDTH) * SAMPLE_WIDTH
+    sample = int.from_bytes(pcm[middle : middle + SAMPLE_WIDTH], "little", signed=True)
+    # As a rule one look is enough.
+    return abs(sample) > LOUDEST_SILENCE or len(pcm) - silence_at_start(pcm) >= SAMPLE_WIDTH
+
+
 def silence_at_start(pcm: bytes) -> int:
     """Return how many bytes come before the first sound; half a sample at the end is neither."""
     for start in range(0, len(pcm), _SLICE_BYTES):

@@ -51,6 +51,11 @@ class Turns:
         self._unasked: Utterance | None = None  # The last one, before its first interrupt.
         self._cancelled: WeakKeyDictionary[asyncio.Task[Any], _Cancelled] = WeakKeyDictionary()
 
+    @property
+    def speaking(self) -> bool:
+        """Whether a turn is being spoken."""
+        return bool(self._tracks)
+
     def begin(self, utterance: Utterance, track: Any) -> None:
         """Note that the calling task begins a turn on ``track``."""
         self._take_cancelled()

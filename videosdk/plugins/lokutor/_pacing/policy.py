@@ -27,7 +27,9 @@ _GAIN = 0.15
 _LEAST = 50
 """Characters below which a request takes one more sentence, if that doesn't make it late."""
 _MOST = 60
-"""Characters up to which a request may take more sentences than two."""
+"""Characters up to which a request may take more sentences than two,"""
+_MOST_NEEDED = 300
+"""and up to which it takes them where there would be silence otherwise."""
 _SENTENCES = 2
 _RETRY_DELAY = 0.1
 """Seconds until another try, at most, after the first failure."""
@@ -100,8 +102,9 @@ def _enough(
         if lasts and (not ahead or length >= _LEAST):
             break
         # A clause of a sentence that is too long is better than silence.
-        longer = sentence if lasts or _may_take(times, segments, sentence, ahead) else count + 1
-        if not _may_take(times, segments, longer, ahead):
+        most = _MOST if lasts else _MOST_NEEDED
+        longer = sentence if lasts or _may_take(times, segments[:sentence], ahead, most) else count + 1
+        if not _may_take(times, segments[:longer], ahead, most):
             break
         count = longer
     return count
@@ -112,13 +115,13 @@ def _next_sentence(segments: Sequence[Segment], count: int) -> int:
     return next((end for end in range(count + 1, len(segments)) if segments[end - 1].sentence), len(segments))
 
 
-def _may_take(times: ServiceTimes, segments: Sequence[Segment], count: int, ahead: float) -> bool:
-    """Return whether so many segments are not too late, and not much to be sent in vain."""
-    length = _length(segments, count)
-    sentences = sum(segment.sentence for segment in segments[:count])
+def _may_take(times: ServiceTimes, segments: Sequence[Segment], ahead: float, most: int) -> bool:
+    """Return whether a request of these segments is not too late, and not much to be sent in vain."""
+    length = _length(segments, len(segments))
+    sentences = sum(segment.sentence for segment in segments)
     first_audio = times.first_audio(length)
     in_time = first_audio < ahead or first_audio - times.first_audio(segments[0].length) < _GAIN
-    return in_time and (sentences <= _SENTENCES or length <= _MOST)
+    return in_time and (sentences <= _SENTENCES or length <= most)
 
 
 def _length(segments: Sequence[Segment], count: int) -> int:

@@ -33,6 +33,7 @@ _WINDOW = 2 * MAX_REQUEST_CHARS
 """Characters that are looked at for the next request."""
 
 _TOKEN_QUIET = 0.15  # Seconds; the framework's own chunker waits as long before it lets a sentence go.
+_CUT_QUIET = 2.0  # The rest of a number that the chunker cut comes with its whole clause.
 _NUMBER_QUIET = 0.5  # A number ("3.") may go on ("14"), an address ("www.example.") too: both wait longer.
 _IDLE_WORD = 12  # When an LLM pauses, the framework's chunker lets go of all but a last word this long.
 _OPENING = "([{«“„‘‚¿¡"
@@ -128,8 +129,11 @@ class TextPlanner:
         rest = self._open.text[self._ready :].rstrip()
         if not is_speakable(rest) or not _ends_sentence(rest):
             return None
-        if self._last_whole and has_space(rest) and not self._may_be_cut(rest):
+        cut = self._may_be_cut(rest)
+        if self._last_whole and has_space(rest) and not cut:
             return 0.0
+        if self._sentences and cut:
+            return _CUT_QUIET
         return _NUMBER_QUIET if _ends_in_number(rest) or _ends_in_address(rest) else _TOKEN_QUIET
 
     @property

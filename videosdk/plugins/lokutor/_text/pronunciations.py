@@ -8,10 +8,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import replace
 
 from .characters import is_speakable, is_unspaced
 from .spoken import Replacement, SpokenText
 
+_ENDS_CONTRACTION = re.compile(r"\w['’](?:s|t|d|m|re|ve|ll)$", re.IGNORECASE)
+"""Of English: "it's". Behind an apostrophe, other languages begin a word: "l'eau"."""
+_ENDS_NUMBER = re.compile(r"\d[.,:]\d$")
 _LONGEST = 200
 """Characters of a written or a spoken form."""
 
@@ -48,12 +52,12 @@ class Pronunciations:
 
     def apply(self, text: str) -> SpokenText:
         """Return ``text`` as it is spoken."""
-        found = []
+        found: list[Replacement] = []
         place = 0
         while self._spoken and (match := self._candidate.search(text, place)) is not None:
             replacement = self._at(text, match.start())
             if replacement is not None:
-                found.append(replacement)
+                found.append(_behind(found[-1], replacement) if found else replacement)
             place = match.start() + 1 if replacement is None else replacement.end
         return SpokenText(text, found)
 
@@ -81,10 +85,19 @@ def _apart(spoken: str, text: str, match: re.Match[str]) -> str:
     return f"{left}{spoken}{right}"
 
 
+def _behind(last: Replacement, replacement: Replacement) -> Replacement:
+    """Return a replacement with a space in front where it would run into the one before it."""
+    touches = last.end == replacement.start and _joins(last.spoken[-1], replacement.spoken[0])
+    return replace(replacement, spoken=f" {replacement.spoken}") if touches else replacement
+
+
 def _is_whole(text: str, start: int, end: int) -> bool:
     return not (
         (start > 0 and _joins(text[start - 1], text[start]))
         or (end < len(text) and _joins(text[end - 1], text[end]))
+        or _ENDS_CONTRACTION.match(text[max(start - 2, 0) : end])
+        or _ENDS_NUMBER.match(text[max(start - 2, 0) : start + 1])
+        or _ENDS_NUMBER.match(text[end - 1 : end + 2])
     )
 
 

@@ -64,6 +64,7 @@ class Timeline:
         self._from_stream: bool | None = None  # Whether the service counts from an earlier request's start.
         self._words: deque[_Request] = deque()  # Those that have words left.
         self._visemes: list[Viseme] = []
+        self._as_written = True  # Whether nothing is spoken otherwise than it was written.
         self._reached = 0  # Where in the text the last word that was taken ends.
         self._ended = False
         self.on_change: Callable[[], None] = lambda: None
@@ -81,8 +82,11 @@ class Timeline:
 
     @property
     def characters_left(self) -> int | None:
-        """How many characters of the reply no word was taken of yet; None where words aren't wanted."""
-        return len(self._text) - self._reached if self._want_words else None
+        """How many characters of the reply no word was taken of yet.
+
+        None where words aren't wanted, or where some are spoken otherwise: then other characters were sent.
+        """
+        return len(self._text) - self._reached if self._want_words and self._as_written else None
 
     @property
     def next_due(self) -> float | None:
@@ -105,6 +109,7 @@ class Timeline:
             self._forget(self._request, at)
             self._before = None
             return
+        self._as_written = self._as_written and spoken.text == spoken.written
         whole = joined(self._text, spoken.written)
         index = len(whole) - len(spoken.written)
         self._request = _Request(spoken, index=index, start=at, before=self._text)

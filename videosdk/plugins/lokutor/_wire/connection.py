@@ -585,7 +585,7 @@ def unreached(error: Exception, url: URL) -> LokutorError:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ServerFingerprintMismatch():
             return ConfigurationError(f"The certificate of {host} is not trusted")
         case aiohttp.ClientConnectorDNSError():
-            return NetworkError(f"The host {host} can't be resolved")
+            return NetworkError(f"The host {error.host} can't be resolved")  # It may be the proxy's.
         case aiohttp.ClientConnectorSSLError():
             return NetworkError(f"The TLS handshake with {host} failed")
         case aiohttp.ClientConnectorError():

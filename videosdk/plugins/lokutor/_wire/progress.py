@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .._audio.pcm import SAMPLE_RATE, SAMPLE_WIDTH
+from .._audio.silence import has_sound
 from .._text.spoken import SpokenText
 from ..errors import ServiceError
 
@@ -22,11 +23,13 @@ class _Audible:
     """Counts audio that a listener can hear, so that a trickle of bytes or of silence holds no turn."""
 
     gathered: int = 0
+    odd: bool = False  # Whether the next piece begins with the second half of a sample.
 
     def add(self, pcm: bytes) -> bool:
         """Take a piece; return whether so much has come by now that the time-outs may begin anew."""
-        if any(pcm):  # Ends at the first byte that isn't zero.
+        if has_sound(pcm[self.odd :]):
             self.gathered += len(pcm)
+        self.odd ^= len(pcm) % SAMPLE_WIDTH == 1
         enough = self.gathered >= _AUDIBLE
         if enough:
             self.gathered = 0
