@@ -9,7 +9,7 @@ from videosdk.plugins.lokutor._pacing.policy import Hold, Send, decide
 from videosdk.plugins.lokutor._pacing.times import LearnedTimes, ServiceTimes
 from videosdk.plugins.lokutor._text.planner import Segment
 
-REPLIES = 20
+REPLIES = 10
 SENTENCE = Segment(70, sentence=True)
 SHORT = Segment(7, sentence=True)
 CLAUSE = Segment(30, sentence=False)
