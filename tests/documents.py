@@ -21,14 +21,20 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 CONF = runpy.run_path(str(DOCS / "conf.py"))
 FIGURES = {
-    "warm": "first audio, later turns, ms",
-    "after_say": "first audio right after a barge-in, ms",
+    "warm_heard": "first sound, later turns, ms",
+    "after_say_heard": "first sound right after a barge-in, ms",
     "synthesize_ends_stubborn": "interrupted turn ends if the server hangs, ms",
-    "sent_after": "audio the server still sends after a barge-in, s",
-    "stall": "event loop blocked by a 20 s message, ms",
+    "unheard": "characters sent in vain at a barge-in",
+    "processor": "processor time per second of audio, ms",
 }
 """The figures in the README: rows of the benchmark, and what they are called there."""
-CONTENDERS = {"lokutor": "Lokutor", "cartesia": "Cartesia", "lmnt": "LMNT"}
+CONTENDERS = {
+    "lokutor": "Lokutor",
+    "cartesia": "Cartesia",
+    "lmnt": "LMNT",
+    "elevenlabs": "ElevenLabs",
+    "deepgram": "Deepgram",
+}
 
 
 def benchmark() -> dict[str, Any]:
@@ -50,7 +56,9 @@ def figures_table() -> str:
     digits = {row.key: row.digits for row in ROWS}
     lines = [f"| | {' | '.join(CONTENDERS.values())} |", "|---|" + "---:|" * len(CONTENDERS)]
     for key, title in FIGURES.items():
-        cells = " | ".join(f"{rows[key][name]:,.{digits[key]}f}" for name in CONTENDERS)
+        cells = " | ".join(
+            f"{rows[key][name]:,.{digits[key]}f}" if name in rows[key] else "never" for name in CONTENDERS
+        )
         lines.append(f"| {title} | {cells} |")
     return "\n".join(lines)
 
