@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
+from videosdk.plugins.lokutor._audio.silence import LOUDEST_SILENCE
+
 TRACK_RATE = 24_000
 _FRAME = 0.02
 _LATE = 0.04
 """Seconds behind its time after which a frame is of no use."""
-_AUDIBLE = 33
-"""Smallest amplitude above -60 dBFS, as a 16-bit sample."""
 
 Samples = NDArray[np.int16]
 Frame = tuple[float, Samples]
@@ -28,7 +28,7 @@ Frame = tuple[float, Samples]
 
 def audible(samples: Samples) -> NDArray[np.intp]:
     """Return the places of the samples that can be heard."""
-    return np.flatnonzero((samples >= _AUDIBLE) | (samples <= -_AUDIBLE))
+    return np.flatnonzero((samples > LOUDEST_SILENCE) | (samples < -LOUDEST_SILENCE))
 
 
 def _samples(frame: Any) -> Samples:

@@ -1,6 +1,6 @@
 """What the tests share: a scripted server, what a track was given, and waits that know no clock."""
 
-from kit.calls import chunks_of, emitted_by, follows, interrupt_late, listen, requests_of
+from kit.calls import chunks_of, emitted_by, follows, interrupt_late, listen, requests_of, told
 from kit.server import (
     Conversation,
     LoopbackServer,
@@ -45,6 +45,7 @@ __all__ = [
     "speak",
     "speak_timed",
     "speech_of",
+    "told",
     "trimmed",
     "until",
     "visemes_of",

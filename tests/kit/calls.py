@@ -9,10 +9,11 @@ from typing import Any
 from videosdk.agents import FlushMarker
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
-from kit.tracks import pushed_samples
-from kit.waits import PATIENCE, until
+from kit.tracks import Listener, pushed_samples
+from kit.waits import PATIENCE, settled, until
 from videosdk.plugins.lokutor import LokutorTTS
 from videosdk.plugins.lokutor.errors import LokutorError
+from videosdk.plugins.lokutor.visemes import Viseme
 
 
 async def chunks_of(chunks: Iterable[str | FlushMarker]) -> AsyncIterator[str | FlushMarker]:
@@ -77,3 +78,18 @@ def follows(tts: LokutorTTS) -> bool:
     Only the plugin itself knows: to those outside, a timer that goes on for ever looks like none.
     """
     return tts._synchronizers.following
+
+
+async def told(
+    tts: LokutorTTS, track: CustomAudioStreamTrack, *texts: str
+) -> tuple[list[dict[str, Any]], list[Viseme]]:
+    """Speak ``texts``, a request each, listen to the end, and return the words and visemes."""
+    words, visemes = emitted_by(tts, "word_spoken"), emitted_by(tts, "visemes")
+    track.mark_synthesis_start()
+    await tts.synthesize(requests_of(*texts))
+    listener = Listener(track)
+    while track.frame_buffer:
+        await listener.hear(20)
+        await settled()
+    await until(lambda: not follows(tts))
+    return words, [viseme for several in visemes for viseme in several]

@@ -29,11 +29,11 @@ async def leaving_nothing() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def connecting_to(
-    server: ScriptedServer, session: aiohttp.ClientSession | None = None
+    server: ScriptedServer, session: aiohttp.ClientSession | None = None, heartbeat: float | None = 20.0
 ) -> AsyncIterator[Connector]:
     """Yield a connector of this loop, as a plugin has one."""
     endpoint = Endpoint(parse_base_url(server.url, allow_insecure=False), "test-key")
-    settings = ConnectorSettings(endpoint, connect_timeout=PATIENCE, heartbeat=20.0, session=session)
+    settings = ConnectorSettings(endpoint, connect_timeout=PATIENCE, heartbeat=heartbeat, session=session)
     async with leaving_nothing():
         connector = Connector(settings, active=False)
         try:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from kit import Listener, emitted_by, follows, requests_of, settled, trimmed, until
+from kit import told, trimmed
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
@@ -16,7 +15,6 @@ from videosdk.plugins.lokutor._wire.protocol import SpeechRequest
 from videosdk.plugins.lokutor.local.engine import Speech
 from videosdk.plugins.lokutor.local.espeak import EspeakEngine
 from videosdk.plugins.lokutor.local.server import LocalServer
-from videosdk.plugins.lokutor.visemes import Viseme
 
 Maker = Callable[..., LokutorTTS]
 TEXTS = ("Good evening, and welcome.", "Which day suits you?", "Then see you on Monday!")
@@ -47,19 +45,6 @@ class Hesitant(EspeakEngine):
         return b"".join(piece.pcm for piece in self.said[text])
 
 
-async def told(tts: LokutorTTS, track: CustomAudioStreamTrack) -> tuple[list[dict[str, Any]], list[Viseme]]:
-    """Speak three requests, listen to the end, and return the words and visemes."""
-    words, visemes = emitted_by(tts, "word_spoken"), emitted_by(tts, "visemes")
-    track.mark_synthesis_start()
-    await tts.synthesize(requests_of(*TEXTS))
-    listener = Listener(track)
-    while track.frame_buffer:
-        await listener.hear(20)
-        await settled()
-    await until(lambda: not follows(tts))
-    return words, [viseme for several in visemes for viseme in several]
-
-
 @pytest.mark.parametrize("lead", [0.0, 0.25, 0.7])
 async def test_words_and_visemes_stay_with_their_sounds(
     make_tts: Maker, track: CustomAudioStreamTrack, lead: float
@@ -68,10 +53,10 @@ async def test_words_and_visemes_stay_with_their_sounds(
     async with LocalServer(engine) as server:
         options = {"word_timestamps": True, "visemes": True, "pacing": False}
         plain = make_tts(server.url, trim_silence=False, **options)
-        words, visemes = await told(plain, track)
+        words, visemes = await told(plain, track, *TEXTS)
         await plain.aclose()
         quick = make_tts(server.url, **options)
-        quick_words, quick_visemes = await told(quick, track)
+        quick_words, quick_visemes = await told(quick, track, *TEXTS)
         await quick.aclose()
     _, cuts = trimmed(*map(engine.audio, TEXTS))
     assert len(cuts) == (3 if lead else 0)  # This voice ends a sentence with 0.3 s of silence.

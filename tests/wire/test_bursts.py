@@ -8,11 +8,14 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from kit import Conversation, ScriptedServer, heard_for, on_track, speech_of, until
+from kit import PATIENCE, Conversation, ScriptedServer, heard_for, on_track, requests_of, speech_of, until
+from kit.connections import connecting_to
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
 from videosdk.plugins.lokutor._wire.connection import Connection
+from videosdk.plugins.lokutor._wire.connector import Connector
+from videosdk.plugins.lokutor._wire.protocol import SpeechRequest
 
 Maker = Callable[..., LokutorTTS]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets audio gather in the socket")
@@ -98,28 +101,29 @@ async def test_a_connection_that_is_lost_in_a_burst_is_noticed(
 
 
 async def test_the_next_request_is_answered_without_a_burst(
-    make_tts: Maker, scripted: ScriptedServer, reads: list[str]
+    make_tts: Maker, scripted: ScriptedServer, reads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await make_tts(scripted.url, pacing=False).synthesize(LONG)
-    sent = reads.index("read")
-    assert "gather" not in reads[:sent]
+    send = Connection.send
+
+    async def sending(connection: Connection, request: SpeechRequest) -> None:
+        reads.append("send")
+        await send(connection, request)
+
+    monkeypatch.setattr(Connection, "send", sending)
+    await make_tts(scripted.url, pacing=False).synthesize(requests_of(LONG, LONG))
+    first, second = (place for place, what in enumerate(reads) if what == "send")
+    assert "gather" in reads[first:second]
+    assert reads[first + 1] == reads[second + 1] == "read"
 
 
-async def test_a_closed_connection_gathers_nothing(tts: LokutorTTS, scripted: ScriptedServer) -> None:
-    opened: list[Connection] = []
-    init = Connection.__init__
-
-    def remember(connection: Connection, *arguments: object, **options: object) -> None:
-        opened.append(connection)
-        init(connection, *arguments, **options)  # type: ignore[arg-type]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Connection, "__init__", remember)
-        await tts.synthesize("Short.")
-    (connection,) = opened
+async def test_a_closed_connection_gathers_nothing(connector: Connector, scripted: ScriptedServer) -> None:
+    connection = await connector.connect_stream(False, PATIENCE)
     connection.gather()
-    connection.read_at_once()
-    assert socket.SO_RCVLOWAT  # Neither has raised.
+    assert connection._burst is not None
+    connection.drop()
+    assert connection._burst is None
+    connection.gather()
+    assert connection._burst is None
 
 
 async def test_a_burst_ends_although_no_descriptor_is_left(
@@ -150,17 +154,16 @@ async def test_a_burst_ends_although_no_descriptor_is_left(
     assert on_track(track) == heard_for(LONG)
 
 
+@pytest.mark.parametrize(("heartbeat", "longest"), [(None, 0.1), (20.0, 0.1), (0.2, 0.04)])
 async def test_pongs_do_not_wait_for_longer_than_the_heartbeat_allows(
-    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+    scripted: ScriptedServer, heartbeat: float | None, longest: float
 ) -> None:
-    async def slow(conversation: Conversation) -> None:
-        speech = speech_of((await conversation.request())["text"])
-        for start in range(0, len(speech), 44_100):
-            await conversation.audio(speech[start : start + 44_100])
-            await asyncio.sleep(0.06)
-        await conversation.end()
-
-    scripted.scripts.append(slow)
-    await make_tts(scripted.url, heartbeat=0.2).synthesize(LONG)
-    assert scripted.texts == [LONG]
-    assert on_track(track) == heard_for(LONG)
+    async with connecting_to(scripted, heartbeat=heartbeat) as connector:
+        connection = await connector.take_or_connect(True, PATIENCE)
+        now = asyncio.get_running_loop().time()
+        connection.gather()
+        assert connection._burst is not None
+        timer, _ = connection._burst
+        assert timer.when() >= now + longest
+        assert timer.when() <= asyncio.get_running_loop().time() + longest
+        connection.drop()

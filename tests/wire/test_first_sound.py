@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from kit import (
@@ -18,21 +17,19 @@ from kit import (
     ScriptedServer,
     at_track_rate,
     emitted_by,
-    follows,
     heard_for,
     logged,
     on_track,
     pushed_samples,
     requests_of,
-    settled,
     speech_of,
+    told,
     trimmed,
     until,
 )
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS, SynthesisMetrics
-from videosdk.plugins.lokutor.visemes import Viseme
 
 Maker = Callable[..., LokutorTTS]
 TEXT = "Hello, you there."
@@ -276,19 +273,6 @@ async def test_what_was_cut_was_not_to_be_heard(
 # Words and visemes
 
 
-async def told(tts: LokutorTTS, track: CustomAudioStreamTrack) -> tuple[list[dict[str, Any]], list[Viseme]]:
-    """Speak three requests, listen to the end, and return the words and visemes."""
-    words, visemes = emitted_by(tts, "word_spoken"), emitted_by(tts, "visemes")
-    track.mark_synthesis_start()
-    await tts.synthesize(requests_of(*TEXTS))
-    listener = Listener(track)
-    while track.frame_buffer:
-        await listener.hear(20)
-        await settled()
-    await until(lambda: not follows(tts))
-    return words, [viseme for several in visemes for viseme in several]
-
-
 @pytest.mark.parametrize("leads", [LEADS, (0, 0, 40_000), (44_100, 0, 17_640), (500, 17_641, 60_000)])
 @pytest.mark.parametrize("lost_at", [None, 3_001, 30_001])
 async def test_words_and_visemes_move_with_the_sound(
@@ -309,10 +293,10 @@ async def test_words_and_visemes_move_with_the_sound(
     plain = make_tts(
         scripted.url, word_timestamps=True, visemes=True, trim_silence=False, keep_warm=False, pacing=False
     )
-    words, visemes = await told(plain, track)
+    words, visemes = await told(plain, track, *TEXTS)
     scripted.scripts.extend(scripts)
     quick = make_tts(scripted.url, word_timestamps=True, visemes=True, keep_warm=False, pacing=False)
-    quick_words, quick_visemes = await told(quick, track)
+    quick_words, quick_visemes = await told(quick, track, *TEXTS)
     _, cuts = trimmed(*map(led, TEXTS, leads))
 
     def moved(at: float) -> float:

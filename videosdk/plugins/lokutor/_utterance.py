@@ -496,7 +496,7 @@ class Utterance:
             self._hold_timer.start(plan.seconds)
             return None
         self._hold_timer.stop()
-        text = self._feed.next_request(plan.segments)
+        text = self._feed.next_request(segments[: plan.segments])
         return None if text is None else RequestProgress(self._options.spoken(text))
 
     async def _send(self, connection: Connection, request: RequestProgress) -> None:
@@ -516,8 +516,8 @@ class Utterance:
         self._output.prepare()
 
     def _give_up(self) -> None:
-        if self._pacer.ahead > 0:  # The listener's silence begins only when that was heard.
-            self._silence_timer.start(self._pacer.ahead + self._limits.max_silence)
+        if (ahead := self._pacer.ahead) > 0:  # The listener's silence begins only when that was heard.
+            self._silence_timer.start(ahead + self._limits.max_silence)
             return
         silence = ReplyTimeoutError(
             f"Lokutor sent no audio for {self._limits.max_silence:g} s, retries included"

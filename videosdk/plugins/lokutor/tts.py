@@ -271,10 +271,10 @@ class LokutorTTS(TTS):
             raise self._reported(ConfigurationError("No audio track: set tts.audio_track, or use a Pipeline"))
         timing = Timeline(words=self.supports_word_timestamps, visemes=self._visemes)
         playback = Playback(track, self._output_rate())
-        self._follow(timing, playback)
+        speech = find_caller().speech
+        self._follow(timing, playback, speech)
         pacer = Pacer(self._times.of(options), playback, paced=self._pacing)
         output = self._output(playback.push, self._first_audio_callback)
-        speech = find_caller().speech
         sentences = gets_sentences(speech)
         self._advise(speech, options)
         utterance = self._utterance(
@@ -441,15 +441,14 @@ class LokutorTTS(TTS):
     def _output_rate(self) -> int:
         return rate_of(self.audio_track, self.sample_rate)
 
-    def _follow(self, timing: Timeline, playback: Playback) -> None:
+    def _follow(self, timing: Timeline, playback: Playback, speech: SpeechGeneration | None) -> None:
         """Start to tell a turn's words and visemes where they are wanted."""
         self._synchronizers.replace()
         if timing.wanted:
-            self._synchronizers.begin(timing, playback, self._transcript())
+            self._synchronizers.begin(timing, playback, self._transcript(speech))
 
-    def _transcript(self) -> Callable[[str | None, bool], None] | None:
+    def _transcript(self, speech: SpeechGeneration | None) -> Callable[[str | None, bool], None] | None:
         """Return what takes what was heard of the reply: nobody, where the framework sees to that."""
-        speech = find_caller().speech
         if speech is None or not self._tells_final_of(speech):
             return None
         unsubscribe_others(self, speech)

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 
 from .._tasks import was_cancelled
 from ..errors import TrackError
-from .pcm import FRAME_SECONDS, SAMPLE_RATE, SAMPLE_WIDTH
+from .pcm import BYTES_PER_SECOND, FRAME_SECONDS, SAMPLE_RATE, SAMPLE_WIDTH
 from .resample import Resampler
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
@@ -24,11 +24,9 @@ logger = logging.getLogger("videosdk.plugins.lokutor")
 Sink = Callable[[bytes], Awaitable[None]]
 FirstAudio = Callable[[], Awaitable[None]]
 
-_SECOND = SAMPLE_RATE * SAMPLE_WIDTH
-"""Bytes of one second of the service's audio."""
-_SLICE_BYTES = _SECOND // 4
+_SLICE_BYTES = BYTES_PER_SECOND // 4
 """0.25 s: about 1 ms of work, so that a huge message never stalls the loop."""
-_GATHERED_BYTES = _SECOND // 10
+_GATHERED_BYTES = BYTES_PER_SECOND // 10
 """0.1 s: converting that much at once costs half of what it costs in 20 ms messages."""
 _HEADROOM = 0.3
 """Seconds of audio ahead of the listener from which on small pieces may wait for each other."""
@@ -63,7 +61,7 @@ class AudioOutput:
     @property
     def seconds_received(self) -> float:
         """Seconds of the service's audio taken so far."""
-        return self._received / _SECOND
+        return self._received / BYTES_PER_SECOND
 
     @property
     def seconds_written(self) -> float:

@@ -7,6 +7,8 @@ SAMPLE_RATE = 44_100
 """Rate of the service's audio in Hz: signed 16-bit little-endian, mono."""
 SAMPLE_WIDTH = 2
 """Bytes of one sample."""
+BYTES_PER_SECOND = SAMPLE_RATE * SAMPLE_WIDTH
+"""Of the service's audio."""
 FRAME_SECONDS = 0.02
 """The track hands out frames of this length, and counts them as played; a shorter rest never plays."""
 SAMPLE_RATE_RANGE = (8_000, 192_000)

@@ -86,7 +86,6 @@ class Playback:
         self._rate = rate
         self._gauge: _Gauge = _ClockGauge(rate) if _counts_nothing(track) else _TrackGauge(track, rate)
         self._clock = asyncio.get_running_loop().time
-        self._samples = 0
         self._ends_at = self._moved_at = self._clock()  # When all that was pushed will have been played.
         self._position = 0.0
         self.begun = False
@@ -104,7 +103,6 @@ class Playback:
         self.begun = True
         samples = len(pcm) // SAMPLE_WIDTH
         self._ask(lambda gauge: gauge.note(samples))
-        self._samples += samples
         if begins:
             self._moved_at = self._clock()
             self._ends_at = self._moved_at + self.pushed - self.seconds()
@@ -116,7 +114,7 @@ class Playback:
     @property
     def pushed(self) -> float:
         """How many seconds of the reply were pushed."""
-        return self._samples / self._rate
+        return self._gauge.pushed / self._rate
 
     @property
     def ahead(self) -> float:

@@ -16,17 +16,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from .pcm import SAMPLE_RATE, SAMPLE_WIDTH
+from .pcm import BYTES_PER_SECOND, SAMPLE_WIDTH
 
 LOUDEST_SILENCE = 32
 """Largest value of a sample that nobody hears: -60 dBFS."""
-_SECOND = SAMPLE_RATE * SAMPLE_WIDTH
-"""Bytes of one second of the service's audio."""
-_LEAD = _SECOND // 50
+_LEAD = BYTES_PER_SECOND // 50
 """20 ms in front of a sound: it may fade in."""
-_LONGEST_PAUSE = _SECOND * 2 // 5
+_LONGEST_PAUSE = BYTES_PER_SECOND * 2 // 5
 """0.4 s: a long pause between two sentences."""
-_SLICE_BYTES = _SECOND // 4
+_SLICE_BYTES = BYTES_PER_SECOND // 4
 """0.25 s are looked at together, so that a long message with an early sound costs no more than a short."""
 _NO_LIMIT = 1 << 62
 
@@ -59,12 +57,12 @@ class SilenceTrimmer:
     @property
     def seconds_taken(self) -> float:
         """Seconds of the service's audio taken so far."""
-        return self._taken / _SECOND
+        return self._taken / BYTES_PER_SECOND
 
     @property
     def leading_silence(self) -> float | None:
         """Seconds of the service's audio in front of the reply's first sound; None before it has come."""
-        return None if self._leading is None else self._leading / _SECOND
+        return None if self._leading is None else self._leading / BYTES_PER_SECOND
 
     def take(self, pcm: bytes) -> bytes:
         """Take the next piece, of any size, and return what the listener gets by now."""
@@ -112,7 +110,7 @@ class SilenceTrimmer:
     def pop_cut(self) -> tuple[float, float] | None:
         """Return what was cut since the last time: its place in the service's audio, and its seconds."""
         cut, self._cut = self._cut, None
-        return None if cut is None else (cut[0] / _SECOND, cut[1] / _SECOND)
+        return None if cut is None else (cut[0] / BYTES_PER_SECOND, cut[1] / BYTES_PER_SECOND)
 
     def _pass_silence(self, silence: bytes) -> bytes:
         begin = self._taken - len(self._half) - len(self._held)

@@ -17,6 +17,8 @@ from videosdk.agents import TTS
 from videosdk.agents.metrics import metrics_collector
 from videosdk.agents.speech_generation import SpeechGeneration
 
+from .callers import orchestrator_of
+
 _SENT_BY_FRAMEWORK = hasattr(SpeechGeneration, "_on_final_agent_transcript")
 
 
@@ -90,8 +92,7 @@ def _forget(speech: SpeechGeneration) -> None:
     the message that they add is announced by no event, and can only be taken back when it was seen.
     """
     speech.spoken_transcript = ""
-    session = getattr(speech.agent, "session", None)
-    orchestrator = getattr(getattr(session, "pipeline", None), "orchestrator", None)
+    orchestrator = orchestrator_of(speech)
     if orchestrator is not None and orchestrator.speech_generation is speech:
         orchestrator._partial_response = ""
 

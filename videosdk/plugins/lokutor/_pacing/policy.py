@@ -20,19 +20,18 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from .._text.planner import Segment
+from .._wire.retry import FIRST_DELAY
 from .times import ServiceTimes
 
 _GAIN = 0.15
 """Seconds by which first audio may be later for a whole sentence, or for a sentence that is taken along."""
 _LEAST = 50
 """Characters below which a request takes one more sentence, if that doesn't make it late."""
+_SENTENCES = 2
 _MOST = 60
 """Characters up to which a request may take more sentences than two,"""
 _MOST_NEEDED = 300
 """and up to which it takes them where there would be silence otherwise."""
-_SENTENCES = 2
-_RETRY_DELAY = 0.1
-"""Seconds until another try, at most, after the first failure."""
 _SLOWDOWN = 0.2
 """Seconds by which the service may become slower at once without being heard."""
 
@@ -71,7 +70,7 @@ def decide(times: ServiceTimes, segments: Sequence[Segment], ahead: float | None
     if ahead is None:
         return Send(_enough(times, segments, shortest, ahead=0.0, reserve=times.margin))
     first_audio = times.first_audio(_length(segments, shortest))
-    again = _RETRY_DELAY + times.handshake + first_audio
+    again = FIRST_DELAY + times.handshake + first_audio
     due = first_audio + times.margin + _SLOWDOWN + again
     if ahead > due:
         return Hold(ahead - due)
@@ -82,8 +81,9 @@ def decide(times: ServiceTimes, segments: Sequence[Segment], ahead: float | None
 def _shortest(times: ServiceTimes, segments: Sequence[Segment], ahead: float | None) -> int:
     """Return how many segments are a whole sentence, or a clause where the listener would wait for it."""
     sentence = next((count for count, segment in enumerate(segments, 1) if segment.sentence), len(segments))
-    in_time = ahead is not None and times.first_audio(_length(segments, sentence)) < ahead
-    gain = times.first_audio(_length(segments, sentence)) - times.first_audio(segments[0].length)
+    first_audio = times.first_audio(_length(segments, sentence))
+    in_time = ahead is not None and first_audio < ahead
+    gain = first_audio - times.first_audio(segments[0].length)
     return sentence if in_time or gain < _GAIN else 1
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
 from videosdk.agents import FlushMarker
@@ -106,9 +106,9 @@ class TextFeed:
         """Return the sentences and clauses that are complete, up to the next flush."""
         return self._planner.segments()
 
-    def next_request(self, count: int) -> str | None:
-        """Return the text of the first ``count`` segments and forget it, or None where there are none."""
-        return self._planner.next_request(count)
+    def next_request(self, segments: Sequence[Segment]) -> str | None:
+        """Return the text of the first ``segments`` and forget it, or None where there are none."""
+        return self._planner.next_request(segments)
 
     def wait_for_quiet(self) -> None:
         """Call ``on_quiet`` when the sentence in the making has been complete for long enough."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import accumulate
@@ -151,9 +152,11 @@ class TextPlanner:
         if not self._joins(chunk):
             if self._last_whole:
                 self._confirmed = len(text)
-            if not _opens(text):
+            if _opens(text):
+                self._open.text = text + chunk
+            else:
                 self._open.joints.append(len(text))
-            self._open.text = text + chunk if _opens(text) else joined(text, chunk)
+                self._open.text = joined(text, chunk)
             self._last = ""
         else:
             self._open.text += chunk
@@ -205,21 +208,21 @@ class TextPlanner:
         rest = len(piece.text) - start
         return [*segments[:-1], Segment(segments[-1].length + rest, segments[-1].sentence)]
 
-    def next_request(self, count: int | None = None) -> str | None:
+    def next_request(self, segments: Sequence[Segment] | None = None) -> str | None:
         """Return the text of the next request and forget it, or None while nothing is complete.
 
         A piece without anything to say (a stray quotation mark, a row of dots) waits for the text
         that follows it. It is dropped where none follows, or where it would fill a request by itself.
 
         Args:
-            count: How many of the :meth:`segments` it takes. None takes all. It takes fewer where they are
-                more than one request may hold.
+            segments: The first of the :meth:`segments`, which it takes. None takes all. It takes fewer where
+                they are more than one request may hold.
         """
-        segments = self.segments()
+        segments = self.segments() if segments is None else segments
         if not segments:
             return None
         piece = self._closed[0] if self._closed else self._open
-        length = sum(segment.length for segment in segments[:count])
+        length = sum(segment.length for segment in segments)
         request, rest = self._take(piece.text[:length])
         taken = length - len(rest)
         piece.drop(taken)

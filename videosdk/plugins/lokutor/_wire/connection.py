@@ -186,10 +186,8 @@ class Connection:
                 return connection
         except TimeoutError:
             failure: LokutorError = _timed_out(session, endpoint)
-        except (
-            Exception,
-            asyncio.CancelledError,
-        ) as error:  # A user's own session can raise both.
+        # A user's own session can raise both.
+        except (Exception, asyncio.CancelledError) as error:
             if was_cancelled(error):
                 raise
             failure = _handshake_failure(error, endpoint)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .._audio.pcm import SAMPLE_RATE, SAMPLE_WIDTH
+from .._audio.pcm import BYTES_PER_SECOND, SAMPLE_WIDTH
 from .._audio.silence import has_sound
 from .._text.spoken import SpokenText
 from ..errors import ServiceError
 
 _LONGEST_PAUSE = 30
 """Seconds of audio that a request may have on top of one for each character, before it counts as endless."""
-_AUDIBLE = SAMPLE_RATE * SAMPLE_WIDTH // 10
+_AUDIBLE = BYTES_PER_SECOND // 10
 """0.1 s: less audio than that, or silence, doesn't count as something that the listener has heard."""
 
 
@@ -77,7 +77,7 @@ class RequestProgress:
         """
         skip = max(self.heard - self.position, 0)
         self.position += len(pcm)
-        if self.position > (_LONGEST_PAUSE + len(self.text)) * SAMPLE_RATE * SAMPLE_WIDTH:
+        if self.position > (_LONGEST_PAUSE + len(self.text)) * BYTES_PER_SECOND:
             raise ServiceError("Lokutor sent more audio than the text can need", retryable=False)
         fresh = pcm[skip:]
         self.heard += len(fresh)

@@ -10,7 +10,8 @@ import random
 
 from ..errors import LokutorError, RateLimitError
 
-_FIRST_DELAY = 0.1
+FIRST_DELAY = 0.1
+"""Seconds to wait at most after the first failure."""
 _LONGEST_DELAY = 2.0
 
 
@@ -47,7 +48,7 @@ class RetryPolicy:
         self._failures += 1
         if not error.retryable or self._failures > self._max_retries:
             return None
-        longest = min(_FIRST_DELAY * 4 ** (self._failures - 1), _LONGEST_DELAY)
+        longest = min(FIRST_DELAY * 4 ** (self._failures - 1), _LONGEST_DELAY)
         delay = longest * (0.5 + 0.5 * self._jitter.random())
         if isinstance(error, RateLimitError) and error.retry_after is not None:
             delay = max(delay, error.retry_after)

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from .._audio.pcm import SAMPLE_RATE, SAMPLE_WIDTH
+from .._audio.pcm import BYTES_PER_SECOND, SAMPLE_RATE
 from .._wire.endpoint import is_loopback
 from .._wire.protocol import API_KEY_HEADER, SPEED_RANGE, STEPS_RANGE, TTS_PATH, SpeechRequest
 from ..version import __version__
@@ -439,7 +439,7 @@ class _Pacer:
     async def wait(self, sent: int) -> None:
         if self._pace is None:
             return
-        due = self._begun + sent / (SAMPLE_RATE * SAMPLE_WIDTH * self._pace)
+        due = self._begun + sent / (BYTES_PER_SECOND * self._pace)
         delay = due - asyncio.get_running_loop().time()
         if delay > 0:
             await asyncio.sleep(delay)
