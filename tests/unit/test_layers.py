@@ -39,11 +39,12 @@ PURE = {
     "_pacing.times": set[str](),
     "_text.__init__": set[str](),
     "_text.characters": set[str](),
+    "_text.markup": set[str](),
     "_text.pronunciations": set[str](),
     "_text.spoken": set[str](),
     "_text.planner": {"videosdk.agents.tokenize"},
     "_timing.__init__": set[str](),
-    "_timing.cuts": set[str](),
+    "_timing.edits": set[str](),
     "_timing.words": set[str](),
     "_timing.timeline": set[str](),
     "_wire.__init__": set[str](),
@@ -56,7 +57,7 @@ PURE = {
 
 HARMLESS = {
     "__future__", "base64", "binascii", "bisect", "collections", "collections.abc", "dataclasses", "enum",
-    "fractions", "ipaddress", "itertools", "json", "logging", "math", "re", "reprlib",
+    "fractions", "html", "ipaddress", "itertools", "json", "logging", "math", "re", "reprlib",
     "types", "typing", "unicodedata",
 }  # fmt: skip
 """What a pure module may import of Python's own. Neither asyncio, socket, ssl, time, os nor random."""

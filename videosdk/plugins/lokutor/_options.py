@@ -13,8 +13,10 @@ from typing import Any, TypedDict
 
 from ._audio.pcm import SAMPLE_RATE_RANGE
 from ._shown import shown
+from ._text.markup import Style
+from ._text.planner import RequestText
 from ._text.pronunciations import Pronunciations
-from ._text.spoken import SpokenText
+from ._text.spoken import SpokenText, merged
 from ._wire.protocol import LANGUAGES, SPEED_RANGE, STEPS_RANGE, Language, SpeechRequest, Voice
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
@@ -96,11 +98,24 @@ class SpeechOptions:
             raise TypeError(f"unknown option {shown(unknown[0])}: use one of {known}")
         return replace(self, **changes) if changes else self
 
-    def spoken(self, text: str) -> SpokenText:
-        """Return ``text`` as it is sent."""
+    def styled(self, style: Style) -> SpeechOptions:
+        """Return a copy with what speech markup says. What the service can't do stays as it is."""
+        changes: dict[str, Any] = {}
+        if style.voice is not None and _can_be_sent(style.voice):
+            changes["voice"] = style.voice
+        if style.language is not None and (language := language_code(style.language)):
+            changes["language"] = language
+        if style.rate != 1:
+            slowest, fastest = SPEED_RANGE
+            changes["speed"] = round(min(max(self.speed * style.rate, slowest), fastest), 3)
+        return self.changed(changes)
+
+    def spoken(self, request: RequestText) -> SpokenText:
+        """Return a request's text as it is sent."""
+        replacements = request.replacements
         if isinstance(self.pronunciations, Pronunciations):
-            return self.pronunciations.apply(text)
-        return SpokenText(text)
+            replacements = merged(replacements, self.pronunciations.find(request.text))
+        return SpokenText(request.text, replacements, touches=request.touches)
 
     def request(self, text: str, *, visemes: bool = False) -> SpeechRequest:
         """Return the request that speaks ``text`` this way, and tells its visemes where wanted."""
@@ -187,9 +202,14 @@ def _check_number(name: str, value: object, limits: tuple[float, float], types: 
         raise ValueError(f"{name} must be {kind} from {low} to {high}, got {shown(value)}")
 
 
+def language_code(tag: str) -> str:
+    """Return the first part of a language tag; it may be empty."""
+    return tag.strip().replace("_", "-").split("-")[0].lower()
+
+
 def _reduce_language(tag: str) -> str:
     """Return the two-letter code of a tag such as ``en-US``; warn once about one that isn't known."""
-    language = tag.strip().replace("_", "-").split("-")[0].lower()
+    language = language_code(tag)
     if not language:
         raise ValueError(f"language must be a code such as 'en' or 'en-US', got {shown(tag)}")
     if language not in LANGUAGES and language not in _warned_languages:

@@ -61,7 +61,7 @@ from enum import Enum, auto
 from typing import Any
 
 from ._audio.output import AudioOutput
-from ._audio.pcm import SAMPLE_WIDTH
+from ._audio.pcm import BYTES_PER_SECOND, SAMPLE_WIDTH
 from ._audio.silence import SilenceTrimmer
 from ._options import Limits, SpeechOptions
 from ._pacing.pacer import Pacer
@@ -128,6 +128,7 @@ class Utterance:
         pacer: Says when the next request is due.
         silence: Finds the first sound, and cuts silence in front of requests.
         sentences: Whether the text is known to come from a sentence chunker.
+        markup: Whether it may hold speech markup.
     """
 
     def __init__(
@@ -141,6 +142,7 @@ class Utterance:
         pacer: Pacer,
         silence: SilenceTrimmer,
         sentences: bool = False,
+        markup: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._options = options
@@ -159,7 +161,9 @@ class Utterance:
         self._silence_timer = Timer(self._loop, self._give_up)
         self._hold_timer = Timer(self._loop, self._send_soon)
         self._release_timer = Timer(self._loop, lambda: self._start(self._output.release()))
-        self._feed = TextFeed(options.language, self._on_text, self._send_soon, sentences=sentences)
+        self._feed = TextFeed(
+            options.language, self._on_text, self._send_soon, sentences=sentences, markup=markup
+        )
         self._due_soon = False  # Whether the next pass of the loop decides what to send.
         self._request: RequestProgress | None = None  # The request under way, or due again.
         self._needed = asyncio.Event()  # Text is there for which a lost connection must be replaced.
@@ -446,7 +450,9 @@ class Utterance:
         """Send the next request if the service is free; end the utterance if there is none to come."""
         if self._state not in {State.CONNECTING, State.WAITING, State.LOST}:
             return
-        self._request = self._request or self._next_request()
+        if self._request is None:
+            self._insert_pauses()
+            self._request = self._next_request()
         if self._request is not None:
             if not self._silence_timer.running:
                 self._silence_timer.start(self._limits.max_silence)
@@ -486,6 +492,17 @@ class Utterance:
         if self._request is None and not self._feed.ready:
             self._silence_timer.stop()
 
+    def _insert_pauses(self) -> None:
+        """Have the listener hear the silence that is due before the next text."""
+        if not (seconds := self._feed.take_pause()):
+            return
+        silence = self._silence.pause(seconds)
+        self._timeline.insert(self._silence.seconds_taken, len(silence) / BYTES_PER_SECOND)
+        if self._output.gather(silence):
+            self._start(self._output.release())
+        else:
+            self._release_timer.start(self._output.release_due)
+
     def _next_request(self) -> RequestProgress | None:
         """Return the next request if one is due."""
         segments = self._feed.segments()
@@ -497,7 +514,11 @@ class Utterance:
             return None
         self._hold_timer.stop()
         text = self._feed.next_request(segments[: plan.segments])
-        return None if text is None else RequestProgress(self._options.spoken(text))
+        if text is None:
+            return None
+        options = self._options.styled(text.style)
+        spoken = options.spoken(text)
+        return RequestProgress(spoken, options.request(spoken.text, visemes=self._timeline.wanted))
 
     async def _send(self, connection: Connection, request: RequestProgress) -> None:
         self._move(State.SPEAKING)
@@ -508,7 +529,7 @@ class Utterance:
         request.begin()
         self._tally.count(request.text, self._loop.time())
         try:
-            await connection.send(self._options.request(request.text, visemes=self._timeline.wanted))
+            await connection.send(request.message)
         except NetworkError as error:
             logger.debug("%s", error)  # The speaker, who is receiving, decides what it means.
         # What takes time comes while the service is at work.

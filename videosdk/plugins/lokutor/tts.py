@@ -96,6 +96,8 @@ class LokutorTTS(TTS):
             start. Every turn, including the one right after a barge-in, then starts without a handshake.
         pacing: Send each request when the caller will need it soon, sentence by sentence, so that little was
             sent in vain when the caller interrupts. False sends all text that is there at once.
+        markup: Read speech markup (a part of SSML) in the text, such as ``<break time="500ms"/>`` and
+            ``<lang xml:lang="ca">``.
         trim_silence: Cut silence (below -60 dBFS) that the caller would only wait for: in front of a reply,
             down to 20 ms, and between two requests, down to 0.4 s. False keeps the service's audio as it is.
         connect_timeout: Total seconds to connect, retries included.
@@ -131,6 +133,7 @@ class LokutorTTS(TTS):
         visemes: bool = False,
         keep_warm: bool = True,
         pacing: bool = True,
+        markup: bool = False,
         trim_silence: bool = True,
         connect_timeout: float = 10.0,
         first_audio_timeout: float = 5.0,
@@ -145,6 +148,7 @@ class LokutorTTS(TTS):
             ("visemes", visemes),
             ("keep_warm", keep_warm),
             ("pacing", pacing),
+            ("markup", markup),
             ("trim_silence", trim_silence),
         ):
             check_flag(name, value)
@@ -178,6 +182,7 @@ class LokutorTTS(TTS):
         )
         self._keep_warm = keep_warm
         self._pacing = pacing
+        self._markup = markup
         self._trim_silence = trim_silence
         self._times = LearnedTimes()
         self._closed = False
@@ -484,7 +489,15 @@ class LokutorTTS(TTS):
             raise self._reported(ConfigurationError("This LokutorTTS is closed: create a new one"))
         silence = SilenceTrimmer(trim=self._trim_silence)
         return Utterance(
-            options, connect, output, self._limits, timing, pacer=pacer, silence=silence, sentences=sentences
+            options,
+            connect,
+            output,
+            self._limits,
+            timing,
+            pacer=pacer,
+            silence=silence,
+            sentences=sentences,
+            markup=self._markup,
         )
 
     def _report_cost(self, utterance: Utterance, *, streamed: bool) -> None:
