@@ -88,7 +88,8 @@ LAYERS = [
     {"_timing"},
     {"_options", "_pacing"},
     {"_wire"},
-    {"_numbers", "_text"},
+    {"_numbers"},
+    {"_text"},
     {"_audio"},
     {"errors", "metrics", "version", "visemes", "_shown", "_tasks", "_timer"},
 ]

@@ -16,10 +16,10 @@ from videosdk.agents.speech_generation import SpeechGeneration
 from ._audio.output import AudioOutput, FirstAudio, Sink
 from ._audio.playback import Playback, rate_of
 from ._audio.silence import SilenceTrimmer
-from ._framework.advice import warn_of_english_numbers
+from ._framework.advice import warn_of_english_numbers, warn_of_rewritten_markup
 from ._framework.callers import find_caller, gets_sentences
 from ._framework.streams import StreamOwner, Streams
-from ._framework.transcript import Transcript, remember, unsubscribe_others
+from ._framework.transcript import Transcript, forget_markup, remember, unsubscribe_others
 from ._framework.turns import Turns
 from ._options import (
     DEFAULT_MODEL,
@@ -282,6 +282,8 @@ class LokutorTTS(TTS):
         output = self._output(playback.push, self._first_audio_callback)
         sentences = gets_sentences(speech)
         self._advise(speech, options)
+        if self._markup and speech is not None:
+            forget_markup(speech)
         utterance = self._utterance(
             options, output, self._connector.take_or_connect, timing, pacer=pacer, sentences=sentences
         )
@@ -435,10 +437,12 @@ class LokutorTTS(TTS):
         return self._options.changed(changes)
 
     def _advise(self, speech: SpeechGeneration | None, options: SpeechOptions) -> None:
-        """At the first turn of a pipeline, say so where its numbers would be spoken in English."""
+        """At the first turn of a pipeline, say so where its text filter doesn't suit."""
         if speech is not None and not self._advised:
             self._advised = True
             warn_of_english_numbers(speech, options.language)
+            if self._markup:
+                warn_of_rewritten_markup(speech, options.language)
 
     def _output(self, sink: Sink, on_first_audio: FirstAudio | None = None) -> AudioOutput:
         return AudioOutput(sink, self._output_rate(), on_first_audio)

@@ -59,6 +59,17 @@ _UNFINISHED_ENTITY = re.compile(
     r"&(?:a(?:m(?:p)?|p(?:o(?:s)?)?)?|l(?:t)?|g(?:t)?|q(?:u(?:o(?:t)?)?)?|#(?:\d{0,7}|[xX][0-9A-Fa-f]{0,6}))?$"
 )
 _GROUP = re.compile(r",(?=\d{3}(?!\d))")
+_TEXTUAL = "sub|say-as|spell"
+WHOLE_MARKUP = re.compile(
+    rf"<(?P<textual>{_TEXTUAL})(?=[\s>])[^<>]*>[^<]{{0,{_LONGEST_CONTENT}}}</(?P=textual)\s*>"
+    rf"|{_TAG.pattern}|{_ENTITY.pattern}",
+    re.DOTALL,
+)
+"""What a text filter must leave alone: tags, and what is read in another way than it is written."""
+UNFINISHED_MARKUP = re.compile(
+    rf"<(?:{_TEXTUAL})(?=[\s>])[^<>]*>[^<]*(?:</?[\w-]*\s*)?$|{_UNFINISHED_TAG.pattern}", re.DOTALL
+)
+"""The same as long as its end is missing."""
 _TIME = re.compile(r"([+]?(?:\d+(?:\.\d*)?|\.\d+))(m?s)$", re.IGNORECASE)
 _PERCENT = re.compile(r"([+-]?)(\d+(?:\.\d*)?)(?:%|percent)$", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+(?:\.\d*)?$")
@@ -245,7 +256,7 @@ class MarkupParser:
             self._add(result, "\n")
         if empty or name == "break" or self._replaced is not None:
             return
-        if name in {"sub", "say-as", "spell"}:
+        if name in _TEXTUAL.split("|"):
             self._replaced = _Replaced(name, attributes)
         elif name in _ELEMENTS:
             self._elements.append(_Element(name, self._style))
@@ -270,6 +281,13 @@ class MarkupParser:
         if style != self._style:
             self._style = style
             result.mark(style)
+
+
+def without_markup(text: str) -> str:
+    """Return a whole ``text`` as it is written, without its tags and the spaces between two of them."""
+    parser = MarkupParser()
+    plain = parser.push(text).text + parser.end().text
+    return text if plain == text else re.sub(r"\s+", " ", plain).strip()
 
 
 def spell_characters(text: str) -> str:
