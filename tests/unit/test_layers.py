@@ -39,6 +39,7 @@ PURE = {
     "_pacing.times": set[str](),
     "_text.__init__": set[str](),
     "_text.characters": set[str](),
+    "_text.languages": set[str](),
     "_text.markup": set[str](),
     "_text.pronunciations": set[str](),
     "_text.spoken": set[str](),
@@ -57,7 +58,7 @@ PURE = {
 
 HARMLESS = {
     "__future__", "base64", "binascii", "bisect", "collections", "collections.abc", "dataclasses", "enum",
-    "fractions", "html", "ipaddress", "itertools", "json", "logging", "math", "re", "reprlib",
+    "fractions", "html", "inspect", "ipaddress", "itertools", "json", "logging", "math", "re", "reprlib",
     "types", "typing", "unicodedata",
 }  # fmt: skip
 """What a pure module may import of Python's own. Neither asyncio, socket, ssl, time, os nor random."""

@@ -55,7 +55,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -69,6 +69,8 @@ from ._pacing.policy import Hold
 from ._tasks import keep
 from ._text.characters import is_pronounceable
 from ._text.feed import Text, TextFeed
+from ._text.languages import SentenceLanguages
+from ._text.planner import Segment
 from ._timer import Deadline, Timer
 from ._timing.timeline import Timeline
 from ._wire.connection import Connection
@@ -120,7 +122,7 @@ class Utterance:
     Create it inside the running loop, :meth:`run` it once, and :meth:`interrupt` it at any time.
 
     Args:
-        options: How to speak; frozen for this call.
+        options: How to speak, unless it is changed for the rest of the call.
         connect: Returns a connection that nobody else uses.
         output: Where the audio goes.
         limits: How long and how often to try.
@@ -164,6 +166,7 @@ class Utterance:
         self._feed = TextFeed(
             options.language, self._on_text, self._send_soon, sentences=sentences, markup=markup
         )
+        self._languages: SentenceLanguages | None = None  # Where the application chooses them.
         self._due_soon = False  # Whether the next pass of the loop decides what to send.
         self._request: RequestProgress | None = None  # The request under way, or due again.
         self._needed = asyncio.Event()  # Text is there for which a lost connection must be replaced.
@@ -219,6 +222,10 @@ class Utterance:
                 await self._clear_away()
             finally:
                 self._timeline.end(self._output.seconds_written)
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        """Speak otherwise from the next request on; what ``changes`` says was checked before."""
+        self._options = self._options.changed(changes)
 
     def interrupt(self) -> None:
         """Stop, in any state, without awaiting anything. Idempotent."""
@@ -513,12 +520,22 @@ class Utterance:
             self._hold_timer.start(plan.seconds)
             return None
         self._hold_timer.stop()
-        text = self._feed.next_request(segments[: plan.segments])
+        count, language = self._language_of(segments, plan.segments)
+        text = self._feed.next_request(segments[:count])
         if text is None:
             return None
-        options = self._options.styled(text.style)
+        options = self._options.in_language(language).styled(text.style)
         spoken = options.spoken(text)
         return RequestProgress(spoken, options.request(spoken.text, visemes=self._timeline.wanted))
+
+    def _language_of(self, segments: Sequence[Segment], count: int) -> tuple[int, str]:
+        """Return how many of the first ``count`` segments have the same language, and which."""
+        choose = self._options.choose_language
+        if choose is None:
+            return count, self._options.language
+        if self._languages is None or self._languages.choose is not choose:
+            self._languages = SentenceLanguages(choose, self._options.language)
+        return self._languages.take(segments, self._feed.texts(segments), count)
 
     async def _send(self, connection: Connection, request: RequestProgress) -> None:
         self._move(State.SPEAKING)

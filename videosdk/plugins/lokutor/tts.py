@@ -36,6 +36,7 @@ from ._shown import shown
 from ._tasks import was_cancelled
 from ._text.characters import is_speakable
 from ._text.feed import Text
+from ._text.languages import ChooseLanguage
 from ._timing.synchronizer import Synchronizers
 from ._timing.timeline import Timeline
 from ._utterance import Connect, Utterance
@@ -77,7 +78,8 @@ class LokutorTTS(TTS):
         voice: Voice id: a Versa 2.0 name (``"en_f1"``), a Versa 1.x name (``"F1"``) or the id of a cloned
             voice. Any voice speaks any language.
         language: Two-letter code. A regional tag is shortened (``"en-US"`` to ``"en"``). A code that Lokutor
-            doesn't list is sent as it is, with a warning.
+            doesn't list is sent as it is, with a warning. Or a function that takes the text of a sentence and
+            returns its language.
         speed: 0.5 (slow) to 2.0 (fast).
         steps: Denoising steps, 1 to 50. More steps sound better and take longer.
         model: Model such as ``"versa-1.0"``. None and ``"default"`` use the service's default.
@@ -121,7 +123,7 @@ class LokutorTTS(TTS):
         *,
         api_key: str | None = None,
         voice: Voice = "F1",
-        language: Language = "en",
+        language: Language | ChooseLanguage = "en",
         speed: float = 1.05,
         steps: int = 5,
         model: str | None = None,
@@ -156,13 +158,15 @@ class LokutorTTS(TTS):
             sample_rate=check_sample_rate(sample_rate), num_channels=1, word_timestamps=word_timestamps
         )
         self._visemes = visemes
-        self._options = SpeechOptions(
-            voice=voice,
-            language=language,
-            speed=speed,
-            steps=steps,
-            model=model,
-            pronunciations=pronunciations,
+        self._options = SpeechOptions().changed(
+            {
+                "voice": voice,
+                "language": language,
+                "speed": speed,
+                "steps": steps,
+                "model": model,
+                "pronunciations": pronunciations,
+            }
         )
         url = _given("base_url", base_url, "LOKUTOR_BASE_URL") or DEFAULT_BASE_URL
         self._endpoint = Endpoint(parse_base_url(url, allow_insecure=allow_insecure), _find_key(api_key))
@@ -200,7 +204,7 @@ class LokutorTTS(TTS):
 
     @property
     def language(self) -> str:
-        """Language code of the next call."""
+        """Language code of the next call. Where a function chooses, of a sentence for which it doesn't."""
         return self._options.language
 
     @property
@@ -231,17 +235,22 @@ class LokutorTTS(TTS):
             "for example in the job's entrypoint"
         )
 
-    def update_options(self, **changes: Unpack[SpeechChanges]) -> None:
+    def update_options(self, *, now: bool = False, **changes: Unpack[SpeechChanges]) -> None:
         """Change options from the next call on. A call that is already running keeps its own.
 
         Args:
+            now: Change the turn that is being spoken, too: from its next request on, which as a rule is its
+                next sentence. Streams of :meth:`stream_synthesize` keep their own options.
             **changes: Any of ``voice``, ``language``, ``speed``, ``steps``, ``model``, ``pronunciations``.
 
         Raises:
             TypeError: An unknown option.
             ValueError: A value is out of range. No option is changed.
         """
+        check_flag("now", now)
         self._options = self._options.changed(changes)
+        if now:
+            self._turns.change(changes)
 
     # The base class takes any keyword; here an editor completes those that there are.
     async def synthesize(  # type: ignore[override]

@@ -80,3 +80,8 @@ def mended(text: str) -> str:
     No UTF-8 message can carry them. A pair is split where a token ends within it.
     """
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def language_code(tag: str) -> str:
+    """Return the first part of a language tag; it may be empty."""
+    return tag.strip().replace("_", "-").split("-")[0].lower()

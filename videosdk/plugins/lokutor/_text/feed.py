@@ -111,6 +111,10 @@ class TextFeed:
         """Return the sentences and clauses that are complete, up to the next flush."""
         return self._planner.segments()
 
+    def texts(self, segments: Sequence[Segment]) -> list[str]:
+        """Return what is in each of the ``segments``."""
+        return self._planner.texts(segments)
+
     def take_pause(self) -> float:
         """Return the seconds of silence that are due before the next text, and forget them."""
         return self._planner.take_pause()

@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from videosdk.agents.tokenize import STRONG_TERMINATORS, WEAK_TERMINATORS, BasicSentenceChunker
 
@@ -330,6 +330,12 @@ class TextPlanner:
             return segments[:-1] or segments  # The last is cut by the window.
         rest = len(piece.text) - start
         return [*segments[:-1], Segment(segments[-1].length + rest, segments[-1].sentence)]
+
+    def texts(self, segments: Sequence[Segment]) -> list[str]:
+        """Return what is in each of the :meth:`segments`."""
+        piece = self._closed[0] if self._closed else self._open
+        ends = accumulate((segment.length for segment in segments), initial=0)
+        return [piece.text[begin:end] for begin, end in pairwise(ends)]
 
     def next_request(self, segments: Sequence[Segment] | None = None) -> RequestText | None:
         """Return the text of the next request and forget it, or None while nothing is complete.
