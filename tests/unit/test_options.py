@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from kit.tables import each
 from yarl import URL
 
 from videosdk.plugins.lokutor import LokutorTTS
@@ -208,7 +209,7 @@ def test_what_is_no_url_of_a_service_is_refused(base_url: Any) -> None:
     assert repr(base_url) in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@each(
     "base_url",
     [
         "wss://host?api_key=s3cret",
@@ -283,7 +284,7 @@ def test_an_endpoint_sends_the_key_in_a_header_and_never_shows_it() -> None:
 # --- the key -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "{}",
@@ -296,7 +297,7 @@ def test_an_endpoint_sends_the_key_in_a_header_and_never_shows_it() -> None:
         "u:{}@host",
     ],
 )
-@pytest.mark.parametrize("key", ["api", "k+.9", "a-long-key-5f2c9e"])
+@each("key", ["api", "k+.9", "a-long-key-5f2c9e"])
 def test_a_key_that_stands_alone_is_hidden(key: str, text: str) -> None:
     assert redact_key(text.format(key), key) == text.format("***")
 
@@ -361,17 +362,15 @@ class Unprintable:
         raise RuntimeError("no name")
 
 
-@pytest.mark.parametrize(
-    "name", ["allow_insecure", "word_timestamps", "visemes", "keep_warm", "pacing", "trim_silence"]
-)
-@pytest.mark.parametrize("value", ["false", "0", 1, None, Unprintable()])
+@each("name", ["allow_insecure", "word_timestamps", "visemes", "keep_warm", "pacing", "trim_silence"])
+@each("value", ["false", "0", 1, None, Unprintable()])
 def test_a_switch_is_a_bool(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{name} must be True or False"):
         LokutorTTS(api_key="k", base_url="ws://remote.example", **{"allow_insecure": True, name: value})
 
 
-@pytest.mark.parametrize("name", ["api_key", "base_url", "voice", "language", "model"])
-@pytest.mark.parametrize("value", [5, True, b"k", ["k"], Unprintable()])
+@each("name", ["api_key", "base_url", "voice", "language", "model"])
+@each("value", [5, True, b"k", ["k"], Unprintable()])
 def test_a_name_is_a_string(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{name} must be"):
         LokutorTTS(**{"api_key": "k", name: value})

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from kit import PATIENCE, BareTrack, Listener, on_track, settled, until
+from kit.tables import each
 from videosdk.agents.room.output_stream import (
     CustomAudioStreamTrack,
     MixingCustomAudioStreamTrack,
@@ -409,8 +410,8 @@ def test_a_look_comes_right_behind_the_frame(phase: float, seconds: float) -> No
     assert looks < 20
 
 
-@pytest.mark.parametrize("phase", [number / 1000 for number in range(20)])
-@pytest.mark.parametrize("held_up", [0.0, 0.004, 0.008, 0.015])
+@each("phase", [number / 1000 for number in range(20)])
+@each("held_up", [0.0, 0.004, 0.008, 0.015])
 def test_one_late_frame_makes_no_later_word_late(phase: float, held_up: float) -> None:
     def played(time: float) -> float:
         regular = frames_from(phase, time)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from kit.tables import each
 
 from videosdk.plugins.lokutor._wire.protocol import (
     Audio,
@@ -100,12 +101,12 @@ REPLIES: list[tuple[str, Event]] = [
 ]
 
 
-@pytest.mark.parametrize(("message", "event"), REPLIES)
+@each(("message", "event"), REPLIES)
 def test_every_form_of_a_reply_has_its_event(message: str, event: Event) -> None:
     assert decode_text(message) == event
 
 
-@pytest.mark.parametrize(
+@each(
     "message",
     [
         "", " ", "eos", "EOSS", "EOS EOS", "error", "err: x", "hello", "ready", "null", "true", "12", '"EOS"',

@@ -12,6 +12,7 @@ from itertools import combinations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.tables import each
 from videosdk.agents import BasicSentenceChunker, FlushMarker
 
 from videosdk.plugins.lokutor._text.characters import is_speakable
@@ -205,7 +206,7 @@ def test_chinese_sentences_are_joined_without_a_space_and_korean_ones_with_one()
     assert plan(["Great 👍", "Next one."]) == ["Great 👍 Next one."]
 
 
-@pytest.mark.parametrize(
+@each(
     "lines",
     [
         ["Here are your options", "Apples", "Pears and plums"],
@@ -228,7 +229,7 @@ def test_chinese_sentences_are_joined_without_a_space_and_korean_ones_with_one()
         ['Alpha bravo.""', "Charlie delta.", "Echo foxtrot."],
     ],
 )
-@pytest.mark.parametrize("busy", [True, False])
+@each("busy", [True, False])
 def test_lines_and_sentences_are_never_glued(lines: list[str], busy: bool) -> None:
     assert " ".join(plan(lines, busy=busy)).split() == " ".join(lines).split()
 
@@ -298,7 +299,7 @@ def test_tokens_become_sentences() -> None:
     assert requests == [None, None, None, None, "Hello world.", None, None, None, "How are you?"]
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "It costs 3.14 euros today.",
@@ -312,7 +313,7 @@ def test_tokens_become_sentences() -> None:
         'He said "yes." Then he left (quickly).',
     ],
 )
-@pytest.mark.parametrize("busy", [True, False])
+@each("busy", [True, False])
 def test_an_llms_tokens_keep_every_word(text: str, busy: bool) -> None:
     assert " ".join(plan(tokens_of(text), busy=busy)).split() == text.split()
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from kit.tables import each
 
 from videosdk.plugins.lokutor._text.spoken import SpokenText
 from videosdk.plugins.lokutor._timing.timeline import Timeline
@@ -289,9 +290,9 @@ def starts_of(*texts: str) -> list[tuple[str, float]]:
     return places
 
 
-@pytest.mark.parametrize("service", SERVICES)
-@pytest.mark.parametrize("late", [0, 1, 4, 9])
-@pytest.mark.parametrize("size", [1, 4, 100])
+@each("service", SERVICES)
+@each("late", [0, 1, 4, 9])
+@each("size", [1, 4, 100])
 def test_late_visemes_are_of_the_request_that_they_go_on_with(service: Service, late: int, size: int) -> None:
     timing = told_by(service, late, size)
     assert spoken(timing) == starts_of(*TEXTS)
