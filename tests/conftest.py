@@ -79,13 +79,17 @@ def _new_eager_loop() -> asyncio.AbstractEventLoop:
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Gives each test to whoever is free.
 
-    Those of a file go together where they share something expensive, or are over sooner than handed out.
+    Those of a file go together where they share something expensive, and the cases of one test where they are
+    over sooner than handed out.
     """
 
-    _TOGETHER = ("tests/project/", "tests/local/test_visemes.py", "tests/unit/")
+    _FILES = ("tests/project/", "tests/local/test_visemes.py")
+    _CASES = "tests/unit/"
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid.split("::", maxsplit=1)[0] if nodeid.startswith(self._TOGETHER) else nodeid
+        if nodeid.startswith(self._FILES):
+            return nodeid.split("::", maxsplit=1)[0]
+        return nodeid.split("[", maxsplit=1)[0] if nodeid.startswith(self._CASES) else nodeid
 
 
 @pytest.hookimpl(trylast=True)

@@ -230,7 +230,7 @@ def is_exception(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, Exception)
 
 
-@pytest.mark.parametrize("module", [name for name in module_names() if name.startswith("local.")])
+@each("module", [name for name in module_names() if name.startswith("local.")])
 def test_the_local_server_does_not_import_the_plugin(module: str) -> None:
     """So that a misunderstanding of the protocol can't be on both sides."""
     assert not ours(module) & {"__init__", "tts", "_utterance", "_connection"}

@@ -72,7 +72,7 @@ HEARABLE = [
 ]
 
 
-@pytest.mark.parametrize(("rate", "frequency"), HEARABLE)
+@each(("rate", "frequency"), HEARABLE)
 def test_a_tone_stays_clean_loud_and_in_time(rate: int, frequency: int) -> None:
     samples = heard(tone(frequency), rate)
     start = len(samples) // 10
@@ -111,10 +111,10 @@ def test_silence_stays_silence() -> None:
 # --- lag ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@each(
     ("rate", "limit"), [(8_000, 0.009), (16_000, 0.0045), (24_000, 0.003), (44_100, 0.001), (48_000, 0.002)]
 )
-@pytest.mark.parametrize("piece", [15, 100, 882])
+@each("piece", [15, 100, 882])
 def test_the_lag_is_small_at_every_moment(rate: int, limit: float, piece: int) -> None:
     resampler = Resampler(SOURCE, rate)
     produced = 0

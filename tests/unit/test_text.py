@@ -234,7 +234,7 @@ def test_lines_and_sentences_are_never_glued(lines: list[str], busy: bool) -> No
     assert " ".join(plan(lines, busy=busy)).split() == " ".join(lines).split()
 
 
-@pytest.mark.parametrize(
+@each(
     ("chunks", "text"),
     [
         (["(He left.", ") Nobody knows."], "(He left.) Nobody knows."),
@@ -338,7 +338,7 @@ def test_a_name_is_never_sent_in_two() -> None:
         assert plan(chunks, busy=False) == ["example.com is up."]
 
 
-@pytest.mark.parametrize(
+@each(
     ("chunks", "quiet"),
     [
         ([], None),
@@ -394,8 +394,8 @@ def test_a_release_is_taken_back_when_the_word_goes_on_before_it_was_sent() -> N
 FLUSH = FlushMarker()
 
 
-@pytest.mark.parametrize("busy", [True, False])
-@pytest.mark.parametrize(
+@each("busy", [True, False])
+@each(
     ("chunks", "requests"),
     [
         (["Hello", FLUSH, "world"], ["Hello", "world"]),
@@ -433,7 +433,7 @@ def test_it_is_exhausted_only_when_the_end_was_taken_and_all_was_sent() -> None:
     assert planner.next_request() is None
 
 
-@pytest.mark.parametrize("text", ["", " \n\t", "...", '"', "—", "¿?", "\u200d", "\ue000", "\ud83d"])
+@each("text", ["", " \n\t", "...", '"', "—", "¿?", "\u200d", "\ue000", "\ud83d"])
 def test_what_nobody_can_say_is_never_sent(text: str) -> None:
     assert not is_speakable(text)
     assert plan([text]) == []
@@ -483,10 +483,8 @@ def test_a_text_of_exactly_the_limit_is_one_request() -> None:
     assert plan(["a" * MAX_REQUEST_CHARS + "b"]) == ["a" * MAX_REQUEST_CHARS, "b"]
 
 
-@pytest.mark.parametrize(
-    "character", ["e\u0301\u0323", "👩\u200d👩\u200d👧", "👍🏽", "❤\ufe0f", "\ud83d\ude00"]
-)
-@pytest.mark.parametrize("offset", range(4))
+@each("character", ["e\u0301\u0323", "👩\u200d👩\u200d👧", "👍🏽", "❤\ufe0f", "\ud83d\ude00"])
+@each("offset", range(4))
 def test_a_word_without_end_is_not_cut_inside_a_character(character: str, offset: int) -> None:
     for request in plan(["x" * offset + character * 800]):
         mended = character.encode("utf-16", "surrogatepass").decode("utf-16")

@@ -344,7 +344,7 @@ def test_a_late_time_behind_the_audio_is_its_end() -> None:
     assert timing.pop_visemes(9.0) == [Viseme(0, "a", 0.0), Viseme(3, "c", 0.3), Viseme(4, "d", 0.5)]
 
 
-@pytest.mark.parametrize(
+@each(
     ("before", "told", "text", "first"),
     [
         ("ab cd", 5, "I go", [(0, "aɪ", 0.0)]),  # As every request begins.
@@ -462,7 +462,7 @@ def test_sounds_that_are_no_characters_are_counted_in_code_points() -> None:
 # Mouth shapes
 
 
-@pytest.mark.parametrize(
+@each(
     ("sound", "shape"),
     [
         ("a", "open_medium"), ("E", "open_medium"), ("é", "open_medium"), ("aɪ", "open_medium"),
