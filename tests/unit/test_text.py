@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kit.tables import each
 from videosdk.agents import BasicSentenceChunker, FlushMarker
 
-from videosdk.plugins.lokutor._text.characters import is_speakable
+from videosdk.plugins.lokutor._text.characters import is_speakable, whole_words
 from videosdk.plugins.lokutor._text.planner import MAX_REQUEST_CHARS, TextPlanner
 
 Chunk = str | FlushMarker
@@ -481,6 +481,15 @@ def test_a_long_clause_is_cut_at_a_word() -> None:
 def test_a_text_of_exactly_the_limit_is_one_request() -> None:
     assert plan(["a" * MAX_REQUEST_CHARS]) == ["a" * MAX_REQUEST_CHARS]
     assert plan(["a" * MAX_REQUEST_CHARS + "b"]) == ["a" * MAX_REQUEST_CHARS, "b"]
+
+
+@each(
+    ("text", "length", "words"),
+    [("one two", 9, "one two"), ("one two", 7, "one two"), ("one two", 6, "one"), ("one two", 4, "one"),
+     ("one two", 3, "one"), ("one", 2, ""), ("one", 0, ""), ("", 0, "")],
+)  # fmt: skip
+def test_only_whole_words_are_kept(text: str, length: int, words: str) -> None:
+    assert whole_words(text, length) == words
 
 
 @each("character", ["e\u0301\u0323", "👩\u200d👩\u200d👧", "👍🏽", "❤\ufe0f", "\ud83d\ude00"])

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable
 from functools import cache
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kit.tables import each
 from videosdk.agents.tokenize import BasicTextFilter
@@ -408,7 +408,6 @@ def test_a_reply_that_arrives_letter_by_letter_is_the_same(language: str, text: 
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
-@settings(max_examples=50)
 @given(text=st.lists(st.sampled_from(PIECES), max_size=25).map("".join), data=st.data())
 def test_any_chunking_gives_the_same_as_the_whole_text(language: str, text: str, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=12)))
