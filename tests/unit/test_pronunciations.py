@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.tables import each
 
 from videosdk.plugins.lokutor._options import SpeechOptions
 from videosdk.plugins.lokutor._text.planner import RequestText
@@ -36,14 +37,14 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("words", "written", "spoken"), CASES)
+@each(("words", "written", "spoken"), CASES)
 def test_whole_words_are_replaced(words: dict[str, str], written: str, spoken: str) -> None:
     text = SpokenText(written, Pronunciations(words).find(written))
     assert text.text == spoken
     assert text.written == written
 
 
-@pytest.mark.parametrize(
+@each(
     "words",
     [
         ["nginx"],
@@ -127,7 +128,7 @@ def test_words_of_a_form_map_word_by_word() -> None:
     assert even.to_written(even.text.index("now")) == 12
 
 
-@pytest.mark.parametrize(("words", "written", "spoken"), CASES)
+@each(("words", "written", "spoken"), CASES)
 def test_each_spoken_word_is_found_in_a_written_one(words: dict[str, str], written: str, spoken: str) -> None:
     text = SpokenText(written, Pronunciations(words).find(written))
     spans = spans_of(written)

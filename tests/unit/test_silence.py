@@ -64,15 +64,15 @@ def chunks(pcm: bytes, sizes: list[int]) -> list[tuple[int, bytes]]:
 def through(
     trimmer: SilenceTrimmer, requests: list[bytes], sizes: list[int]
 ) -> tuple[bytes, list[tuple[float, float]]]:
-    out, cuts = b"", []
+    out, cuts = [], []
     for request in requests:
         for _, chunk in chunks(request, sizes):
-            out += trimmer.take(chunk)
+            out.append(trimmer.take(chunk))
             cut = trimmer.pop_cut()
             cuts += [] if cut is None else [cut]
         trimmer.drop_half_sample()
         trimmer.end_request()
-    return out + trimmer.flush(), cuts
+    return b"".join([*out, trimmer.flush()]), cuts
 
 
 def joined(cuts: list[tuple[float, float]]) -> list[tuple[float, float]]:
