@@ -207,17 +207,17 @@ def requests_of(*chunks: str, sentences: bool = False) -> list[RequestText | flo
 def spoken(*chunks: str, sentences: bool = False) -> list[str | float]:
     options = SpeechOptions()
     return [
-        each if isinstance(each, float) else options.spoken(each).text
-        for each in requests_of(*chunks, sentences=sentences)
+        said if isinstance(said, float) else options.spoken(said).text
+        for said in requests_of(*chunks, sentences=sentences)
     ]
 
 
 def written(*chunks: str, sentences: bool = False) -> str:
     """Return what the agent remembers."""
     options, text = SpeechOptions(), ""
-    for each in requests_of(*chunks, sentences=sentences):
-        if isinstance(each, RequestText):
-            request = options.spoken(each)
+    for said in requests_of(*chunks, sentences=sentences):
+        if isinstance(said, RequestText):
+            request = options.spoken(said)
             text = request.join(text, request.written)
     return text
 

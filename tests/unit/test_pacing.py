@@ -210,3 +210,15 @@ def test_the_simulation_tells_a_bad_policy() -> None:
     everything = simulate(SERVICES[0], 60, POLICIES["all at once"], replies=REPLIES, seed=1)
     assert everything.unheard > 150
     assert everything.beyond > 100
+
+
+def test_where_requests_are_scarce_each_takes_what_is_there_and_is_not_too_late() -> None:
+    many = [SENTENCE] * 10
+    plenty, scarce = decide(times_of(), many, 0.3), decide(times_of(), many, 0.3, scarce=True)
+    assert plenty == Send(1)
+    assert isinstance(scarce, Send)
+    assert 240 < scarce.segments * SENTENCE.length <= 300
+    assert decide(times_of(), many, None, scarce=True) == Send(1)  # The first is heard at once.
+    assert decide(times_of(), [SENTENCE, CLAUSE, SENTENCE], 0.3, scarce=True) == Send(3)
+    slow = times_of(0.06, 0.0015)
+    assert decide(slow, [SENTENCE, Segment(290, sentence=True)], 0.2, scarce=True) == Send(1)

@@ -74,10 +74,19 @@ from ._text.planner import Segment
 from ._timer import Deadline, Timer
 from ._timing.timeline import Timeline
 from ._wire.connection import Connection
+from ._wire.permits import Permits
 from ._wire.progress import RequestEnds, RequestProgress
 from ._wire.protocol import Audio, EndOfRequest, ErrorReply, Event, Visemes
 from ._wire.retry import RetryPolicy
-from .errors import LokutorError, NetworkError, ReplyTimeoutError, ServiceError, TrackError, error_from_reply
+from .errors import (
+    LokutorError,
+    NetworkError,
+    RateLimitError,
+    ReplyTimeoutError,
+    ServiceError,
+    TrackError,
+    error_from_reply,
+)
 from .metrics import SynthesisMetrics
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
@@ -128,6 +137,7 @@ class Utterance:
         limits: How long and how often to try.
         timing: Takes what is said when.
         pacer: Says when the next request is due.
+        permits: Says whether it may be sent.
         silence: Finds the first sound, and cuts silence in front of requests.
         sentences: Whether the text is known to come from a sentence chunker.
         markup: Whether it may hold speech markup.
@@ -142,6 +152,7 @@ class Utterance:
         timing: Timeline,
         *,
         pacer: Pacer,
+        permits: Permits,
         silence: SilenceTrimmer,
         sentences: bool = False,
         markup: bool = False,
@@ -153,6 +164,9 @@ class Utterance:
         self._limits = limits
         self._timeline = timing
         self._pacer = pacer
+        self._permits = permits
+        self._permit = not permits.limited  # Whether the next request may be sent,
+        self._asking = False  # or is being asked for.
         self._silence = silence
         self._retry = RetryPolicy(limits.max_retries)
         self._state = State.CONNECTING
@@ -253,6 +267,7 @@ class Utterance:
             underrun_time=self._pacer.underrun_time,
             interrupted=self.interrupted,
             retries=tally.retries,
+            limiter_wait=tally.limiter_wait,
             error_code=tally.error_code,
             streamed=streamed,
         )
@@ -267,6 +282,8 @@ class Utterance:
         self._silence_timer.start(self._limits.max_silence)
         connection = await self._open(fresh=False)
         self._tally.standby_used = connection.waited
+        if not self._permit:  # Before any text is taken, so that somebody else can speak it.
+            await self._take_permit(self._permits.longest_wait)
         self._text_pulled = True
         self._start(self._feed.run(text))
         # Runs after the feeder's first step, so text that is ready has been taken by then.
@@ -295,6 +312,8 @@ class Utterance:
     async def _recover(self, lost: Connection, error: LokutorError) -> Connection:
         """Return another connection, or raise ``error`` where trying again is no use."""
         logger.debug("Recovering from: %s", error)
+        if isinstance(error, RateLimitError):
+            self._permits.note_refusal()
         lost.drop()
         self._connection = None
         self._reply_deadline.stop()
@@ -476,7 +495,9 @@ class Utterance:
 
     async def _send_or_ask(self, request: RequestProgress) -> None:
         """Send ``request``, or ask the speaker for a connection to send it on."""
-        if self._state is State.WAITING and self._connection is not None:
+        if not self._permit:
+            self._ask_permit()
+        elif self._state is State.WAITING and self._connection is not None:
             await self._send(self._connection, request)
         else:
             self._needed.set()
@@ -515,11 +536,17 @@ class Utterance:
         segments = self._feed.segments()
         if not segments:
             return None
-        plan = self._pacer.plan(segments, self._output.seconds_received)
+        plan = self._pacer.plan(segments, self._output.seconds_received, scarce=self._permits.scarce)
         if isinstance(plan, Hold):
             self._hold_timer.start(plan.seconds)
+            if not self._permit and plan.seconds <= self._permits.usual_wait:
+                self._ask_permit()
             return None
         self._hold_timer.stop()
+        if not self._permit:
+            # What it says is decided when it may be sent: more text may be there by then.
+            self._ask_permit()
+            return None
         count, language = self._language_of(segments, plan.segments)
         text = self._feed.next_request(segments[:count])
         if text is None:
@@ -527,6 +554,27 @@ class Utterance:
         options = self._options.in_language(language).styled(text.style)
         spoken = options.spoken(text)
         return RequestProgress(spoken, options.request(spoken.text, visemes=self._timeline.wanted))
+
+    def _ask_permit(self) -> None:
+        """Ask for the permit to send a request, and go on when it is there."""
+        if not self._asking:
+            self._asking = True
+            self._start(self._wait_for_permit())
+
+    async def _wait_for_permit(self) -> None:
+        try:
+            await self._take_permit(self._pacer.ahead + self._permits.longest_wait)
+        finally:
+            self._asking = False
+        await self._send_next()
+
+    async def _take_permit(self, within: float) -> None:
+        begun = self._loop.time()
+        try:
+            await self._permits.take("request", within)
+        finally:
+            self._tally.limiter_wait += self._loop.time() - begun
+        self._permit = True
 
     def _language_of(self, segments: Sequence[Segment], count: int) -> tuple[int, str]:
         """Return how many of the first ``count`` segments have the same language, and which."""
@@ -539,6 +587,7 @@ class Utterance:
 
     async def _send(self, connection: Connection, request: RequestProgress) -> None:
         self._move(State.SPEAKING)
+        self._permit = not self._permits.limited
         self._feed.pause()
         received = self._output.seconds_received
         self._pacer.note_sent(request.spoken, received, more=self._feed.ready, again=request.tries > 0)
@@ -584,6 +633,8 @@ class Utterance:
         self._release_timer.close()
         self._reply_deadline.close()
         self._feed.close()
+        if self._permit:
+            self._permits.give_back("request")
         if isinstance(error, LokutorError):
             self._tally.error_code = error.code or type(error).__name__
         self._cancel_tasks()
@@ -642,6 +693,7 @@ class _Tally:
     characters: int = 0
     requests: int = 0
     retries: int = 0
+    limiter_wait: float = 0.0
     error_code: str | None = None
     last_error: LokutorError | None = None
 

@@ -30,6 +30,7 @@ class SynthesisMetrics:
         underrun_time: Seconds of that silence.
         interrupted: Whether a barge-in, a cancellation or ``aclose()`` ended it.
         retries: How often the call connected again.
+        limiter_wait: Seconds that the call waited for the permits of your ``limiter``.
         error_code: The service's error code, or the name of the error class. None without a failure.
         streamed: True for ``stream_synthesize()``, False for a turn.
     """
@@ -48,5 +49,6 @@ class SynthesisMetrics:
     underrun_time: float
     interrupted: bool
     retries: int
+    limiter_wait: float
     error_code: str | None
     streamed: bool

@@ -42,6 +42,7 @@ from ._timing.timeline import Timeline
 from ._utterance import Connect, Utterance
 from ._wire.connector import Connector, Connectors, ConnectorSettings
 from ._wire.endpoint import Endpoint, parse_base_url
+from ._wire.permits import Limiter, check_limiter
 from ._wire.protocol import Language, Voice
 from ._wire.standby import Standby
 from .errors import ConfigurationError, LokutorError, StreamInterruptedError
@@ -110,6 +111,9 @@ class LokutorTTS(TTS):
         heartbeat: Seconds between pings on an open connection. A peer that doesn't answer counts as dead
             after 1.5 times as long. None disables pings.
         session: Your own ``aiohttp.ClientSession``. The plugin never closes it.
+        limiter: Your rate limiter, which is asked before each handshake and each request: an
+            ``aiolimiter.AsyncLimiter``, which counts requests, or an async function that takes
+            ``"handshake"`` or ``"request"`` and a time-out in seconds, and returns whether it is permitted.
 
     Raises:
         ValueError: There is no key, or a value is out of range. The message names the parameter.
@@ -143,6 +147,7 @@ class LokutorTTS(TTS):
         max_retries: int = 3,
         heartbeat: float | None = 20.0,
         session: aiohttp.ClientSession | None = None,
+        limiter: Limiter | None = None,
     ) -> None:
         for name, value in (
             ("allow_insecure", allow_insecure),
@@ -177,7 +182,10 @@ class LokutorTTS(TTS):
             max_retries=max_retries,
             heartbeat=heartbeat,
         )
-        settings = ConnectorSettings(self._endpoint, connect_timeout, heartbeat, session)
+        check_limiter(limiter)
+        settings = ConnectorSettings(
+            self._endpoint, connect_timeout, heartbeat, session, limiter, first_audio_timeout
+        )
         self._connectors = Connectors(settings)
         self._turns = Turns()
         self._streams = Streams(self._tells_final_of)
@@ -508,6 +516,7 @@ class LokutorTTS(TTS):
             self._limits,
             timing,
             pacer=pacer,
+            permits=self._connector.permits,
             silence=silence,
             sentences=sentences,
             markup=self._markup,

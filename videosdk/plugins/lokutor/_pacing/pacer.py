@@ -95,18 +95,19 @@ class Pacer:
             heard = request.spoken.join(heard, request.written(self._interrupted_at))
         return heard
 
-    def plan(self, segments: Sequence[Segment], received: float) -> Send | Hold:
+    def plan(self, segments: Sequence[Segment], received: float, *, scarce: bool = False) -> Send | Hold:
         """Return what to do with the text that is there.
 
         Args:
             segments: Its segments, at least one.
             received: Seconds of the reply's audio received so far.
+            scarce: Whether requests are: then each takes more text.
         """
         if self._playback is None or not self._paced:
             return Send(len(segments))
         # What was received and not pushed yet is still to be heard, too.
         ahead = self.ahead + max(received - self._playback.pushed, 0.0)
-        plan = decide(self._times, segments, ahead if self._requests else None)
+        plan = decide(self._times, segments, ahead if self._requests else None, scarce=scarce)
         return Hold(max(plan.seconds, _SHORTEST_HOLD)) if isinstance(plan, Hold) else plan
 
     @property

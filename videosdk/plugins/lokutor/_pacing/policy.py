@@ -58,13 +58,16 @@ class Hold:
     seconds: float
 
 
-def decide(times: ServiceTimes, segments: Sequence[Segment], ahead: float | None) -> Send | Hold:
+def decide(
+    times: ServiceTimes, segments: Sequence[Segment], ahead: float | None, *, scarce: bool = False
+) -> Send | Hold:
     """Return what to do with the text that is there.
 
     Args:
         times: What is known of the service.
         segments: The text that is complete, at least one.
         ahead: Seconds of audio that are still ahead of the listener. None before the reply's first request.
+        scarce: Whether the account's requests are. Then each takes as much text as is there, up to a limit.
     """
     shortest = _shortest(times, segments, ahead)
     if ahead is None:
@@ -74,8 +77,18 @@ def decide(times: ServiceTimes, segments: Sequence[Segment], ahead: float | None
     due = first_audio + times.margin + _SLOWDOWN + again
     if ahead > due:
         return Hold(ahead - due)
+    if scarce:
+        return Send(_most(times, segments, shortest, ahead))
     reserve = times.margin + times.handshake
     return Send(_enough(times, segments, shortest, ahead=ahead, reserve=reserve))
+
+
+def _most(times: ServiceTimes, segments: Sequence[Segment], shortest: int, ahead: float) -> int:
+    """Return how many segments may be spoken together without being too late."""
+    counts = range(shortest + 1, len(segments) + 1)
+    longer = [count for count in counts if segments[count - 1].sentence or count == len(segments)]
+    fits = [count for count in longer if _may_take(times, segments[:count], ahead, _MOST_NEEDED)]
+    return max(fits, default=shortest)
 
 
 def _shortest(times: ServiceTimes, segments: Sequence[Segment], ahead: float | None) -> int:

@@ -14,8 +14,10 @@ from typing import Any
 
 import aiohttp
 
+from ..errors import RateLimitError
 from .connection import Connection, new_session
 from .endpoint import Endpoint
+from .permits import Limiter, Permits
 from .proxy import find_proxy
 from .standby import Standby
 
@@ -32,12 +34,16 @@ class ConnectorSettings:
         connect_timeout: Seconds to open the standby connection.
         heartbeat: Seconds between the pings on an open connection; None sends none.
         session: The user's own session, or None for one that is made when it is needed.
+        limiter: Who permits handshakes and requests, or None.
+        longest_wait: Seconds that a turn may wait for a permit.
     """
 
     endpoint: Endpoint
     connect_timeout: float
     heartbeat: float | None
     session: aiohttp.ClientSession | None
+    limiter: Limiter | None = None
+    longest_wait: float = 5.0
 
     def __post_init__(self) -> None:
         if self.session is not None and not isinstance(self.session, aiohttp.ClientSession):
@@ -58,6 +64,8 @@ class Connector:
         self._settings = settings
         self._own_session: aiohttp.ClientSession | None = None
         self._background: set[asyncio.Task[None]] = set()
+        self.permits = Permits(settings.limiter, settings.longest_wait)
+        """Who may use the account's quota."""
         self.standby = Standby(self._open_standby, self.spawn, active=active)
         """The standby connection."""
 
@@ -80,10 +88,12 @@ class Connector:
             return waiting
         # What the waiting for a socket on its way took is not there any more for connecting.
         left = max(deadline - self._loop.time(), 0.0)
+        await self.permits.take("handshake", self.permits.longest_wait)
         return await self.standby.connect(self._connect(left, self._settings.heartbeat))
 
     async def connect_stream(self, _fresh: bool, within: float) -> Connection:
         """Return a new connection for a consumer that may be slow."""
+        await self.permits.take("handshake", self.permits.longest_wait)
         # No heartbeat: it would kill a healthy connection whose consumer is slow.
         return await self._connect(within, None)
 
@@ -131,20 +141,25 @@ class Connector:
             self._own_session = None  # Not before: whoever is cancelled here can close it again.
 
     async def _open_standby(self) -> Connection:
+        await self.permits.take_spare("handshake")
         return await self._connect(self._settings.connect_timeout, self._settings.heartbeat)
 
     async def _connect(self, within: float, heartbeat: float | None) -> Connection:
         endpoint = self._settings.endpoint
         # A session of the user's own knows its way.
         proxy = find_proxy(endpoint.url) if self._settings.session is None else None
-        return await Connection.open(
-            self.session(),
-            endpoint,
-            connect_timeout=within,
-            heartbeat=heartbeat,
-            spawn=self.spawn,
-            proxy=proxy,
-        )
+        try:
+            return await Connection.open(
+                self.session(),
+                endpoint,
+                connect_timeout=within,
+                heartbeat=heartbeat,
+                spawn=self.spawn,
+                proxy=proxy,
+            )
+        except RateLimitError:
+            self.permits.note_refusal()
+            raise
 
 
 class Connectors:
