@@ -1,0 +1,88 @@
+"""The example that exports metrics, with OpenTelemetry's own in-memory reader."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from kit import ScriptedServer, pushed_samples, requests_of, speak, until
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from videosdk.agents.room.output_stream import CustomAudioStreamTrack
+
+from videosdk.plugins.lokutor import LokutorTTS
+
+Maker = Callable[..., LokutorTTS]
+EXAMPLE = Path(__file__).parents[2] / "examples" / "opentelemetry_metrics.py"
+
+
+@pytest.fixture(scope="module")
+def example() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("opentelemetry_metrics", EXAMPLE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def points(reader: InMemoryMetricReader) -> dict[str, list[tuple[dict[str, Any], Any]]]:
+    """Return the data points of each metric: attributes, and the sum or the value."""
+    data = json.loads(reader.get_metrics_data().to_json())  # type: ignore[union-attr]
+    metrics = data["resource_metrics"][0]["scope_metrics"][0]["metrics"]
+    return {
+        metric["name"]: [
+            (point["attributes"], point.get("value", point.get("sum")))
+            for point in metric["data"]["data_points"]
+        ]
+        for metric in metrics
+    }
+
+
+async def test_each_call_is_recorded(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, example: ModuleType
+) -> None:
+    scripted.scripts.extend([speak] * 3)
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    tts = make_tts(scripted.url)
+    example.export_metrics(tts, provider.get_meter("test"))
+    await tts.synthesize(requests_of("One.", "Two."))
+
+    async def endless() -> AsyncIterator[str]:
+        yield "Three is cut off. "
+        await asyncio.Event().wait()
+
+    pushed = pushed_samples(track)
+    turn = asyncio.create_task(tts.synthesize(endless()))
+    await until(lambda: pushed_samples(track) > pushed)
+    await tts.interrupt()
+    await turn
+    found = points(reader)
+    provider.shutdown()
+    assert sum(value for _, value in found["lokutor.calls"]) == 2
+    assert {attributes["outcome"] for attributes, _ in found["lokutor.calls"]} == {"spoken", "interrupted"}
+    assert [value for _, value in found["lokutor.requests"]] == [3]
+    sent = sum(map(len, scripted.texts))
+    assert sum(value for _, value in found["lokutor.characters"]) == sent
+    assert [value for attributes, value in found["lokutor.characters"] if not attributes["heard"]][0] > 0
+    [(_, first_sound)] = found["lokutor.time_to_first_sound"]
+    assert 0 < first_sound < 10
+
+
+def test_the_example_prints_its_metrics() -> None:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("LOKUTOR_")}
+    done = subprocess.run(
+        [sys.executable, EXAMPLE], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "lokutor.time_to_first_sound" in done.stdout
