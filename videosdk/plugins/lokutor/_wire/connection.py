@@ -35,6 +35,7 @@ from ..errors import (
 from .endpoint import Endpoint
 from .protocol import (
     API_KEY_HEADER,
+    EndOfRequest,
     ErrorReply,
     Event,
     SpeechRequest,
@@ -112,6 +113,7 @@ class Connection:
         self._waited = False
         self._parked = False
         self._sent = False  # Whether a request was sent, or the sending of one began.
+        self._unanswered = False  # Whether the service has yet to say that the last one has ended.
         self._data_came = False
         self._liveness_check: asyncio.TimerHandle | None = None
         self._answered = False
@@ -201,6 +203,7 @@ class Connection:
         """
         self.read_at_once()
         first, self._sent = not self._sent, True
+        self._unanswered = True
         try:
             await self._ws.send_str(encode_request(request))
         except (aiohttp.ClientError, OSError) as error:
@@ -250,7 +253,10 @@ class Connection:
 
     def _decode(self, text: str) -> Event | ProtocolError:
         try:
-            return self._noted(self._redacted(decode_text(text)))
+            event = decode_text(text)
+            if isinstance(event, EndOfRequest):
+                self._unanswered = False
+            return self._noted(self._redacted(event))
         except ProtocolError as error:
             return error.with_traceback(None)
 
@@ -471,7 +477,10 @@ class Connection:
         code = self._ws.close_code
         reason = f"close code {code}"
         if code == _POLICY_VIOLATION:
-            return ServiceError(f"Lokutor ended the connection ({reason})", status=code, retryable=False)
+            # Without a request under way it refuses none: that is how some end a connection that is idle.
+            return ServiceError(
+                f"Lokutor ended the connection ({reason})", status=code, retryable=not self._unanswered
+            )
         return NetworkError(
             f"Lokutor closed the connection before the end of the audio ({reason})", status=code
         )
