@@ -23,6 +23,7 @@ import aiohttp
 from yarl import URL
 
 from .._tasks import was_cancelled
+from .._timer import Stretch
 from ..errors import (
     AuthenticationError,
     ConfigurationError,
@@ -121,6 +122,7 @@ class Connection:
         self._burst: tuple[asyncio.TimerHandle, socket.socket] | None = None  # Ends the gathering.
         self._burst_time = _BURST_TIME
         self._watcher: asyncio.Task[aiohttp.WSMessage] | None = None
+        self._stretch = Stretch()
 
     @property
     def waited(self) -> bool:
@@ -397,10 +399,16 @@ class Connection:
                 await self._close()
             raise
 
+    async def _receive_message(self) -> aiohttp.WSMessage:
+        if self._stretch.over:  # As long as messages are there, aiohttp waits for nothing.
+            await asyncio.sleep(0)
+        message = await self._ws.receive()
+        self._saw(message)
+        return message
+
     async def _next_but_chatter(self) -> aiohttp.WSMessage:
         while True:
-            message = await self._ws.receive()
-            self._saw(message)
+            message = await self._receive_message()
             if message.type is aiohttp.WSMsgType.PING:
                 await self._pong(message.data)
             elif not (message.type is aiohttp.WSMsgType.PONG or self._is_chatter(message)):
@@ -440,8 +448,7 @@ class Connection:
 
     async def _next_message(self) -> aiohttp.WSMessage:
         if self._watcher is None and self._sent:
-            message = await self._ws.receive()
-            self._saw(message)
+            message = await self._receive_message()
         else:
             # Two tasks can't receive at once. The watcher outlives a call that ends here and gives it back.
             message = await asyncio.shield(self._watch())
