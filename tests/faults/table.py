@@ -718,6 +718,13 @@ def _nonsense_rows() -> list[Row]:
             for first, second in both_ways
         ),
         nonsense(
+            "a second end in the same form in the next request's audio",
+            Moment.BETWEEN,
+            script=ending_again_late("EOS", "EOS"),
+            arrange=with_text(of_three_requests),
+            tries=1,
+        ),
+        nonsense(
             "half a sample at the end",
             Moment.BETWEEN,
             script=with_half_a_sample,

@@ -1,4 +1,4 @@
-"""Times that move: a callback that is due, a deadline for what is awaited, and how long a task keeps the loop.
+"""Times that move: a callback that is due, a deadline for what is awaited, a task that keeps the loop.
 
 Rule of this file: it knows the event loop and nothing else.
 """

@@ -41,6 +41,7 @@ from ._timing.timeline import Timeline
 from ._utterance import Connect, Utterance
 from ._wire.connector import Connector, Connectors, ConnectorSettings
 from ._wire.endpoint import Endpoint, parse_base_url
+from ._wire.progress import LearnedEnds
 from ._wire.protocol import Language, Voice
 from ._wire.standby import Standby
 from .errors import ConfigurationError, LokutorError, StreamInterruptedError
@@ -180,6 +181,7 @@ class LokutorTTS(TTS):
         self._pacing = pacing
         self._trim_silence = trim_silence
         self._times = LearnedTimes()
+        self._ends = LearnedEnds()
         self._closed = False
         self._advised = False
         self.loop: asyncio.AbstractEventLoop | None = None  # type: ignore[assignment]
@@ -484,7 +486,15 @@ class LokutorTTS(TTS):
             raise self._reported(ConfigurationError("This LokutorTTS is closed: create a new one"))
         silence = SilenceTrimmer(trim=self._trim_silence)
         return Utterance(
-            options, connect, output, self._limits, timing, pacer=pacer, silence=silence, sentences=sentences
+            options,
+            connect,
+            output,
+            self._limits,
+            timing,
+            pacer=pacer,
+            silence=silence,
+            sentences=sentences,
+            ends=self._ends,
         )
 
     def _report_cost(self, utterance: Utterance, *, streamed: bool) -> None:
