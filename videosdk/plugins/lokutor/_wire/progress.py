@@ -131,7 +131,6 @@ class RequestEnds:
 
     def note_stray(self, spelling: str) -> None:
         """Note an end while no request was under way."""
-        self._early = False
         if spelling == self._spelling:
             self.note_second()
 
