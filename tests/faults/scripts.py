@@ -137,6 +137,11 @@ async def refuse_at_once(conversation: Conversation) -> None:
     await conversation.ws.close(code=1008)
 
 
+async def close_at_once(conversation: Conversation) -> None:
+    """Refuse every connection right after the upgrade."""
+    await conversation.ws.close(code=1008)
+
+
 async def refuse_later(conversation: Conversation) -> None:
     """Refuse the key between two requests."""
     request = await conversation.request()

@@ -40,6 +40,7 @@ from faults.plays import Moment, answering, at, drip, injecting, saying
 from faults.scripts import (
     between_requests,
     changing_ends,
+    close_at_once,
     closing,
     coded,
     ending_again_late,
@@ -95,7 +96,8 @@ LINES: dict[str, str] = {
     "passing error": "The service reports an error that may pass, ends a request without any audio, or "
     "breaks the WebSocket protocol: once",
     "lasting error": "It does so at every attempt",
-    "final error": "It refuses the request for good: key, voice, language, speed, steps, text, close 1008",
+    "final error": "It refuses the request for good: key, voice, language, speed, steps, text, close 1008 "
+    "while a request is under way",
     "excess": "It sends unreadable audio, a message over 16 MiB, or more audio than the text can need",
     "nonsense": "It sends messages that the protocol doesn't know, timing after its audio, an end before any "
     "request, a second end of a request, or audio after the last one's end",
@@ -464,6 +466,7 @@ def _between_rows() -> list[Row]:
     endings: dict[str, Ending] = {
         "close 1000": lambda conversation: conversation.ws.close(),
         "close 1011": lambda conversation: conversation.ws.close(code=1011),
+        "close 1008 while idle": lambda conversation: conversation.ws.close(code=1008),
         "cut off": _abort,
         "an error": lambda conversation: conversation.text("ERR: restarting"),
     }
@@ -667,6 +670,14 @@ def _final_rows() -> list[Row]:
             heard=_SPEECH,
             arrange=in_two_requests,
         ),
+        final(
+            "close 1008 right after the upgrade",
+            Moment.UPGRADE,
+            script=close_at_once,
+            status=1008,
+            error=ServiceError,
+            tries=None,
+        ),
         *(
             final(
                 "close 1008", moment, script=closing(1008, size), status=1008, error=ServiceError, heard=size
@@ -705,6 +716,13 @@ def _nonsense_rows() -> list[Row]:
                 tries=1,
             )
             for first, second in both_ways
+        ),
+        nonsense(
+            "a second end in the same form in the next request's audio",
+            Moment.BETWEEN,
+            script=ending_again_late("EOS", "EOS"),
+            arrange=with_text(of_three_requests),
+            tries=1,
         ),
         nonsense(
             "half a sample at the end",

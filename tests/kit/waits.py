@@ -93,9 +93,13 @@ class Clock:
 
     async def advance(self, seconds: float) -> None:
         """Let so much time have passed, and whatever is due by then happen."""
-        self._ahead += seconds
+        self.skip(seconds)
         for _ in range(5):
             await asyncio.sleep(0)
+
+    def skip(self, seconds: float) -> None:
+        """Let so much time have passed, and nothing happen yet."""
+        self._ahead += seconds
 
     def _now(self) -> float:
         return self._real() + self._ahead

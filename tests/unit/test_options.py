@@ -305,6 +305,28 @@ def test_a_long_key_is_hidden_in_other_words_too() -> None:
 
 
 @each(
+    "said",
+    [
+        "sk-a%2Fb%2Bc%3D%3DQ%25x", "sk-a%2fb%2bc%3d%3dQ%25x", "sk-a/b%2Bc%3D%3DQ%25x", r"sk-a\/b+c==Q%x",
+        r"sk\u002da\u002Fb\u002bc\u003d\u003dQ%x", "%73k-a/b+c==Q%x",
+    ],
+)  # fmt: skip
+def test_an_encoded_key_is_hidden(said: str) -> None:
+    assert redact_key(f"no: {said}.", "sk-a/b+c==Q%x") == "no: ***."
+
+
+@each("said", ["a+k%22y", "a%20k%22y", r"a k\"y", 'a k"y'])
+def test_an_encoded_space_or_quotation_mark_is_hidden(said: str) -> None:
+    for more in ("", " of 8 and more"):
+        assert redact_key(f"no: {said}{more}.", f'a k"y{more}') == "no: ***."
+
+
+def test_nothing_but_a_spelling_of_the_key_is_hidden() -> None:
+    for text in ("sk-a%2Fb%2Bc%3D%3DR%25x", "sk-a b+c==Q%x", "SK-A/B+C==Q%X", "sk-a//b+c==Q%x"):
+        assert redact_key(text, "sk-a/b+c==Q%x") == text
+
+
+@each(
     "text",
     [
         "wss://api.lokutor.com/ws/tts", "wss://eu.api/api/v1", "ws://api:8765", "api:443", "me@api.example",

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from kit import PATIENCE, Clock
 
-from videosdk.plugins.lokutor._timer import Deadline, Timer
+from videosdk.plugins.lokutor._timer import Deadline, Stretch, Timer
 
 
 async def fired(done: asyncio.Event) -> None:
@@ -116,3 +116,14 @@ async def test_a_deadline_leaves_a_cancellation_to_whoever_has_asked_for_it(cloc
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert waiting.cancelled()
+
+
+async def test_a_stretch_is_over_when_the_loop_has_not_gone_on_for_long(clock: Clock) -> None:
+    stretch = Stretch()
+    assert not stretch.over
+    clock.skip(0.006)
+    assert stretch.over
+    await asyncio.sleep(0)
+    assert not stretch.over
+    await clock.advance(1.0)  # Others have run meanwhile.
+    assert not stretch.over

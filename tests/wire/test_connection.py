@@ -11,9 +11,10 @@ from typing import Any
 import aiohttp
 import pytest
 from faults.stage import plugin_tasks
-from kit import PATIENCE, Conversation, ScriptedServer, on_track, until
+from kit import PATIENCE, Clock, Conversation, ScriptedServer, on_track, until
 from kit.certificates import client_context, server_context
 from kit.connections import connecting_to
+from kit.endings import write_raw
 from kit.proxy import FaultProxy, Link
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
@@ -146,3 +147,40 @@ async def test_a_socket_that_has_ended_by_itself_is_dropped_without_a_word(
     connection.drop()
     connection.drop()
     await until(lambda: not plugin_tasks())
+
+
+@pytest.mark.parametrize(
+    "frame", [b"\x82\x01\x00", b"\x89\x00", b"\x81\x02hi"], ids=["a byte", "a ping", "chatter"]
+)
+async def test_others_run_while_tiny_messages_are_there(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock, monkeypatch: pytest.MonkeyPatch, frame: bytes
+) -> None:
+    """A flood that is read in one go would otherwise hold up a barge-in until its end."""
+    passes: list[int] = [0]  # How many messages were taken in each pass of the loop.
+    receive = aiohttp.ClientWebSocketResponse.receive
+
+    async def take(ws: aiohttp.ClientWebSocketResponse) -> aiohttp.WSMessage:
+        message = await receive(ws)
+        passes[-1] += 1
+        clock.skip(0.001)  # Each takes a millisecond.
+        return message
+
+    async def count_passes() -> None:
+        while True:
+            await asyncio.sleep(0)
+            passes.append(0)
+
+    async def flood(conversation: Conversation) -> None:
+        await conversation.request()
+        write_raw(conversation, frame * 1_000)
+        await conversation.gone()
+
+    monkeypatch.setattr(aiohttp.ClientWebSocketResponse, "receive", take)
+    scripted.scripts.append(flood)
+    call = asyncio.create_task(tts.synthesize(TEXT))
+    counting = asyncio.create_task(count_passes())
+    await until(lambda: sum(passes) >= 1_000)
+    await tts.interrupt()
+    await asyncio.wait_for(call, PATIENCE)
+    counting.cancel()
+    assert max(passes) <= 10

@@ -18,6 +18,7 @@ from kit import (
     listen,
     on_track,
     pushed_samples,
+    settled,
     speak,
     speech_of,
     until,
@@ -157,6 +158,54 @@ async def test_a_connection_lost_between_requests_is_replaced_when_there_is_text
     assert scripted.texts == spoken
     assert on_track(track) == heard_for(*spoken)
     assert errors == []
+
+
+@pytest.mark.parametrize("code", [1000, 1008])
+@pytest.mark.parametrize("warm", [True, False])
+async def test_a_connection_that_is_closed_before_the_first_text_is_replaced(
+    tts: LokutorTTS,
+    scripted: ScriptedServer,
+    track: CustomAudioStreamTrack,
+    errors: list[LokutorError],
+    warm: bool,
+    code: int,
+) -> None:
+    """Some services and proxies say ``1008`` (policy) where a connection was idle for too long."""
+    asked = asyncio.Event()
+
+    async def idle_too_long(conversation: Conversation) -> None:
+        await asked.wait()
+        await conversation.ws.close(code=code)
+
+    async def text() -> AsyncIterator[str]:
+        asked.set()
+        await scripted.conversations[0].closed.wait()
+        await settled()
+        yield TEXT
+
+    scripted.scripts.append(idle_too_long)
+    if warm:
+        await tts.prewarm()
+    await asyncio.wait_for(tts.synthesize(text()), PATIENCE)
+    assert errors == []
+    assert on_track(track) == heard_for(TEXT)
+
+
+async def test_a_service_that_ends_each_connection_by_policy_is_left(
+    tts: LokutorTTS, scripted: ScriptedServer, errors: list[LokutorError]
+) -> None:
+    async def refuse(conversation: Conversation) -> None:
+        await conversation.ws.close(code=1008)
+
+    async def text() -> AsyncIterator[str]:
+        await until(lambda: bool(scripted.conversations) and scripted.conversations[0].closed.is_set())
+        await settled()
+        yield TEXT
+
+    scripted.scripts.extend([refuse] * 10)
+    await asyncio.wait_for(tts.synthesize(text()), PATIENCE)
+    assert [(type(error), error.status, error.retryable) for error in errors] == [(ServiceError, 1008, False)]
+    assert len(scripted.conversations) <= 3  # One of them for the next turn.
 
 
 async def test_nothing_is_spoken_after_an_interruption_that_comes_while_recovering(

@@ -24,6 +24,7 @@ from videosdk.agents import FlushMarker
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
+from videosdk.plugins.lokutor._audio.output import AudioOutput
 from videosdk.plugins.lokutor.errors import LokutorError, ServiceError
 
 Maker = Callable[..., LokutorTTS]
@@ -220,6 +221,26 @@ async def test_a_mute_answer_behind_others_is_still_asked_for_again(
     await asyncio.wait_for(tts.synthesize(text()), PATIENCE)
     assert [type(error) for error in errors] == [ServiceError]
     assert scripted.texts == [TEXTS[0], TEXTS[1], TEXTS[1]]
+
+
+@pytest.mark.usefixtures("clock")
+async def test_tiny_pieces_are_not_written_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first is, for the listener waits for it; then a frame at a time, where they come at once."""
+    pieces: list[int] = []
+
+    async def take(pcm: bytes) -> None:
+        pieces.append(len(pcm))
+
+    now = asyncio.get_running_loop().time()
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    output = AudioOutput(take, 44_100)
+    assert output.gather(bytes(200))
+    await output.release()
+    due = [output.gather(bytes(2)) for _ in range(882)]
+    assert due == [False] * 881 + [True]
+    assert output.release_due == 0.0  # What comes late is not waited for.
+    now += 0.002
+    assert output.gather(bytes(2))
 
 
 class GatedTrack(BareTrack):

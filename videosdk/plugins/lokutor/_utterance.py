@@ -41,9 +41,10 @@ Clocks. Three of them run, each for one question:
   enforced while the speaker receives, and leads to another try.
 - The feed's own: is a sentence complete although no more text comes?
 
-Two more timers end a waiting: ``_hold_timer`` that of a request which isn't needed yet (no clock of audio
-runs meanwhile), and ``_release_timer`` that of a piece of audio which is gathered with the next, when that
-doesn't come in time.
+Three more timers end a waiting: ``_hold_timer`` that of a request which isn't needed yet (no clock of audio
+runs meanwhile), ``_release_timer`` that of a piece of audio which is gathered with the next, when that
+doesn't come in time, and ``_doubt_timer`` that for more audio behind an end which may be that of the request
+before (:class:`RequestEnds`).
 
 Both clocks of audio pause while the sink takes a piece: a slow listener is not a slow service. They begin
 anew only for audio that can be heard, so a trickle of bytes or of silence doesn't keep a turn alive.
@@ -75,7 +76,7 @@ from ._timer import Deadline, Timer
 from ._timing.timeline import Timeline
 from ._wire.connection import Connection
 from ._wire.permits import Permits
-from ._wire.progress import RequestEnds, RequestProgress
+from ._wire.progress import LearnedEnds, RequestEnds, RequestProgress
 from ._wire.protocol import Audio, EndOfRequest, ErrorReply, Event, Visemes
 from ._wire.retry import RetryPolicy
 from .errors import (
@@ -96,6 +97,8 @@ Connect = Callable[[bool, float], Awaitable[Connection]]
 
 _SHORTEST_TRY = 2.0
 """Seconds for a handshake at least. One that hangs takes half of the time, so that there is another try."""
+_DOUBT = 0.3
+"""Seconds to wait for more audio behind an end that may be that of the request before."""
 _CLEANUP_TIMEOUT = 0.5
 """Seconds for the user's text iterator to honour its cancellation, before it is left behind."""
 
@@ -141,6 +144,7 @@ class Utterance:
         silence: Finds the first sound, and cuts silence in front of requests.
         sentences: Whether the text is known to come from a sentence chunker.
         markup: Whether it may hold speech markup.
+        ends: What is known of how the service ends requests.
     """
 
     def __init__(
@@ -156,6 +160,7 @@ class Utterance:
         silence: SilenceTrimmer,
         sentences: bool = False,
         markup: bool = False,
+        ends: LearnedEnds | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._options = options
@@ -185,7 +190,10 @@ class Utterance:
         self._request: RequestProgress | None = None  # The request under way, or due again.
         self._needed = asyncio.Event()  # Text is there for which a lost connection must be replaced.
         self._text_pulled = False
-        self._ends = RequestEnds()
+        self._ends = RequestEnds(ends)
+        self._halved = False  # Whether the last request has ended in the middle of a sample.
+        self._doubted: str | None = None  # How an end was spelt that may be that of the request before.
+        self._doubt_timer = Timer(self._loop, lambda: self._start(self._end_doubt()))
         self._tally = _Tally()
 
     @property
@@ -316,6 +324,7 @@ class Utterance:
             self._permits.note_refusal()
         lost.drop()
         self._connection = None
+        self._drop_doubt()
         self._reply_deadline.stop()
         await self._output.release()
         if lost.replaceable:  # It died while it waited: the listener needn't know.
@@ -388,7 +397,12 @@ class Utterance:
     async def _handle(self, event: Event) -> None:
         match event:
             case Audio(pcm) if self._request is not None and self._state is State.SPEAKING:
+                if pcm and self._drop_doubt():
+                    self._ends.note_second()
                 await self._on_audio(self._request, pcm)
+            case Audio(pcm) if pcm and self._state is State.WAITING and self._ends.note_late_audio():
+                if not self._halved:
+                    await self._pass_on(self._trim(pcm))
             case EndOfRequest(spelling):
                 await self._take_end(spelling)
             case Visemes(items) if self._state in {State.SPEAKING, State.WAITING}:  # Late ones, too.
@@ -444,19 +458,47 @@ class Utterance:
         self._reply_deadline.resume()
 
     async def _take_end(self, spelling: str) -> None:
-        if self._request is None or self._state is not State.SPEAKING:
+        request = self._request
+        if request is None or self._state is not State.SPEAKING:
             self._ends.note_stray(spelling)
-        elif self._ends.is_second(spelling, heard=self._request.position > 0):
+        elif self._ends.is_second(spelling, heard=request.position > 0):
             logger.debug("Ignored a second end of the last request")
-        else:
-            self._end_request(self._request)
-            self._ends.end_request(spelling)
-            await self._send_next()
+        elif self._doubted is None and self._is_doubtful(request):
+            logger.debug("Waiting for more audio behind an end that came early")
             await self._output.release()
+            self._doubted = spelling
+            self._doubt_timer.start(_DOUBT)
+        else:
+            await self._take_own_end(request, spelling)
+
+    def _is_doubtful(self, request: RequestProgress) -> bool:
+        short = self._pacer.is_short(request.text, request.position / BYTES_PER_SECOND)
+        return request.position >= SAMPLE_WIDTH and self._ends.is_doubtful(short=short)
+
+    async def _take_own_end(self, request: RequestProgress, spelling: str) -> None:
+        self._drop_doubt()
+        self._end_request(request)
+        self._ends.end_request(spelling)
+        await self._send_next()
+        await self._output.release()
+
+    def _drop_doubt(self) -> bool:
+        """Wait no longer for what an end in doubt means. Return whether there was one."""
+        doubted, self._doubted = self._doubted, None
+        self._doubt_timer.stop()
+        return doubted is not None
+
+    async def _end_doubt(self) -> None:
+        """Take an end for the request's own: no more audio has come."""
+        await asyncio.sleep(0)  # What has come by now is taken first.
+        if self._doubted is not None and self._request is not None and self._state is State.SPEAKING:
+            self._ends.note_single()
+            await self._take_own_end(self._request, self._doubted)
 
     def _end_request(self, request: RequestProgress) -> None:
         self._reply_deadline.stop()
-        request.heard -= self._silence.drop_half_sample()
+        self._halved = self._silence.drop_half_sample() > 0
+        request.heard -= self._halved
         self._output.drop_half_sample()
         if request.position < SAMPLE_WIDTH and is_pronounceable(request.text):
             request.mutes += 1
@@ -631,6 +673,7 @@ class Utterance:
         self._silence_timer.close()
         self._hold_timer.close()
         self._release_timer.close()
+        self._doubt_timer.close()
         self._reply_deadline.close()
         self._feed.close()
         if self._permit:

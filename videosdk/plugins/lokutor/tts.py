@@ -43,6 +43,7 @@ from ._utterance import Connect, Utterance
 from ._wire.connector import Connector, Connectors, ConnectorSettings
 from ._wire.endpoint import Endpoint, parse_base_url
 from ._wire.permits import Limiter, check_limiter
+from ._wire.progress import LearnedEnds
 from ._wire.protocol import Language, Voice
 from ._wire.standby import Standby
 from .errors import ConfigurationError, LokutorError, StreamInterruptedError
@@ -197,6 +198,7 @@ class LokutorTTS(TTS):
         self._markup = markup
         self._trim_silence = trim_silence
         self._times = LearnedTimes()
+        self._ends = LearnedEnds()
         self._closed = False
         self._advised = False
         self.loop: asyncio.AbstractEventLoop | None = None  # type: ignore[assignment]
@@ -520,6 +522,7 @@ class LokutorTTS(TTS):
             silence=silence,
             sentences=sentences,
             markup=self._markup,
+            ends=self._ends,
         )
 
     def _report_cost(self, utterance: Utterance, *, streamed: bool) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from math import inf
 
 from .._tasks import was_cancelled
 from ..errors import TrackError
@@ -32,6 +33,10 @@ _HEADROOM = 0.3
 """Seconds of audio ahead of the listener from which on small pieces may wait for each other."""
 _PLENTY = 0.5
 """Seconds of audio ahead of the listener from which on reading may be delayed by a fraction of it."""
+_FRAME_BYTES = int(BYTES_PER_SECOND * FRAME_SECONDS)
+"""What a track plays at a time: less of it isn't worth a write of its own,"""
+_DENSE = 0.002
+"""within so many seconds of the last one. Tiny messages come faster than they could be written one by one."""
 _RELEASE_AT = 0.15
 """Seconds of audio ahead of the listener at which they wait no longer, though nothing more has come."""
 
@@ -51,6 +56,7 @@ class AudioOutput:
         self._on_first_audio = on_first_audio
         self._converter: Resampler | None = None
         self._clock = asyncio.get_running_loop().time
+        self._released_at = -inf
         self._begun = 0.0  # When the first audio went to the sink.
         self._gathered = bytearray()
         self._writing = asyncio.Lock()
@@ -86,7 +92,11 @@ class AudioOutput:
         """Take a piece of the service's audio, of any size. Return whether a :meth:`release` is due."""
         self._received += len(pcm)
         self._gathered += pcm
-        return len(self._gathered) >= _GATHERED_BYTES or self._headroom <= _HEADROOM
+        size = len(self._gathered)
+        return size >= _GATHERED_BYTES or (
+            self._headroom <= _HEADROOM
+            and (size >= _FRAME_BYTES or self._clock() - self._released_at >= _DENSE)
+        )
 
     def drop_half_sample(self) -> int:
         """Forget half a sample whose other half didn't come, since what follows would be noise.
@@ -138,6 +148,8 @@ class AudioOutput:
     async def _write_gathered(self) -> None:
         pcm = bytes(self._gathered)
         self._gathered.clear()
+        if pcm:
+            self._released_at = self._clock()
         for start in range(0, len(pcm), _SLICE_BYTES):
             if start:
                 await asyncio.sleep(0)

@@ -115,6 +115,10 @@ class Pacer:
         """Seconds of pushed audio that are still ahead of the listener; 0 where nobody listens."""
         return 0.0 if self._playback is None else self._playback.ahead
 
+    def is_short(self, text: str, audio: float) -> bool:
+        """Return whether a text can't be spoken in so many seconds."""
+        return self._times.is_short(text, audio)
+
     def note_text(self) -> None:
         """Note that there is text to send."""
         if self._text_at is None:

@@ -43,6 +43,8 @@ _AUDIO_PER_CHARACTER = 0.05
 """Seconds of speech for a character, before anything was measured: fast Latin script."""
 _SHORT_SIDE = 0.9
 """Part of the mean that is counted on: some sentences are spoken faster than others."""
+_SHORTEST_PART = 0.5
+"""Part of that which every text takes: no sentence is spoken twice as fast as the others."""
 _RATE_GUESS = 1.3
 """Seconds of audio per second of delivery, before anything was measured."""
 _SLOWEST_RATE = 1.01
@@ -94,6 +96,11 @@ class ServiceTimes:
         spoken = sum(sample.characters for sample in self._speech)
         seconds = sum(sample.seconds for sample in self._speech)
         return characters * (_SHORT_SIDE * seconds / spoken if spoken else _AUDIO_PER_CHARACTER)
+
+    def is_short(self, text: str, audio: float) -> bool:
+        """Return whether a text can't be spoken in so many seconds, whatever its signs stand for."""
+        letters = sum(map(str.isalnum, text))
+        return audio < _SHORTEST_PART * min(self.audio(letters), _AUDIO_PER_CHARACTER * letters)
 
     def delivery(self, audio: float) -> float:
         """Return the seconds that so many seconds of audio take from their first byte to their last."""

@@ -23,6 +23,7 @@ import aiohttp
 from yarl import URL
 
 from .._tasks import was_cancelled
+from .._timer import Stretch
 from ..errors import (
     AuthenticationError,
     ConfigurationError,
@@ -35,6 +36,7 @@ from ..errors import (
 from .endpoint import Endpoint
 from .protocol import (
     API_KEY_HEADER,
+    EndOfRequest,
     ErrorReply,
     Event,
     SpeechRequest,
@@ -112,6 +114,7 @@ class Connection:
         self._waited = False
         self._parked = False
         self._sent = False  # Whether a request was sent, or the sending of one began.
+        self._unanswered = False  # Whether the service has yet to say that the last one has ended.
         self._data_came = False
         self._liveness_check: asyncio.TimerHandle | None = None
         self._answered = False
@@ -119,6 +122,7 @@ class Connection:
         self._burst: tuple[asyncio.TimerHandle, socket.socket] | None = None  # Ends the gathering.
         self._burst_time = _BURST_TIME
         self._watcher: asyncio.Task[aiohttp.WSMessage] | None = None
+        self._stretch = Stretch()
 
     @property
     def waited(self) -> bool:
@@ -201,6 +205,7 @@ class Connection:
         """
         self.read_at_once()
         first, self._sent = not self._sent, True
+        self._unanswered = True
         try:
             await self._ws.send_str(encode_request(request))
         except (aiohttp.ClientError, OSError) as error:
@@ -250,7 +255,10 @@ class Connection:
 
     def _decode(self, text: str) -> Event | ProtocolError:
         try:
-            return self._noted(self._redacted(decode_text(text)))
+            event = decode_text(text)
+            if isinstance(event, EndOfRequest):
+                self._unanswered = False
+            return self._noted(self._redacted(event))
         except ProtocolError as error:
             return error.with_traceback(None)
 
@@ -391,10 +399,16 @@ class Connection:
                 await self._close()
             raise
 
+    async def _receive_message(self) -> aiohttp.WSMessage:
+        if self._stretch.over:  # As long as messages are there, aiohttp waits for nothing.
+            await asyncio.sleep(0)
+        message = await self._ws.receive()
+        self._saw(message)
+        return message
+
     async def _next_but_chatter(self) -> aiohttp.WSMessage:
         while True:
-            message = await self._ws.receive()
-            self._saw(message)
+            message = await self._receive_message()
             if message.type is aiohttp.WSMsgType.PING:
                 await self._pong(message.data)
             elif not (message.type is aiohttp.WSMsgType.PONG or self._is_chatter(message)):
@@ -434,8 +448,7 @@ class Connection:
 
     async def _next_message(self) -> aiohttp.WSMessage:
         if self._watcher is None and self._sent:
-            message = await self._ws.receive()
-            self._saw(message)
+            message = await self._receive_message()
         else:
             # Two tasks can't receive at once. The watcher outlives a call that ends here and gives it back.
             message = await asyncio.shield(self._watch())
@@ -471,7 +484,10 @@ class Connection:
         code = self._ws.close_code
         reason = f"close code {code}"
         if code == _POLICY_VIOLATION:
-            return ServiceError(f"Lokutor ended the connection ({reason})", status=code, retryable=False)
+            # Without a request under way it refuses none: that is how some end a connection that is idle.
+            return ServiceError(
+                f"Lokutor ended the connection ({reason})", status=code, retryable=not self._unanswered
+            )
         return NetworkError(
             f"Lokutor closed the connection before the end of the audio ({reason})", status=code
         )

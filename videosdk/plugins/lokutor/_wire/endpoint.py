@@ -24,6 +24,8 @@ _ADDRESS = re.compile(r"\[[\da-fA-F:.]*\]?")
 _ADDRESS_SIGN = re.compile(r"[.:/\s]")
 """What an address holds, and a key doesn't."""
 _HOST_NAME = re.compile(r"[a-z0-9_.-]+")
+_ESCAPED = frozenset('"\\/')
+"""Characters in front of which JSON has a backslash."""
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
 
@@ -58,14 +60,22 @@ class Endpoint:
 
 
 def redact_key(text: str, key: str) -> str:
-    """Return ``text`` with ``key`` hidden.
+    """Return ``text`` with ``key`` hidden, also where it is percent-encoded or escaped as in JSON.
 
     A long key is hidden wherever it stands. A short one, such as ``api``, may as well be a part of a word,
     a host name or a path: it is hidden where it stands alone.
     """
+    spelt = "".join(map(_spellings, key))
     if len(key) >= LONG_KEY:
-        return text.replace(key, "***")
-    return re.sub(rf"(?<![\w./@-]){re.escape(key)}(?![\w/-]|\.\w|:\d)", "***", text)
+        return re.sub(spelt, "***", text)
+    return re.sub(rf"(?<![\w./@-]){spelt}(?![\w/-]|\.\w|:\d)", "***", text)
+
+
+def _spellings(char: str) -> str:
+    """Return a pattern for a character of a key, as it is or as an encoding writes it."""
+    literal = rf"\\?{re.escape(char)}" if char in _ESCAPED else re.escape(char)
+    plus = r"|\+" if char == " " else ""
+    return rf"(?:{literal}|(?i:%{ord(char):02x}|\\u{ord(char):04x}){plus})"
 
 
 def parse_base_url(base_url: str, *, allow_insecure: bool) -> URL:

@@ -15,6 +15,8 @@ from .protocol import SpeechRequest
 
 _LONGEST_PAUSE = 30
 """Seconds of audio that a request may have on top of one for each character, before it counts as endless."""
+_SIGNS = 2
+"""Signs, of three, from which on an end may be that of the request before. One alone is no reason to wait."""
 _AUDIBLE = BYTES_PER_SECOND // 10
 """0.1 s: less audio than that, or silence, doesn't count as something that the listener has heard."""
 
@@ -87,41 +89,75 @@ class RequestProgress:
         return fresh
 
 
+@dataclass(slots=True)
+class LearnedEnds:
+    """What is known of how a service ends requests.
+
+    Attributes:
+        doubled: Whether it was seen to end one twice in the same spelling.
+    """
+
+    doubled: bool = False
+
+
 class RequestEnds:
     """Tells the end of a request from one that the service sends again for the request before it.
 
     Servers of different ages end a request with ``EOS`` or ``{"type":"eos"}``; one that serves clients of
     both ages may send both. The second arrives when the next request has been sent, perhaps in the middle of
     its audio, and would end that one. So a connection has one spelling: that of its first end.
+
+    A second end in the same spelling looks like the next request's own. Only what follows it tells: more
+    audio shows that it was none.
+
+    Args:
+        learned: What is known of the service. It is added to.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, learned: LearnedEnds | None = None) -> None:
+        self._learned = learned or LearnedEnds()
         self._spelling: str | None = None  # How the first request on this connection has ended.
-        self._awaited = False  # Whether a second end of the last request may still come.
-        self._doubled = False  # Whether one was seen to end twice in the same spelling.
+        self._awaited = 0  # Ends that may still come for requests before the one under way.
+        self._early = False  # Whether the last end may have been a second one, and audio may follow it.
 
     def begin_connection(self) -> None:
         """Note a new connection, on which no request has ended yet."""
         self._spelling = None
-        self._awaited = False
+        self._awaited = 0
+        self._early = False
 
     def end_request(self, spelling: str) -> None:
         """Note that a request has ended."""
+        self._early = self._spelling is not None
         self._spelling = spelling
-        self._awaited = True
+        self._awaited = 1
 
     def note_stray(self, spelling: str) -> None:
         """Note an end while no request was under way."""
         if spelling == self._spelling:
             self.note_second()
 
+    def note_late_audio(self) -> bool:
+        """Note audio while no request is under way; return whether it is the last one's.
+
+        What seemed to be its end was the second one of the request before it then.
+        """
+        if self._early:
+            self._awaited = 2  # Its own, and the second one of that.
+            self._learned.doubled = True
+        return self._early
+
     def note_second(self) -> None:
         """Note that the service was seen to end the last request twice, in the same spelling."""
-        self._awaited = False
-        self._doubled = True
+        self._awaited = max(self._awaited - 1, 0)
+        self._learned.doubled = True
+
+    def note_single(self) -> None:
+        """Note that an end in doubt was the request's own: the one before it had no second."""
+        self._learned.doubled = False
 
     def is_second(self, spelling: str, *, heard: bool) -> bool:
-        """Return whether an end belongs to the request before.
+        """Return whether an end belongs to the request before, without any doubt.
 
         Args:
             spelling: How the service has said it.
@@ -129,6 +165,15 @@ class RequestEnds:
         """
         if self._spelling not in {None, spelling}:
             return True
-        second = self._awaited and self._doubled and not heard
-        self._awaited = False
+        second = self._awaited > 0 and self._learned.doubled and not heard
+        self._awaited -= second
         return second
+
+    def is_doubtful(self, *, short: bool) -> bool:
+        """Return whether an end that came behind audio may belong to the request before.
+
+        Args:
+            short: Whether that audio is less than the text can be spoken in.
+        """
+        signs = (self._awaited > 0, self._learned.doubled, short)
+        return self._spelling is not None and sum(signs) >= _SIGNS
