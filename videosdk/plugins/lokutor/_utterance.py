@@ -127,7 +127,7 @@ class Utterance:
         timing: Takes what is said when.
         pacer: Says when the next request is due.
         silence: Finds the first sound, and cuts silence in front of requests.
-        sentences: Whether the text is known to come from a sentence chunker.
+        sentences: Whether the text is known to come from a sentence chunker; None: most likely.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class Utterance:
         *,
         pacer: Pacer,
         silence: SilenceTrimmer,
-        sentences: bool = False,
+        sentences: bool | None = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._options = options

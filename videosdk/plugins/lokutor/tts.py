@@ -17,7 +17,7 @@ from ._audio.output import AudioOutput, FirstAudio, Sink
 from ._audio.playback import Playback, rate_of
 from ._audio.silence import SilenceTrimmer
 from ._framework.advice import warn_of_english_numbers
-from ._framework.callers import find_caller, gets_sentences
+from ._framework.callers import find_caller, gets_sentences, streams_sentences
 from ._framework.streams import StreamOwner, Streams
 from ._framework.transcript import Transcript, remember, unsubscribe_others
 from ._framework.turns import Turns
@@ -345,7 +345,12 @@ class LokutorTTS(TTS):
         # Not the standby connection: that is for the turn.
         pacer = Pacer(self._times.of(options), None)  # A cache wants it all.
         utterance = self._utterance(
-            options, self._output(queue.put), self._connector.connect_stream, Timeline(), pacer=pacer
+            options,
+            self._output(queue.put),
+            self._connector.connect_stream,
+            Timeline(),
+            pacer=pacer,
+            sentences=streams_sentences(owner.caller, text),
         )
         self._streams.add(utterance, owner)
         synthesis = asyncio.create_task(_fill(queue, utterance, text))
@@ -478,7 +483,7 @@ class LokutorTTS(TTS):
         timing: Timeline,
         *,
         pacer: Pacer,
-        sentences: bool = False,
+        sentences: bool | None = False,
     ) -> Utterance:
         if self._closed:
             raise self._reported(ConfigurationError("This LokutorTTS is closed: create a new one"))

@@ -37,7 +37,7 @@ class TextFeed:
         language: Two-letter code for the sentence chunker's abbreviations.
         on_text: Called after each piece of text, and at the end.
         on_quiet: Called when a sentence is complete because no more text came.
-        sentences: Whether the text is known to come from a sentence chunker.
+        sentences: Whether the text is known to come from a sentence chunker; None: most likely.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class TextFeed:
         on_text: Callable[[], None],
         on_quiet: Callable[[], None],
         *,
-        sentences: bool = False,
+        sentences: bool | None = False,
     ) -> None:
         self._planner = TextPlanner(language, sentences=sentences)
         self._on_text = on_text
