@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
+from weakref import WeakKeyDictionary
 
 from videosdk.agents import TTS
 from videosdk.agents.speech_generation import SpeechGeneration
@@ -19,7 +20,7 @@ from ._audio.silence import SilenceTrimmer
 from ._framework.advice import warn_of_english_numbers
 from ._framework.callers import find_caller, gets_sentences, streams_sentences
 from ._framework.streams import StreamOwner, Streams
-from ._framework.transcript import Transcript, remember, unsubscribe_others
+from ._framework.transcript import Memory, Transcript, remember, unsubscribe_others
 from ._framework.turns import Turns
 from ._options import (
     DEFAULT_MODEL,
@@ -173,6 +174,7 @@ class LokutorTTS(TTS):
         self._connectors = Connectors(settings)
         self._turns = Turns()
         self._streams = Streams(self._tells_final_of)
+        self._memories: WeakKeyDictionary[SpeechGeneration, Memory] = WeakKeyDictionary()
         self._synchronizers = Synchronizers(
             partial(self._tell, "word_spoken"), partial(self._tell, "visemes")
         )
@@ -460,10 +462,16 @@ class LokutorTTS(TTS):
         return Transcript(speech).end
 
     def _correct_memory(self) -> None:
-        """Have the framework remember what was heard of an interrupted turn, where no words are told."""
-        speech = None if self.supports_word_timestamps else find_caller().speech
-        turn = None if speech is None else self._turns.take_last()
-        if turn is not None and speech is not None:
+        """Have the framework remember what was heard of an interrupted turn, and that once."""
+        speech = find_caller().speech
+        if speech is not None:
+            if speech not in self._memories:
+                self._memories[speech] = Memory(speech)
+            self._memories[speech].correct(speech, partial(self._remember_last, speech))
+
+    def _remember_last(self, speech: SpeechGeneration) -> None:
+        turn = self._turns.take_last()
+        if turn is not None and not self.supports_word_timestamps:  # Words tell it otherwise.
             remember(speech, turn.heard)
 
     def _tells_final_of(self, speech: SpeechGeneration) -> bool:
