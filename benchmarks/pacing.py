@@ -232,8 +232,9 @@ def play(sentences: list[str], setting: Setting) -> Reply:
         if isinstance(plan, Hold):
             now = min(now + max(plan.seconds, 1e-3), tokens[0][0] if tokens else inf)
             continue
-        text = planner.next_request(segments[: plan.segments])
-        assert text is not None
+        request = planner.next_request(segments[: plan.segments])
+        assert request is not None
+        text = request.text
         took = service.first_audio(len(text), rng)
         audio = len(text) / CHARACTERS_PER_SECOND * rng.uniform(0.9, 1.1)
         first = now + took

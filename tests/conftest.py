@@ -1,7 +1,7 @@
 """Fixtures: real servers over real sockets, the framework's own track.
 
-The framework is imported where it is needed: the process that hands out the tests needs none of it, and the
-others would wait until it has it.
+The framework and Hypothesis are imported where they are needed: the process that hands out the tests needs
+none of them, and the others would wait until it has them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
@@ -27,11 +26,6 @@ if TYPE_CHECKING:
 Maker = Callable[..., "LokutorTTS"]
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
-# Nothing must fail by chance: the same examples each time. ``HYPOTHESIS_PROFILE=random`` hunts for others.
-settings.register_profile("fixed", derandomize=True, deadline=None)
-settings.register_profile("random", deadline=None, print_blob=True)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -40,6 +34,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="asyncio",
         help="the event loop of every test: asyncio's, uvloop's, or asyncio's with eager tasks (Python 3.12)",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the examples of the property tests, before a module of theirs is imported.
+
+    Nothing must fail by chance: the same examples each time. ``HYPOTHESIS_PROFILE=random`` hunts for others.
+    """
+    if config.getoption("dist") != "no" and not hasattr(config, "workerinput"):
+        return  # This process runs no test.
+    gc.disable()  # What is imported stays: looking for garbage in it takes a sixth of that time.
+    from hypothesis import settings
+
+    settings.register_profile("fixed", derandomize=True, deadline=None)
+    settings.register_profile("random", deadline=None, print_blob=True)
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config) -> Mapping[str, LoopFactory]:
@@ -70,13 +79,17 @@ def _new_eager_loop() -> asyncio.AbstractEventLoop:
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Gives each test to whoever is free.
 
-    Those of a file go together where they share something expensive, or are over sooner than handed out.
+    Those of a file go together where they share something expensive, and the cases of one test where they are
+    over sooner than handed out.
     """
 
-    _TOGETHER = ("tests/project/", "tests/local/test_visemes.py", "tests/unit/")
+    _FILES = ("tests/project/", "tests/local/test_visemes.py")
+    _CASES = "tests/unit/"
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid.split("::", maxsplit=1)[0] if nodeid.startswith(self._TOGETHER) else nodeid
+        if nodeid.startswith(self._FILES):
+            return nodeid.split("::", maxsplit=1)[0]
+        return nodeid.split("[", maxsplit=1)[0] if nodeid.startswith(self._CASES) else nodeid
 
 
 @pytest.hookimpl(trylast=True)
@@ -87,6 +100,7 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling | None:

@@ -25,6 +25,7 @@ NEEDED = [
     "numpy>=1.26",
     "pytest>=8.4",
     "pytest-asyncio>=1.4",
+    "pytest-cov>=6",
     "pytest-xdist>=3.6",
 ]
 """What the plugin and these tests need beside the framework."""

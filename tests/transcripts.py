@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import logging
 import random
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
@@ -55,6 +56,38 @@ REPLIES = [
     ["First open the settings, then choose network, then press reset.", "Wait until it starts again."],
 ]
 """Replies as the framework hands them over: a sentence at a time."""
+
+MARKED_REPLIES = [
+    [
+        'Ask nginx about it, <break time="400ms"/>then press reset.',
+        'Wait <prosody rate="80%">until it starts</prosody> again.',
+    ],
+    [
+        'The street is <lang xml:lang="ca">Carrer de Balmes</lang>, near the port.',
+        '<break time="0.7s"/>Shall I send you the SQL by mail?',
+    ],
+    [
+        'Dr. Smith speaks <voice name="M2">very good</voice> English.',
+        'Call <say-as interpret-as="digits">4711</say-as> and ask.',
+    ],
+    [
+        'We open at nine.<break strength="weak"/> We shut at seven, but not on Sundays.',
+        'The <sub alias="World Wide Web">WWW</sub> knows more.',
+    ],
+]
+"""The same with all that makes the spoken text another than the written one."""
+PRONUNCIATIONS = {"nginx": "engine x", "SQL": "sequel", "Dr.": "doctor"}
+WRITTEN_FOR = {
+    "engine x": "nginx",
+    "sequel": "SQL",
+    "doctor": "Dr.",
+    "4 7 1 1": "4711",
+    "World Wide Web": "WWW",
+}
+"""What was written for what is spoken, in those replies."""
+PAUSE_BEFORE = {"then press": 0.4, "Shall I send you the sequel": 0.7, "We shut": 0.5}
+"""Seconds of the pause in front of a request that begins so."""
+_SPOKEN = re.compile("|".join([*(rf"{words}\S*" for words in WRITTEN_FOR), r"\S+"]))
 
 
 @dataclass(frozen=True)
@@ -152,15 +185,25 @@ class _Call:
         *,
         longest: float,
         trim: bool,
+        marked: bool,
     ) -> None:
         self._trim = trim
+        self._replies = MARKED_REPLIES if marked else REPLIES
         self._tap = tap
         self._lateness = lateness
         self._longest = longest
         self._chance = chance
         self._frames: list[bytes] = []
         self._track = CustomAudioStreamTrack(asyncio.get_running_loop())
-        self._tts = LokutorTTS(api_key="local", base_url=server.url, word_timestamps=True, trim_silence=trim)
+        self._tts = LokutorTTS(
+            api_key="local",
+            base_url=server.url,
+            word_timestamps=True,
+            trim_silence=trim,
+            markup=marked,
+            pronunciations=PRONUNCIATIONS if marked else None,
+            language=_english if marked else "en",
+        )
         self._speech = SpeechGeneration(tts=self._tts, audio_track=self._track)
         self._speech.set_audio_track(self._track)
 
@@ -185,7 +228,7 @@ class _Call:
     async def _cut(self) -> _Evidence:
         self._frames.clear()
         self._tap.made.clear()
-        reply = self._chance.choice(REPLIES)
+        reply = self._chance.choice(self._replies)
         heard_for = self._chance.uniform(0.2, self._longest)
         text: str | AsyncIterator[str] = " ".join(reply) if self._chance.random() < 0.3 else _sentences(reply)
         speaking = asyncio.create_task(self._speech.synthesize(text))
@@ -216,18 +259,50 @@ async def _sentences(reply: list[str]) -> AsyncIterator[str]:
         await asyncio.sleep(0.05)
 
 
+def _english(_sentence: str) -> str:
+    return "en"
+
+
 def _judge(evidence: _Evidence) -> Cut:
     """Find out what was heard of a reply."""
-    requests = [bytes(made.pcm) for made in evidence.made]
-    audio, cuts = trimmed(*requests) if evidence.trimmed else (b"".join(requests), [])
+    parts = _parts(evidence.made)
+    audio = b""
+    words: list[tuple[str, float]] = []  # Each word, and when it begins in the audio.
+    for pause, made in parts:
+        requests = [bytes(one.pcm) for one in made]
+        pcm, cuts = trimmed(*requests) if evidence.trimmed else (b"".join(requests), [])
+        silence = round(pause * 44_100)
+        lead = 0
+        if silence and evidence.trimmed:  # From sound to sound.
+            lead = _silence(pcm)[0]
+            silence -= min(_silence(audio)[1], 17_640, silence) if audio else 0
+        begun = len(audio) / 88_200 + (silence - lead) / 44_100
+        audio += bytes(2 * silence) + pcm[2 * lead :]
+        at = 0.0
+        for one in made:
+            words += [(word, begun + _behind_cuts(at + start, cuts)) for word, start in _words(one)]
+            at += len(one.pcm) / 88_200
     played = _played(evidence.frames, at_track_rate(audio))
-    heard: list[str] = []
-    begun = 0.0
-    for made in evidence.made:
-        starts = [(word, _behind_cuts(begun + start, cuts)) for word, start in _words(made)]
-        heard += [word for word, start in starts if played and start <= played]
-        begun += len(made.pcm) / 88_200
+    heard = [word for word, start in words if played and start <= played]
     return Cut(" ".join(heard), evidence.remembered, evidence.estimate, evidence.late)
+
+
+def _parts(made: list[_Made]) -> list[tuple[float, list[_Made]]]:
+    """Return what lies between pauses, and the pause before each."""
+    parts: list[tuple[float, list[_Made]]] = []
+    for one in made:
+        pause = next((pause for text, pause in PAUSE_BEFORE.items() if one.text.startswith(text)), 0.0)
+        if pause or not parts:
+            parts.append((pause, []))
+        parts[-1][1].append(one)
+    return parts
+
+
+def _silence(pcm: bytes) -> tuple[int, int]:
+    """Return how many samples come before the first sound, and how many after the last."""
+    samples = np.frombuffer(pcm, "<i2").astype(int)
+    sounds = np.flatnonzero(np.abs(samples) > 32)
+    return (int(sounds[0]), int(len(samples) - 1 - sounds[-1])) if len(sounds) else (len(samples), 0)
 
 
 def _behind_cuts(at: float, cuts: list[tuple[float, float]]) -> float:
@@ -236,16 +311,24 @@ def _behind_cuts(at: float, cuts: list[tuple[float, float]]) -> float:
 
 
 def _words(made: _Made) -> list[tuple[str, float]]:
-    """Return each word of a request, and when it begins by the engine's own timing of this very audio."""
-    words, at = [], 0
-    for word in made.text.split():
-        at = made.text.index(word, at)
-        place = range(at, at + len(word))
+    """Return each word that was written for a request, and when it begins.
+
+    That is by the engine's own timing of this very audio.
+    """
+    words = []
+    for spoken in _SPOKEN.finditer(made.text):
+        place = range(*spoken.span())
         starts = [item.start for item in made.visemes if item.index in place and item.sound != SILENCE]
         # Of a request that was cut off, the end was never made.
-        words.append((word, min(starts, default=float("inf"))))
-        at += len(word)
+        words.append((_written(spoken.group()), min(starts, default=float("inf"))))
     return words
+
+
+def _written(spoken: str) -> str:
+    for words, written in WRITTEN_FOR.items():
+        if spoken.startswith(words):
+            return written + spoken.removeprefix(words)
+    return spoken
 
 
 def _played(frames: list[bytes], speech: bytes) -> float:
@@ -264,7 +347,9 @@ def _is_loud(frame: bytes) -> bool:
     return bool(np.abs(np.frombuffer(frame, "<i2").astype(np.int32)).max(initial=0) > LOUD)
 
 
-async def cut_replies(cuts: int, seed: int, at_once: int = CALLS, longest: float = LONGEST) -> list[Cut]:
+async def cut_replies(
+    cuts: int, seed: int, at_once: int = CALLS, longest: float = LONGEST, *, marked: bool = False
+) -> list[Cut]:
     """Cut off so many replies, of ``at_once`` calls, and return what became of them."""
     chance = random.Random(seed)
     engine = EspeakEngine()
@@ -281,7 +366,8 @@ async def cut_replies(cuts: int, seed: int, at_once: int = CALLS, longest: float
             server = LocalServer(tap, first_audio_delay=0.06, pace=pace)
             await stack.enter_async_context(server)
             own = random.Random(chance.random())
-            calls.append(_Call(tap, server, own, lateness, longest=longest, trim=number % 4 > 0))
+            trim = number % 4 > 0
+            calls.append(_Call(tap, server, own, lateness, longest=longest, trim=trim, marked=marked))
         rounds = -(-cuts // at_once)
         evidence = await asyncio.gather(*(call.run(rounds) for call in calls))
     return [_judge(one) for call in evidence for one in call][:cuts]
@@ -319,9 +405,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--cuts", type=int, default=100)
     parser.add_argument("--seed", type=int, default=random.randrange(1000))
+    parser.add_argument("--marked", action="store_true", help="with markup and pronunciations")
     options = parser.parse_args()
     logging.getLogger("videosdk.agents").setLevel(logging.CRITICAL)
-    cuts = asyncio.run(cut_replies(options.cuts, options.seed))
+    cuts = asyncio.run(cut_replies(options.cuts, options.seed, marked=options.marked))
     for cut in judged(cuts):
         if cut.error:
             print(f"off by {cut.error}: heard {cut.heard!r}, remembered {cut.remembered!r}")

@@ -86,6 +86,7 @@ def injecting(frame: bytes) -> Play:
 
 
 async def drip(link: Link) -> None:
-    """Bring everything, one byte at a time."""
+    """Bring the handshake and the first frames one byte at a time, and the rest as it comes."""
     await link.shake_hands(1)
-    await link.pump(size=1)
+    await link.pump(_MIDDLE, size=1)
+    await link.pump()

@@ -81,12 +81,13 @@ def ending_with(message: str) -> Script:
     return script
 
 
-def in_pieces(size: int) -> Script:
-    """Return a script that speaks in messages of ``size`` bytes."""
+def in_pieces(size: int, up_to: int = 20_000) -> Script:
+    """Return a script that speaks in messages of ``size`` bytes, the rest in messages of the usual size."""
 
     async def script(conversation: Conversation) -> None:
-        request = await conversation.request()
-        await conversation.audio(speech_of(request["text"]), size)
+        speech = speech_of((await conversation.request())["text"])
+        await conversation.audio(speech[:up_to], size)
+        await conversation.audio(speech[up_to:])
         await conversation.end()
         await conversation.gone()
 

@@ -262,7 +262,7 @@ async def test_text_that_was_not_sent_yet_is_not_remembered_without_word_timing_
     make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, kind: str
 ) -> None:
     """The framework estimates by the share of the audio, but most of the text has no audio yet."""
-    first = "This is the first of three sentences, and it takes its time to be spoken to its end, so it does."
+    first = "This is the first of three sentences and it takes its time to be spoken to its end as it should."
     reply = f"{first} The second one isn't needed for some seconds. Neither is the third of them."
     async with calling(make_tts(scripted.url), track) as call:
         await call.listener.hear()

@@ -44,7 +44,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 async def speak(call: Call, kind: str, text: str, scripted: ScriptedServer) -> str:
     """Have the agent speak, and return what has reached the service."""
     before = len(scripted.texts)
-    call.play()
+    call.play(fast=True)
     await call.begin(kind, text)
     await until(lambda: len(scripted.texts) > before and "".join(scripted.texts)[-1:] == ".")
     await call.over()

@@ -54,9 +54,12 @@ async def test_a_reply_that_is_cut_off_is_remembered_to_the_word(
     assert speech.spoken_transcript == begun(frames)
 
 
-async def test_the_transcript_stops_where_the_voice_stopped(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("marked", [False, True], ids=["plain", "marked"])
+async def test_the_transcript_stops_where_the_voice_stopped(
+    capsys: pytest.CaptureFixture[str], marked: bool
+) -> None:
     """In real time, with the real voice, many calls at once: no chance but the machine's."""
-    cuts = await cut_replies(CUTS, SEED, CALLS, LONGEST)
+    cuts = await cut_replies(CUTS, SEED, CALLS, LONGEST, marked=marked)
     with capsys.disabled():
         print(f"\n{report(cuts)}")
     assert len(cuts) == CUTS

@@ -188,9 +188,9 @@ class Call:
             async with self.speech.tts_lock:
                 await asyncio.sleep(0)
 
-    def play(self) -> None:
-        """Play the track from now on, as fast as the clock; ``listener`` is for afterwards."""
-        self._playing = asyncio.create_task(self._play())
+    def play(self, *, fast: bool = False) -> None:
+        """Play the track from now on, as fast as the clock or faster; ``listener`` is for afterwards."""
+        self._playing = asyncio.create_task(self._play_fast() if fast else self._play())
 
     async def stop_playing(self) -> None:
         assert self._playing is not None
@@ -200,6 +200,11 @@ class Call:
     async def _play(self) -> None:
         while True:
             await self.track.recv()
+
+    async def _play_fast(self) -> None:
+        while True:
+            await self.listener.hear()
+            await asyncio.sleep(0.001)
 
     async def close(self) -> None:
         for task in filter(None, [*self._turns, self._playing]):

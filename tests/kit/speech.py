@@ -38,9 +38,11 @@ def trimmed(*requests: bytes) -> tuple[bytes, list[tuple[float, float]]]:
     """
     samples = np.frombuffer(b"".join(requests), "<i2").astype(int)
     sounds = np.flatnonzero(np.abs(samples) > 32)
-    keep, cuts, before = np.ones(len(samples), bool), [], -1
+    keep, cuts = np.ones(len(samples), bool), []
     ends = np.cumsum([len(pcm) // 2 for pcm in requests])
-    for sound in [*sounds, len(samples)]:
+    bounds = np.array([-1, *sounds, len(samples)])
+    pauses = np.flatnonzero(np.diff(bounds) > 1)
+    for before, sound in zip(bounds[pauses], bounds[pauses + 1], strict=True):
         end = next((end for end in ends if before < end <= sound), 0) if before >= 0 else 0
         budget = 882 if before < 0 else max(17_640 - (end - before - 1), 0)
         surplus = sound - end - budget
@@ -48,7 +50,6 @@ def trimmed(*requests: bytes) -> tuple[bytes, list[tuple[float, float]]]:
             start = end + budget - min(budget, 882)
             keep[start : start + surplus] = False
             cuts.append((float(start / 44_100), float(surplus / 44_100)))
-        before = sound
     return samples[keep].astype("<i2").tobytes(), cuts
 
 

@@ -192,7 +192,7 @@ def test_it_puts_one_command_on_the_path(wheel: Path, names: set[str]) -> None:
 
 
 IMPORTS = """
-import warnings
+import sys, warnings
 warnings.simplefilter("ignore")
 import videosdk, videosdk.agents, videosdk.plugins.lokutor, videosdk.plugins.neighbour
 print(videosdk.__file__)
@@ -201,6 +201,10 @@ print(videosdk.plugins.lokutor.__file__)
 print(videosdk.plugins.lokutor.__version__)
 print(videosdk.plugins.neighbour.__file__)
 """
+NUMBERS = """
+print(*[name for name in sys.modules if "num2words" in name or "._numbers." in name])
+"""
+"""Modules that nobody needs before a filter for numbers is asked for."""
 
 
 @pytest.fixture
@@ -220,16 +224,20 @@ def installed(wheel: Path, tmp_path: Path) -> Path:
     return packages
 
 
-def test_it_lives_beside_videosdk_and_another_plugin(installed: Path, tmp_path: Path) -> None:
+def test_it_lives_beside_videosdk_and_another_plugin_and_imports_no_numbers(
+    installed: Path, tmp_path: Path
+) -> None:
     environment = {**os.environ, "PYTHONPATH": str(installed)}
-    command = [sys.executable, "-c", IMPORTS]
+    command = [sys.executable, "-c", IMPORTS + NUMBERS]
     result = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
-    *files, lokutor, found, neighbour = result.stdout.split()
+    *paths, numbers = result.stdout.split("\n")[:-1]
+    *files, lokutor, found, neighbour = paths
     real = Path(videosdk.__file__ or "").resolve()
     assert [Path(file).resolve() for file in files] == [real, real.parent / "agents/__init__.py"]
     assert Path(lokutor) == installed / "videosdk/plugins/lokutor/__init__.py"
     assert Path(neighbour) == installed / "videosdk/plugins/neighbour/__init__.py"
     assert found == __version__
+    assert numbers == ""

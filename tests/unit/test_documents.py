@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from documents import CONF, DOCS, PARTS, ROOT, benchmark, llms, page_names, with_part
+from kit.tables import each
 from videosdk.agents import _plugins
 
 from videosdk.plugins import lokutor
@@ -222,7 +223,7 @@ def test_the_quick_start_names_every_key_and_package(text: str) -> None:
     assert len(imported) >= 3
 
 
-@pytest.mark.parametrize(
+@each(
     "command",
     [
         'pip install -e ".[test]"',

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from kit.tables import each
 
 from videosdk.plugins.lokutor import errors
 from videosdk.plugins.lokutor.errors import (
@@ -45,7 +45,7 @@ CATALOGUE: dict[str | None, tuple[type[LokutorError], bool]] = {
 }
 
 
-@pytest.mark.parametrize("code", CATALOGUE)
+@each("code", CATALOGUE)
 def test_a_code_of_the_catalogue_becomes_its_error(code: str | None) -> None:
     error = error_from_reply("No.", code, "r-1")
     kind, retryable = CATALOGUE[code]
@@ -73,7 +73,7 @@ TREE: dict[type[LokutorError], tuple[type[LokutorError], bool]] = {
 }
 
 
-@pytest.mark.parametrize("kind", TREE)
+@each("kind", TREE)
 def test_the_tree(kind: type[LokutorError]) -> None:
     parent, retryable = TREE[kind]
     assert kind.__bases__ == (parent,)
@@ -87,7 +87,7 @@ def test_no_error_is_missing_from_the_tree() -> None:
     assert defined == {LokutorError, *TREE}
 
 
-@pytest.mark.parametrize("kind", [LokutorError, *TREE])
+@each("kind", [LokutorError, *TREE])
 def test_what_is_unknown_is_none(kind: type[LokutorError]) -> None:
     error = kind("What went wrong.")
     assert str(error) == "What went wrong."

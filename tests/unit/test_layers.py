@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from kit.tables import each
 
 from videosdk.plugins import lokutor
 
@@ -39,11 +40,13 @@ PURE = {
     "_pacing.times": set[str](),
     "_text.__init__": set[str](),
     "_text.characters": set[str](),
+    "_text.languages": set[str](),
+    "_text.markup": set[str](),
     "_text.pronunciations": set[str](),
     "_text.spoken": set[str](),
     "_text.planner": {"videosdk.agents.tokenize"},
     "_timing.__init__": set[str](),
-    "_timing.cuts": set[str](),
+    "_timing.edits": set[str](),
     "_timing.words": set[str](),
     "_timing.timeline": set[str](),
     "_wire.__init__": set[str](),
@@ -56,7 +59,7 @@ PURE = {
 
 HARMLESS = {
     "__future__", "base64", "binascii", "bisect", "collections", "collections.abc", "dataclasses", "enum",
-    "fractions", "ipaddress", "itertools", "json", "logging", "math", "re", "reprlib",
+    "fractions", "html", "inspect", "ipaddress", "itertools", "json", "logging", "math", "re", "reprlib",
     "types", "typing", "unicodedata",
 }  # fmt: skip
 """What a pure module may import of Python's own. Neither asyncio, socket, ssl, time, os nor random."""
@@ -87,7 +90,8 @@ LAYERS = [
     {"_timing"},
     {"_options", "_pacing"},
     {"_wire"},
-    {"_numbers", "_text"},
+    {"_numbers"},
+    {"_text"},
     {"_audio"},
     {"errors", "metrics", "version", "visemes", "_shown", "_tasks", "_timer"},
 ]
@@ -139,19 +143,19 @@ def reachable(module: str) -> set[str]:
     return seen
 
 
-@pytest.mark.parametrize("module", PURE)
+@each("module", PURE)
 def test_a_pure_module_imports_no_io_and_no_clock(module: str) -> None:
     foreign = {name for name in imports_of(module) if not name.startswith(PACKAGE)}
     assert foreign - HARMLESS <= PURE[module]
     assert {name.split(".")[0] for name in HARMLESS} <= sys.stdlib_module_names
 
 
-@pytest.mark.parametrize("module", PURE)
+@each("module", PURE)
 def test_a_pure_module_rests_on_pure_modules_only(module: str) -> None:
     assert reachable(module) <= set(PURE)
 
 
-@pytest.mark.parametrize("module", PURE)
+@each("module", PURE)
 def test_a_pure_module_opens_and_prints_nothing(module: str) -> None:
     names = {node.id for node in ast.walk(tree_of(module)) if isinstance(node, ast.Name)}
     assert not names & {"open", "print", "input", "exec", "eval", "__import__"}
@@ -168,19 +172,19 @@ def layer_of(module: str) -> int:
     return place
 
 
-@pytest.mark.parametrize("module", module_names())
+@each("module", module_names())
 def test_a_module_imports_only_from_the_layers_beneath(module: str) -> None:
     package = module.split(".", maxsplit=1)[0]
     for name in ours(module):
         assert name.split(".")[0] == package or layer_of(name) > layer_of(module), name
 
 
-@pytest.mark.parametrize("module", module_names())
+@each("module", module_names())
 def test_no_module_imports_itself_by_a_detour(module: str) -> None:
     assert module not in {name for other in ours(module) for name in reachable(other)}
 
 
-@pytest.mark.parametrize("module", sorted(reachable("__init__")))
+@each("module", sorted(reachable("__init__")))
 def test_the_plugin_imports_neither_the_local_server_nor_the_command_line(module: str) -> None:
     assert not any(name.startswith(("local.", "_cli", "__main__")) for name in ours(module))
 
@@ -229,7 +233,7 @@ def is_exception(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, Exception)
 
 
-@pytest.mark.parametrize("module", [name for name in module_names() if name.startswith("local.")])
+@each("module", [name for name in module_names() if name.startswith("local.")])
 def test_the_local_server_does_not_import_the_plugin(module: str) -> None:
     """So that a misunderstanding of the protocol can't be on both sides."""
     assert not ours(module) & {"__init__", "tts", "_utterance", "_connection"}

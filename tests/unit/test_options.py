@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from kit.tables import each
 from yarl import URL
 
 from videosdk.plugins.lokutor import LokutorTTS
@@ -28,8 +29,8 @@ def test_the_defaults_are_the_services() -> None:
     assert SpeechOptions() == SpeechOptions(voice="F1", language="en", speed=1.05, steps=5, model=None)
 
 
-@pytest.mark.parametrize("speed", [0.5, 1, 1.05, 2, 2.0])
-@pytest.mark.parametrize("steps", [1, 5, 50])
+@each("speed", [0.5, 1, 1.05, 2, 2.0])
+@each("steps", [1, 5, 50])
 def test_the_ends_of_the_ranges_are_in_them(speed: float, steps: int) -> None:
     options = SpeechOptions(voice="clone_7f", language="es", speed=speed, steps=steps, model="versa-1.0")
     assert options.request("Hola.") == SpeechRequest(
@@ -37,24 +38,22 @@ def test_the_ends_of_the_ranges_are_in_them(speed: float, steps: int) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "speed", [0.49, 2.01, 0, -1, NAN, INFINITY, -INFINITY, "1.0", None, True, [1], 1j, 10**400]
-)
+@each("speed", [0.49, 2.01, 0, -1, NAN, INFINITY, -INFINITY, "1.0", None, True, [1], 1j, 10**400])
 def test_a_bad_speed_is_refused(speed: Any) -> None:
     expected = f"speed must be a number from 0.5 to 2.0, got {speed!r}"
     with pytest.raises(ValueError, match=re.escape(expected)):
         SpeechOptions(speed=speed)
 
 
-@pytest.mark.parametrize("steps", [0, 51, -1, 5.0, NAN, INFINITY, "5", None, True, False, 10**400])
+@each("steps", [0, 51, -1, 5.0, NAN, INFINITY, "5", None, True, False, 10**400])
 def test_bad_steps_are_refused(steps: Any) -> None:
     expected = f"steps must be a whole number from 1 to 50, got {steps!r}"
     with pytest.raises(ValueError, match=re.escape(expected)):
         SpeechOptions(steps=steps)
 
 
-@pytest.mark.parametrize("name", ["voice", "language", "model"])
-@pytest.mark.parametrize("value", ["", "  ", 5, b"F1", ["F1"], True])
+@each("name", ["voice", "language", "model"])
+@each("value", ["", "  ", 5, b"F1", ["F1"], True])
 def test_a_name_that_is_none_is_refused(name: str, value: Any) -> None:
     expected = f"{name} must be a non-empty string, got {value!r}"
     with pytest.raises(ValueError, match=re.escape(expected)):
@@ -73,7 +72,7 @@ def test_a_usable_sample_rate_is_returned(rate: int) -> None:
     assert check_sample_rate(rate) == rate
 
 
-@pytest.mark.parametrize("rate", [7_999, 192_001, 0, -8_000, 24_000.0, "24000", None, True, NAN])
+@each("rate", [7_999, 192_001, 0, -8_000, 24_000.0, "24000", None, True, NAN])
 def test_a_bad_sample_rate_is_refused(rate: Any) -> None:
     expected = f"sample_rate must be a whole number from 8000 to 192000, got {rate!r}"
     with pytest.raises(ValueError, match=re.escape(expected)):
@@ -147,7 +146,7 @@ def test_a_tag_without_a_language_is_refused(tag: str) -> None:
 # --- base_url ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@each(
     ("base_url", "url"),
     [
         ("wss://api.lokutor.com", "wss://api.lokutor.com/ws/tts"),
@@ -171,7 +170,7 @@ def test_a_base_url_becomes_the_sockets(base_url: str, url: str) -> None:
     assert parse_base_url(base_url, allow_insecure=False) == URL(url)
 
 
-@pytest.mark.parametrize(
+@each(
     "host",
     [
         "api.lokutor.com",
@@ -183,7 +182,7 @@ def test_a_base_url_becomes_the_sockets(base_url: str, url: str) -> None:
         "127.0.0.1.nip",
     ],
 )
-@pytest.mark.parametrize("scheme", ["ws", "http"])
+@each("scheme", ["ws", "http"])
 def test_an_unencrypted_url_may_leave_this_machine_only_when_allowed(scheme: str, host: str) -> None:
     base_url = f"{scheme}://{host}:9000"
     with pytest.raises(ValueError, match="allow_insecure=True") as caught:
@@ -192,7 +191,7 @@ def test_an_unencrypted_url_may_leave_this_machine_only_when_allowed(scheme: str
     assert parse_base_url(base_url, allow_insecure=True) == URL(f"ws://{host}:9000/ws/tts")
 
 
-@pytest.mark.parametrize(
+@each(
     "base_url",
     [
         "", " ", "api.lokutor.com", "/ws/tts", "ftp://host", "wss://", "wss:///ws", "wss://h:99999", "wss://h:x",
@@ -208,7 +207,7 @@ def test_what_is_no_url_of_a_service_is_refused(base_url: Any) -> None:
     assert repr(base_url) in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@each(
     "base_url",
     [
         "wss://host?api_key=s3cret",
@@ -283,7 +282,7 @@ def test_an_endpoint_sends_the_key_in_a_header_and_never_shows_it() -> None:
 # --- the key -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "{}",
@@ -296,7 +295,7 @@ def test_an_endpoint_sends_the_key_in_a_header_and_never_shows_it() -> None:
         "u:{}@host",
     ],
 )
-@pytest.mark.parametrize("key", ["api", "k+.9", "a-long-key-5f2c9e"])
+@each("key", ["api", "k+.9", "a-long-key-5f2c9e"])
 def test_a_key_that_stands_alone_is_hidden(key: str, text: str) -> None:
     assert redact_key(text.format(key), key) == text.format("***")
 
@@ -305,7 +304,7 @@ def test_a_long_key_is_hidden_in_other_words_too() -> None:
     assert redact_key("Bearer_a-long-key.old/a-long-keys", "a-long-key") == "Bearer_***.old/***s"
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "wss://api.lokutor.com/ws/tts", "wss://eu.api/api/v1", "ws://api:8765", "api:443", "me@api.example",
@@ -334,7 +333,7 @@ def test_a_key_in_the_address_is_refused() -> None:
     assert Endpoint(URL("wss://api.lokutor.com/ws/tts"), "tts")
 
 
-@pytest.mark.parametrize(
+@each(
     ("key", "text", "hidden"),
     [
         ("lk-7f3a9c51", "no: xlk-7f3a9c51y", "no: x***y"),
@@ -361,17 +360,15 @@ class Unprintable:
         raise RuntimeError("no name")
 
 
-@pytest.mark.parametrize(
-    "name", ["allow_insecure", "word_timestamps", "visemes", "keep_warm", "pacing", "trim_silence"]
-)
-@pytest.mark.parametrize("value", ["false", "0", 1, None, Unprintable()])
+@each("name", ["allow_insecure", "word_timestamps", "visemes", "keep_warm", "pacing", "trim_silence"])
+@each("value", ["false", "0", 1, None, Unprintable()])
 def test_a_switch_is_a_bool(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{name} must be True or False"):
         LokutorTTS(api_key="k", base_url="ws://remote.example", **{"allow_insecure": True, name: value})
 
 
-@pytest.mark.parametrize("name", ["api_key", "base_url", "voice", "language", "model"])
-@pytest.mark.parametrize("value", [5, True, b"k", ["k"], Unprintable()])
+@each("name", ["api_key", "base_url", "voice", "language", "model"])
+@each("value", [5, True, b"k", ["k"], Unprintable()])
 def test_a_name_is_a_string(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{name} must be"):
         LokutorTTS(**{"api_key": "k", name: value})
@@ -420,7 +417,7 @@ def test_a_long_mistake_is_shortened_in_a_call_as_well(caplog: pytest.LogCapture
     assert len(caplog.text) < 500
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     ["wss://u:SECRET%40h:80", "wss://u%3ASECRET%40h", "wss://u:SECRET＠h", "wss://h;SECRET/x",
      "SECRET-key-4711", "ws://localhost:SECRET", "javascript:SECRET", "wss://u:SECRET@h", "wss://h?token=SECRET"],

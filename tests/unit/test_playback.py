@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from kit import PATIENCE, BareTrack, Listener, on_track, settled, until
+from kit.tables import each
 from videosdk.agents.room.output_stream import (
     CustomAudioStreamTrack,
     MixingCustomAudioStreamTrack,
@@ -401,16 +402,16 @@ def frames_from(phase: float, time: float) -> float:
     return max(math.floor((time - phase) / 0.02 + 1e-9) + 1, 0) * 0.02
 
 
-@pytest.mark.parametrize("phase", [0.0, 0.003, 0.011, 0.0199])
-@pytest.mark.parametrize("seconds", [0.005, 0.03, 0.5, 3.0])
+@each("phase", [0.0, 0.003, 0.011, 0.0199])
+@each("seconds", [0.005, 0.03, 0.5, 3.0])
 def test_a_look_comes_right_behind_the_frame(phase: float, seconds: float) -> None:
     late, looks = looks_at(lambda time: frames_from(phase, time), seconds)
     assert late < 0.006
     assert looks < 20
 
 
-@pytest.mark.parametrize("phase", [number / 1000 for number in range(20)])
-@pytest.mark.parametrize("held_up", [0.0, 0.004, 0.008, 0.015])
+@each("phase", [number / 1000 for number in range(20)])
+@each("held_up", [0.0, 0.004, 0.008, 0.015])
 def test_one_late_frame_makes_no_later_word_late(phase: float, held_up: float) -> None:
     def played(time: float) -> float:
         regular = frames_from(phase, time)
@@ -442,8 +443,8 @@ def test_a_look_comes_right_behind_a_pause(pause: float) -> None:
         assert looks < 60 + 100 * pause
 
 
-@pytest.mark.parametrize("held_up", [0.05, 0.3, 1.0])
-@pytest.mark.parametrize("pace", [0.0, 0.0005, 0.003])
+@each("held_up", [0.05, 0.3, 1.0])
+@each("pace", [0.0, 0.0005, 0.003])
 def test_frames_that_were_held_up_and_catch_up_are_found_again(held_up: float, pace: float) -> None:
     """A loop that stood still: then the frames come at once, or one each ``pace`` seconds."""
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.tables import each
 
 from videosdk.plugins.lokutor._options import SpeechOptions
+from videosdk.plugins.lokutor._text.planner import RequestText
 from videosdk.plugins.lokutor._text.pronunciations import Pronunciations
 from videosdk.plugins.lokutor._text.spoken import Replacement, SpokenText
 from videosdk.plugins.lokutor._timing.words import spans_of
@@ -35,14 +37,14 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("words", "written", "spoken"), CASES)
+@each(("words", "written", "spoken"), CASES)
 def test_whole_words_are_replaced(words: dict[str, str], written: str, spoken: str) -> None:
-    text = Pronunciations(words).apply(written)
+    text = SpokenText(written, Pronunciations(words).find(written))
     assert text.text == spoken
     assert text.written == written
 
 
-@pytest.mark.parametrize(
+@each(
     "words",
     [
         ["nginx"],
@@ -63,10 +65,10 @@ def test_what_is_no_pronunciation_is_refused(words: object) -> None:
 
 def test_they_can_be_changed_and_removed() -> None:
     options = SpeechOptions(pronunciations={"one": "two"})
-    assert options.spoken("one").text == "two"
-    assert options.changed({"speed": 1.5}).spoken("one").text == "two"
-    assert options.changed({"pronunciations": {"one": "three"}}).spoken("one").text == "three"
-    assert options.changed({"pronunciations": None}).spoken("one").text == "one"
+    assert options.spoken(RequestText("one")).text == "two"
+    assert options.changed({"speed": 1.5}).spoken(RequestText("one")).text == "two"
+    assert options.changed({"pronunciations": {"one": "three"}}).spoken(RequestText("one")).text == "three"
+    assert options.changed({"pronunciations": None}).spoken(RequestText("one")).text == "one"
 
 
 def test_options_that_differ_in_them_only_have_the_same_times() -> None:
@@ -99,7 +101,7 @@ WRITTEN = st.lists(
 
 @given(st.dictionaries(WORDS, SPOKEN, max_size=6), WRITTEN)
 def test_every_character_maps_into_its_own_place(words: dict[str, str], written: str) -> None:
-    text = Pronunciations(words).apply(written)
+    text = SpokenText(written, Pronunciations(words).find(written))
     places = [text.to_written(index) for index in range(len(text.text))]
     assert places == sorted(places)
     assert all(0 <= place < len(written) for place in places)
@@ -113,7 +115,7 @@ def test_every_character_maps_into_its_own_place(words: dict[str, str], written:
 
 @given(WRITTEN)
 def test_without_words_both_texts_are_the_same(written: str) -> None:
-    text = Pronunciations({"notthere": "x"}).apply(written)
+    text = SpokenText(written, Pronunciations({"notthere": "x"}).find(written))
     assert text.text == written
     assert [text.to_written(index) for index in range(len(written))] == list(range(len(written)))
 
@@ -126,9 +128,9 @@ def test_words_of_a_form_map_word_by_word() -> None:
     assert even.to_written(even.text.index("now")) == 12
 
 
-@pytest.mark.parametrize(("words", "written", "spoken"), CASES)
+@each(("words", "written", "spoken"), CASES)
 def test_each_spoken_word_is_found_in_a_written_one(words: dict[str, str], written: str, spoken: str) -> None:
-    text = Pronunciations(words).apply(written)
+    text = SpokenText(written, Pronunciations(words).find(written))
     spans = spans_of(written)
     starts = [text.to_written(first) for first, _last in spans_of(spoken)]
     assert all(any(first <= start < last for first, last in spans) for start in starts)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from kit.tables import each
 
 from videosdk.plugins.lokutor._wire.protocol import (
     Audio,
@@ -100,12 +101,12 @@ REPLIES: list[tuple[str, Event]] = [
 ]
 
 
-@pytest.mark.parametrize(("message", "event"), REPLIES)
+@each(("message", "event"), REPLIES)
 def test_every_form_of_a_reply_has_its_event(message: str, event: Event) -> None:
     assert decode_text(message) == event
 
 
-@pytest.mark.parametrize(
+@each(
     "message",
     [
         "", " ", "eos", "EOSS", "EOS EOS", "error", "err: x", "hello", "ready", "null", "true", "12", '"EOS"',
@@ -119,14 +120,14 @@ def test_what_the_protocol_does_not_list_is_explicitly_unknown(message: str) -> 
     assert decode_text(message) == Unknown(message)
 
 
-@pytest.mark.parametrize("data", [None, 5, [], {}, "A", "AQI", "****", "AQ==AQ==", "é", "\ud800", "AQ ID"])
+@each("data", [None, 5, [], {}, "A", "AQI", "****", "AQ==AQ==", "é", "\ud800", "AQ ID"])
 def test_audio_that_cannot_be_read_is_an_error_and_not_silence(data: object) -> None:
     with pytest.raises(ProtocolError, match="base64") as caught:
         decode_text(json.dumps({"type": "audio", "data": data}))
     assert not caught.value.retryable
 
 
-@pytest.mark.parametrize(
+@each(
     "item",
     [
         None, 5, "o", [], {}, {"v": 1}, {"v": 1, "c": "o"}, {"v": 1, "t": 1.0}, {"c": "o", "t": 1.0},

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.tables import each
 
 from videosdk.plugins.lokutor._audio.resample import Resampler
 
@@ -71,7 +72,7 @@ HEARABLE = [
 ]
 
 
-@pytest.mark.parametrize(("rate", "frequency"), HEARABLE)
+@each(("rate", "frequency"), HEARABLE)
 def test_a_tone_stays_clean_loud_and_in_time(rate: int, frequency: int) -> None:
     samples = heard(tone(frequency), rate)
     start = len(samples) // 10
@@ -110,10 +111,10 @@ def test_silence_stays_silence() -> None:
 # --- lag ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@each(
     ("rate", "limit"), [(8_000, 0.009), (16_000, 0.0045), (24_000, 0.003), (44_100, 0.001), (48_000, 0.002)]
 )
-@pytest.mark.parametrize("piece", [15, 100, 882])
+@each("piece", [15, 100, 882])
 def test_the_lag_is_small_at_every_moment(rate: int, limit: float, piece: int) -> None:
     resampler = Resampler(SOURCE, rate)
     produced = 0
@@ -130,15 +131,15 @@ def test_the_first_20_ms_already_give_something_to_play(rate: int) -> None:
 # --- length ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rate", RATES)
-@pytest.mark.parametrize("samples", [*range(20), 63, 64, 65, 440, 441, 442, 1_000, 4_409, 44_100, 100_003])
+@each("rate", RATES)
+@each("samples", [*range(20), 63, 64, 65, 440, 441, 442, 1_000, 4_409, 44_100, 100_003])
 def test_the_length_is_exact_to_a_sample(samples: int, rate: int) -> None:
     pcm = converted(cut(noise(samples), 1_000), rate)
     assert len(pcm) == 2 * math.ceil(samples * rate / SOURCE)
 
 
-@pytest.mark.parametrize("rate", ODD_RATES)
-@pytest.mark.parametrize("samples", [1, 2, 7, 500, 20_001])
+@each("rate", ODD_RATES)
+@each("samples", [1, 2, 7, 500, 20_001])
 def test_the_length_is_exact_at_every_rate_that_a_user_may_set(samples: int, rate: int) -> None:
     pcm = converted(cut(noise(samples), 333), rate)
     assert len(pcm) == 2 * math.ceil(samples * rate / SOURCE)
@@ -179,8 +180,8 @@ def test_the_same_rate_passes_through_whole_samples() -> None:
 # --- chunking ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rate", RATES)
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 882, 883, 4_095])
+@each("rate", RATES)
+@each("size", [1, 2, 3, 7, 882, 883, 4_095])
 def test_the_bytes_do_not_depend_on_the_size_of_the_pieces(size: int, rate: int) -> None:
     pcm = noise(3_000)
     assert converted(cut(pcm, size), rate) == converted([pcm], rate)

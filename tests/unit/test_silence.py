@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kit import trimmed
 
 from videosdk.plugins.lokutor._audio.silence import SilenceTrimmer, silence_at_end, silence_at_start
-from videosdk.plugins.lokutor._timing.cuts import Cuts
+from videosdk.plugins.lokutor._timing.edits import Edits
 
 SECOND = 88_200
 LEAD = SECOND // 50
@@ -64,15 +64,15 @@ def chunks(pcm: bytes, sizes: list[int]) -> list[tuple[int, bytes]]:
 def through(
     trimmer: SilenceTrimmer, requests: list[bytes], sizes: list[int]
 ) -> tuple[bytes, list[tuple[float, float]]]:
-    out, cuts = b"", []
+    out, cuts = [], []
     for request in requests:
         for _, chunk in chunks(request, sizes):
-            out += trimmer.take(chunk)
+            out.append(trimmer.take(chunk))
             cut = trimmer.pop_cut()
             cuts += [] if cut is None else [cut]
         trimmer.drop_half_sample()
         trimmer.end_request()
-    return out + trimmer.flush(), cuts
+    return b"".join([*out, trimmer.flush()]), cuts
 
 
 def joined(cuts: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -211,21 +211,33 @@ def test_half_a_sample_at_the_end_of_a_request_is_forgotten() -> None:
 # The service's time and the listener's
 
 
-cut_lists = st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50)), max_size=6)
+edit_lists = st.lists(st.tuples(st.booleans(), st.integers(0, 50), st.integers(1, 50)), max_size=6)
 
 
-@given(cut_lists, st.lists(st.integers(0, 800), min_size=2, max_size=40))
-def test_cuts_move_what_is_behind_them(gaps: list[tuple[int, int]], moments: list[int]) -> None:
-    cuts, at, gone = Cuts(), 0, set[int]()
-    for gap, length in gaps:
+@given(edit_lists, st.lists(st.integers(0, 800), min_size=2, max_size=40))
+def test_cuts_and_pauses_move_what_is_behind_them(
+    changes: list[tuple[bool, int, int]], moments: list[int]
+) -> None:
+    edits, at = Edits(), 0
+    heard: list[int | None] = []  # By the listener, from moment to moment: the service's, or a pause.
+    for cut, gap, length in changes:
+        heard += range(at, at + gap)
         at += gap
-        cuts.add(at, length)
-        gone |= set(range(at, at + length))
-        at += length
+        if cut:
+            edits.cut(at, length)
+            at += length
+        else:
+            edits.insert(at, length)
+            heard += [None] * length
+    heard += range(at, 1600)
     for moment in moments:
-        heard = len(set(range(moment)) - gone)
-        assert cuts.to_listener(moment) == heard
-        assert cuts.to_listener(cuts.to_service(moment)) == moment
-        assert cuts.to_service(heard) <= moment
+        if moment in heard:
+            assert edits.to_listener(moment) == heard.index(moment)
+            assert edits.to_service(heard.index(moment)) <= moment
+        if moment - 1 in heard:
+            assert edits.end_to_listener(moment) == heard.index(moment - 1) + 1
+        if heard[max(round(edits.to_listener(moment)) - 1, 0) :][:2] == [moment - 1, moment]:
+            assert edits.to_service(edits.to_listener(moment)) == moment
     for earlier, later in pairwise(sorted(moments)):
-        assert cuts.to_listener(earlier) <= cuts.to_listener(later)
+        assert edits.to_listener(earlier) <= edits.to_listener(later)
+        assert edits.to_service(earlier) <= edits.to_service(later)

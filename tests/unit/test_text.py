@@ -12,18 +12,25 @@ from itertools import combinations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.tables import each
 from videosdk.agents import BasicSentenceChunker, FlushMarker
 
-from videosdk.plugins.lokutor._text.characters import is_speakable
-from videosdk.plugins.lokutor._text.planner import MAX_REQUEST_CHARS, TextPlanner
+from videosdk.plugins.lokutor._text.characters import is_speakable, whole_words
+from videosdk.plugins.lokutor._text.planner import MAX_REQUEST_CHARS, Segment, TextPlanner
 
 Chunk = str | FlushMarker
+
+
+def next_text(planner: TextPlanner, segments: Sequence[Segment] | None = None) -> str | None:
+    """Return the text of the next request."""
+    request = planner.next_request(segments)
+    return None if request is None else request.text
 
 
 def ready(planner: TextPlanner) -> list[str]:
     """Take every request that is complete by now."""
     requests = []
-    while (request := planner.next_request()) is not None:
+    while (request := next_text(planner)) is not None:
         requests.append(request)
     return requests
 
@@ -205,7 +212,7 @@ def test_chinese_sentences_are_joined_without_a_space_and_korean_ones_with_one()
     assert plan(["Great 👍", "Next one."]) == ["Great 👍 Next one."]
 
 
-@pytest.mark.parametrize(
+@each(
     "lines",
     [
         ["Here are your options", "Apples", "Pears and plums"],
@@ -228,12 +235,12 @@ def test_chinese_sentences_are_joined_without_a_space_and_korean_ones_with_one()
         ['Alpha bravo.""', "Charlie delta.", "Echo foxtrot."],
     ],
 )
-@pytest.mark.parametrize("busy", [True, False])
+@each("busy", [True, False])
 def test_lines_and_sentences_are_never_glued(lines: list[str], busy: bool) -> None:
     assert " ".join(plan(lines, busy=busy)).split() == " ".join(lines).split()
 
 
-@pytest.mark.parametrize(
+@each(
     ("chunks", "text"),
     [
         (["(He left.", ") Nobody knows."], "(He left.) Nobody knows."),
@@ -294,11 +301,11 @@ def test_tokens_become_sentences() -> None:
     requests = []
     for token in ["Hel", "lo", " world", ".", " How", " are", " you", "?", " "]:
         planner.push(token)
-        requests.append(planner.next_request())
+        requests.append(next_text(planner))
     assert requests == [None, None, None, None, "Hello world.", None, None, None, "How are you?"]
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "It costs 3.14 euros today.",
@@ -312,7 +319,7 @@ def test_tokens_become_sentences() -> None:
         'He said "yes." Then he left (quickly).',
     ],
 )
-@pytest.mark.parametrize("busy", [True, False])
+@each("busy", [True, False])
 def test_an_llms_tokens_keep_every_word(text: str, busy: bool) -> None:
     assert " ".join(plan(tokens_of(text), busy=busy)).split() == text.split()
 
@@ -337,7 +344,7 @@ def test_a_name_is_never_sent_in_two() -> None:
         assert plan(chunks, busy=False) == ["example.com is up."]
 
 
-@pytest.mark.parametrize(
+@each(
     ("chunks", "quiet"),
     [
         ([], None),
@@ -371,9 +378,9 @@ def test_what_is_released_goes_out() -> None:
     planner = TextPlanner("en")
     for chunk in ["I", " am", " here", "."]:
         planner.push(chunk)
-    assert planner.next_request() is None
+    assert next_text(planner) is None
     planner.release()
-    assert planner.next_request() == "I am here."
+    assert next_text(planner) == "I am here."
     assert planner.quiet_time is None
 
 
@@ -383,7 +390,7 @@ def test_a_release_is_taken_back_when_the_word_goes_on_before_it_was_sent() -> N
         planner.push(chunk)
     planner.release()
     planner.push("com")
-    assert planner.next_request() is None
+    assert next_text(planner) is None
     planner.end()
     assert ready(planner) == ["I like example.com"]
 
@@ -393,8 +400,8 @@ def test_a_release_is_taken_back_when_the_word_goes_on_before_it_was_sent() -> N
 FLUSH = FlushMarker()
 
 
-@pytest.mark.parametrize("busy", [True, False])
-@pytest.mark.parametrize(
+@each("busy", [True, False])
+@each(
     ("chunks", "requests"),
     [
         (["Hello", FLUSH, "world"], ["Hello", "world"]),
@@ -414,11 +421,11 @@ def test_a_flush_marker_closes_what_is_buffered(chunks: list[Chunk], requests: l
 def test_a_flush_is_ready_at_once_and_separate_from_what_follows() -> None:
     planner = TextPlanner("en")
     planner.push("no full stop")
-    assert planner.next_request() is None
+    assert next_text(planner) is None
     planner.flush()
     planner.push("Next sentence.")
-    assert planner.next_request() == "no full stop"
-    assert planner.next_request() == "Next sentence."
+    assert next_text(planner) == "no full stop"
+    assert next_text(planner) == "Next sentence."
 
 
 def test_it_is_exhausted_only_when_the_end_was_taken_and_all_was_sent() -> None:
@@ -427,12 +434,12 @@ def test_it_is_exhausted_only_when_the_end_was_taken_and_all_was_sent() -> None:
     assert not planner.exhausted
     planner.end()
     assert not planner.exhausted
-    assert planner.next_request() == "Rest"
+    assert next_text(planner) == "Rest"
     assert planner.exhausted
-    assert planner.next_request() is None
+    assert next_text(planner) is None
 
 
-@pytest.mark.parametrize("text", ["", " \n\t", "...", '"', "—", "¿?", "\u200d", "\ue000", "\ud83d"])
+@each("text", ["", " \n\t", "...", '"', "—", "¿?", "\u200d", "\ue000", "\ud83d"])
 def test_what_nobody_can_say_is_never_sent(text: str) -> None:
     assert not is_speakable(text)
     assert plan([text]) == []
@@ -482,10 +489,17 @@ def test_a_text_of_exactly_the_limit_is_one_request() -> None:
     assert plan(["a" * MAX_REQUEST_CHARS + "b"]) == ["a" * MAX_REQUEST_CHARS, "b"]
 
 
-@pytest.mark.parametrize(
-    "character", ["e\u0301\u0323", "👩\u200d👩\u200d👧", "👍🏽", "❤\ufe0f", "\ud83d\ude00"]
-)
-@pytest.mark.parametrize("offset", range(4))
+@each(
+    ("text", "length", "words"),
+    [("one two", 9, "one two"), ("one two", 7, "one two"), ("one two", 6, "one"), ("one two", 4, "one"),
+     ("one two", 3, "one"), ("one", 2, ""), ("one", 0, ""), ("", 0, "")],
+)  # fmt: skip
+def test_only_whole_words_are_kept(text: str, length: int, words: str) -> None:
+    assert whole_words(text, length) == words
+
+
+@each("character", ["e\u0301\u0323", "👩\u200d👩\u200d👧", "👍🏽", "❤\ufe0f", "\ud83d\ude00"])
+@each("offset", range(4))
 def test_a_word_without_end_is_not_cut_inside_a_character(character: str, offset: int) -> None:
     for request in plan(["x" * offset + character * 800]):
         mended = character.encode("utf-16", "surrogatepass").decode("utf-16")
@@ -659,7 +673,7 @@ def test_a_very_long_text_is_handed_out_whole_and_in_order() -> None:
     requests = []
     while segments := planner.segments():
         assert len(segments) < 200  # Only what is near is looked at.
-        request = planner.next_request(segments[:2])
+        request = next_text(planner, segments[:2])
         assert request is not None
         requests.append(request)
     assert " ".join(requests) == text

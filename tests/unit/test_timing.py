@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from kit.tables import each
 
 from videosdk.plugins.lokutor._text.spoken import SpokenText
 from videosdk.plugins.lokutor._timing.timeline import Timeline
@@ -289,9 +290,9 @@ def starts_of(*texts: str) -> list[tuple[str, float]]:
     return places
 
 
-@pytest.mark.parametrize("service", SERVICES)
-@pytest.mark.parametrize("late", [0, 1, 4, 9])
-@pytest.mark.parametrize("size", [1, 4, 100])
+@each("service", SERVICES)
+@each("late", [0, 1, 4, 9])
+@each("size", [1, 4, 100])
 def test_late_visemes_are_of_the_request_that_they_go_on_with(service: Service, late: int, size: int) -> None:
     timing = told_by(service, late, size)
     assert spoken(timing) == starts_of(*TEXTS)
@@ -343,7 +344,7 @@ def test_a_late_time_behind_the_audio_is_its_end() -> None:
     assert timing.pop_visemes(9.0) == [Viseme(0, "a", 0.0), Viseme(3, "c", 0.3), Viseme(4, "d", 0.5)]
 
 
-@pytest.mark.parametrize(
+@each(
     ("before", "told", "text", "first"),
     [
         ("ab cd", 5, "I go", [(0, "aɪ", 0.0)]),  # As every request begins.
@@ -461,7 +462,7 @@ def test_sounds_that_are_no_characters_are_counted_in_code_points() -> None:
 # Mouth shapes
 
 
-@pytest.mark.parametrize(
+@each(
     ("sound", "shape"),
     [
         ("a", "open_medium"), ("E", "open_medium"), ("é", "open_medium"), ("aɪ", "open_medium"),

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.tables import each
 
 from videosdk.plugins.lokutor._text.characters import is_speakable
 from videosdk.plugins.lokutor._timing.words import RequestWords, Word, spans_of
@@ -34,7 +35,7 @@ def all_of(words: RequestWords) -> list[Word]:
     return known
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "words"),
     [
         ("Hello there.", ["Hello", "there."]),

@@ -6,6 +6,7 @@ changed later can reach it.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,8 +14,12 @@ from typing import Any, TypedDict
 
 from ._audio.pcm import SAMPLE_RATE_RANGE
 from ._shown import shown
+from ._text.characters import language_code
+from ._text.languages import ChooseLanguage
+from ._text.markup import Style
+from ._text.planner import RequestText
 from ._text.pronunciations import Pronunciations
-from ._text.spoken import SpokenText
+from ._text.spoken import SpokenText, merged
 from ._wire.protocol import LANGUAGES, SPEED_RANGE, STEPS_RANGE, Language, SpeechRequest, Voice
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
@@ -32,7 +37,7 @@ class SpeechChanges(TypedDict, total=False):
 
     Attributes:
         voice: Voice id.
-        language: Two-letter code, or a regional tag.
+        language: Two-letter code, or a regional tag; or what returns one for the text of a sentence.
         speed: 0.5 (slow) to 2.0 (fast).
         steps: Denoising steps, 1 to 50.
         model: Model such as ``"versa-1.0"``. None and ``"default"`` use the service's default.
@@ -40,7 +45,7 @@ class SpeechChanges(TypedDict, total=False):
     """
 
     voice: Voice
-    language: Language
+    language: Language | ChooseLanguage
     speed: float
     steps: int
     model: str | None
@@ -68,6 +73,8 @@ class SpeechOptions:
     model: str | None = None
     # What a dict becomes at once. The service takes no other time for it, so it makes no difference.
     pronunciations: Pronunciations | Mapping[str, str] | None = field(default=None, compare=False)
+    # Where the application chooses, the language is the one of a sentence for which it doesn't.
+    choose_language: ChooseLanguage | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.pronunciations is not None and not isinstance(self.pronunciations, Pronunciations):
@@ -94,13 +101,30 @@ class SpeechOptions:
         if unknown:
             known = ", ".join(options)
             raise TypeError(f"unknown option {shown(unknown[0])}: use one of {known}")
-        return replace(self, **changes) if changes else self
+        return replace(self, **with_language(changes)) if changes else self
 
-    def spoken(self, text: str) -> SpokenText:
-        """Return ``text`` as it is sent."""
+    def in_language(self, language: str) -> SpeechOptions:
+        """Return a copy for a sentence whose language was chosen."""
+        return replace(self, language=language) if language != self.language else self
+
+    def styled(self, style: Style) -> SpeechOptions:
+        """Return a copy with what speech markup says. What the service can't do stays as it is."""
+        changes: dict[str, Any] = {}
+        if style.voice is not None and _can_be_sent(style.voice):
+            changes["voice"] = style.voice
+        if style.language is not None and (language := language_code(style.language)):
+            changes["language"] = language
+        if style.rate != 1:
+            slowest, fastest = SPEED_RANGE
+            changes["speed"] = round(min(max(self.speed * style.rate, slowest), fastest), 3)
+        return self.changed(changes)
+
+    def spoken(self, request: RequestText) -> SpokenText:
+        """Return a request's text as it is sent."""
+        replacements = request.replacements
         if isinstance(self.pronunciations, Pronunciations):
-            return self.pronunciations.apply(text)
-        return SpokenText(text)
+            replacements = merged(replacements, self.pronunciations.find(request.text))
+        return SpokenText(request.text, replacements, touches=request.touches)
 
     def request(self, text: str, *, visemes: bool = False) -> SpeechRequest:
         """Return the request that speaks ``text`` this way, and tells its visemes where wanted."""
@@ -146,6 +170,25 @@ class Limits:
         return self.connect_timeout + 2 * self.first_audio_timeout
 
 
+def with_language(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return changes with a language that is chosen by a callable where :class:`SpeechOptions` has it.
+
+    Raises:
+        ValueError: It is a coroutine function.
+    """
+    if "language" not in changes:
+        return dict(changes)
+    language = changes["language"]
+    if not callable(language):
+        return {**changes, "choose_language": None}
+    if inspect.iscoroutinefunction(language):
+        raise ValueError("language must be a code or a plain function, got a coroutine function")
+    return {
+        **{name: value for name, value in changes.items() if name != "language"},
+        "choose_language": language,
+    }
+
+
 def check_sample_rate(value: object) -> int:
     """Return ``value`` if it is a usable output rate in Hz.
 
@@ -189,7 +232,7 @@ def _check_number(name: str, value: object, limits: tuple[float, float], types: 
 
 def _reduce_language(tag: str) -> str:
     """Return the two-letter code of a tag such as ``en-US``; warn once about one that isn't known."""
-    language = tag.strip().replace("_", "-").split("-")[0].lower()
+    language = language_code(tag)
     if not language:
         raise ValueError(f"language must be a code such as 'en' or 'en-US', got {shown(tag)}")
     if language not in LANGUAGES and language not in _warned_languages:

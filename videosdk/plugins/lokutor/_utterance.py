@@ -55,13 +55,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
 from ._audio.output import AudioOutput
-from ._audio.pcm import SAMPLE_WIDTH
+from ._audio.pcm import BYTES_PER_SECOND, SAMPLE_WIDTH
 from ._audio.silence import SilenceTrimmer
 from ._options import Limits, SpeechOptions
 from ._pacing.pacer import Pacer
@@ -69,6 +69,8 @@ from ._pacing.policy import Hold
 from ._tasks import keep
 from ._text.characters import is_pronounceable
 from ._text.feed import Text, TextFeed
+from ._text.languages import SentenceLanguages
+from ._text.planner import Segment
 from ._timer import Deadline, Timer
 from ._timing.timeline import Timeline
 from ._wire.connection import Connection
@@ -120,7 +122,7 @@ class Utterance:
     Create it inside the running loop, :meth:`run` it once, and :meth:`interrupt` it at any time.
 
     Args:
-        options: How to speak; frozen for this call.
+        options: How to speak, unless it is changed for the rest of the call.
         connect: Returns a connection that nobody else uses.
         output: Where the audio goes.
         limits: How long and how often to try.
@@ -128,6 +130,7 @@ class Utterance:
         pacer: Says when the next request is due.
         silence: Finds the first sound, and cuts silence in front of requests.
         sentences: Whether the text is known to come from a sentence chunker; None: most likely.
+        markup: Whether it may hold speech markup.
     """
 
     def __init__(
@@ -141,6 +144,7 @@ class Utterance:
         pacer: Pacer,
         silence: SilenceTrimmer,
         sentences: bool | None = False,
+        markup: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._options = options
@@ -159,7 +163,10 @@ class Utterance:
         self._silence_timer = Timer(self._loop, self._give_up)
         self._hold_timer = Timer(self._loop, self._send_soon)
         self._release_timer = Timer(self._loop, lambda: self._start(self._output.release()))
-        self._feed = TextFeed(options.language, self._on_text, self._send_soon, sentences=sentences)
+        self._feed = TextFeed(
+            options.language, self._on_text, self._send_soon, sentences=sentences, markup=markup
+        )
+        self._languages: SentenceLanguages | None = None  # Where the application chooses them.
         self._due_soon = False  # Whether the next pass of the loop decides what to send.
         self._request: RequestProgress | None = None  # The request under way, or due again.
         self._needed = asyncio.Event()  # Text is there for which a lost connection must be replaced.
@@ -215,6 +222,10 @@ class Utterance:
                 await self._clear_away()
             finally:
                 self._timeline.end(self._output.seconds_written)
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        """Speak otherwise from the next request on; what ``changes`` says was checked before."""
+        self._options = self._options.changed(changes)
 
     def interrupt(self) -> None:
         """Stop, in any state, without awaiting anything. Idempotent."""
@@ -446,7 +457,9 @@ class Utterance:
         """Send the next request if the service is free; end the utterance if there is none to come."""
         if self._state not in {State.CONNECTING, State.WAITING, State.LOST}:
             return
-        self._request = self._request or self._next_request()
+        if self._request is None:
+            self._insert_pauses()
+            self._request = self._next_request()
         if self._request is not None:
             if not self._silence_timer.running:
                 self._silence_timer.start(self._limits.max_silence)
@@ -486,6 +499,17 @@ class Utterance:
         if self._request is None and not self._feed.ready:
             self._silence_timer.stop()
 
+    def _insert_pauses(self) -> None:
+        """Have the listener hear the silence that is due before the next text."""
+        if not (seconds := self._feed.take_pause()):
+            return
+        silence = self._silence.pause(seconds)
+        self._timeline.insert(self._silence.seconds_taken, len(silence) / BYTES_PER_SECOND)
+        if self._output.gather(silence):
+            self._start(self._output.release())
+        else:
+            self._release_timer.start(self._output.release_due)
+
     def _next_request(self) -> RequestProgress | None:
         """Return the next request if one is due."""
         segments = self._feed.segments()
@@ -496,8 +520,22 @@ class Utterance:
             self._hold_timer.start(plan.seconds)
             return None
         self._hold_timer.stop()
-        text = self._feed.next_request(segments[: plan.segments])
-        return None if text is None else RequestProgress(self._options.spoken(text))
+        count, language = self._language_of(segments, plan.segments)
+        text = self._feed.next_request(segments[:count])
+        if text is None:
+            return None
+        options = self._options.in_language(language).styled(text.style)
+        spoken = options.spoken(text)
+        return RequestProgress(spoken, options.request(spoken.text, visemes=self._timeline.wanted))
+
+    def _language_of(self, segments: Sequence[Segment], count: int) -> tuple[int, str]:
+        """Return how many of the first ``count`` segments have the same language, and which."""
+        choose = self._options.choose_language
+        if choose is None:
+            return count, self._options.language
+        if self._languages is None or self._languages.choose is not choose:
+            self._languages = SentenceLanguages(choose, self._options.language)
+        return self._languages.take(segments, self._feed.texts(segments), count)
 
     async def _send(self, connection: Connection, request: RequestProgress) -> None:
         self._move(State.SPEAKING)
@@ -508,7 +546,7 @@ class Utterance:
         request.begin()
         self._tally.count(request.text, self._loop.time())
         try:
-            await connection.send(self._options.request(request.text, visemes=self._timeline.wanted))
+            await connection.send(request.message)
         except NetworkError as error:
             logger.debug("%s", error)  # The speaker, who is receiving, decides what it means.
         # What takes time comes while the service is at work.

@@ -17,10 +17,10 @@ from videosdk.agents.speech_generation import SpeechGeneration
 from ._audio.output import AudioOutput, FirstAudio, Sink
 from ._audio.playback import Playback, rate_of
 from ._audio.silence import SilenceTrimmer
-from ._framework.advice import warn_of_english_numbers
+from ._framework.advice import warn_of_english_numbers, warn_of_rewritten_markup
 from ._framework.callers import find_caller, gets_sentences, streams_sentences
 from ._framework.streams import StreamOwner, Streams
-from ._framework.transcript import Memory, Transcript, remember, unsubscribe_others
+from ._framework.transcript import Memory, Transcript, forget_markup, remember, unsubscribe_others
 from ._framework.turns import Turns
 from ._options import (
     DEFAULT_MODEL,
@@ -37,6 +37,7 @@ from ._shown import shown
 from ._tasks import was_cancelled
 from ._text.characters import is_speakable
 from ._text.feed import Text
+from ._text.languages import ChooseLanguage
 from ._timing.synchronizer import Synchronizers
 from ._timing.timeline import Timeline
 from ._utterance import Connect, Utterance
@@ -78,7 +79,8 @@ class LokutorTTS(TTS):
         voice: Voice id: a Versa 2.0 name (``"en_f1"``), a Versa 1.x name (``"F1"``) or the id of a cloned
             voice. Any voice speaks any language.
         language: Two-letter code. A regional tag is shortened (``"en-US"`` to ``"en"``). A code that Lokutor
-            doesn't list is sent as it is, with a warning.
+            doesn't list is sent as it is, with a warning. Or a function that takes the text of a sentence and
+            returns its language.
         speed: 0.5 (slow) to 2.0 (fast).
         steps: Denoising steps, 1 to 50. More steps sound better and take longer.
         model: Model such as ``"versa-1.0"``. None and ``"default"`` use the service's default.
@@ -97,6 +99,8 @@ class LokutorTTS(TTS):
             start. Every turn, including the one right after a barge-in, then starts without a handshake.
         pacing: Send each request when the caller will need it soon, sentence by sentence, so that little was
             sent in vain when the caller interrupts. False sends all text that is there at once.
+        markup: Read speech markup (a part of SSML) in the text, such as ``<break time="500ms"/>`` and
+            ``<lang xml:lang="ca">``.
         trim_silence: Cut silence (below -60 dBFS) that the caller would only wait for: in front of a reply,
             down to 20 ms, and between two requests, down to 0.4 s. False keeps the service's audio as it is.
         connect_timeout: Total seconds to connect, retries included.
@@ -120,7 +124,7 @@ class LokutorTTS(TTS):
         *,
         api_key: str | None = None,
         voice: Voice = "F1",
-        language: Language = "en",
+        language: Language | ChooseLanguage = "en",
         speed: float = 1.05,
         steps: int = 5,
         model: str | None = None,
@@ -132,6 +136,7 @@ class LokutorTTS(TTS):
         visemes: bool = False,
         keep_warm: bool = True,
         pacing: bool = True,
+        markup: bool = False,
         trim_silence: bool = True,
         connect_timeout: float = 10.0,
         first_audio_timeout: float = 5.0,
@@ -146,6 +151,7 @@ class LokutorTTS(TTS):
             ("visemes", visemes),
             ("keep_warm", keep_warm),
             ("pacing", pacing),
+            ("markup", markup),
             ("trim_silence", trim_silence),
         ):
             check_flag(name, value)
@@ -153,13 +159,15 @@ class LokutorTTS(TTS):
             sample_rate=check_sample_rate(sample_rate), num_channels=1, word_timestamps=word_timestamps
         )
         self._visemes = visemes
-        self._options = SpeechOptions(
-            voice=voice,
-            language=language,
-            speed=speed,
-            steps=steps,
-            model=model,
-            pronunciations=pronunciations,
+        self._options = SpeechOptions().changed(
+            {
+                "voice": voice,
+                "language": language,
+                "speed": speed,
+                "steps": steps,
+                "model": model,
+                "pronunciations": pronunciations,
+            }
         )
         url = _given("base_url", base_url, "LOKUTOR_BASE_URL") or DEFAULT_BASE_URL
         self._endpoint = Endpoint(parse_base_url(url, allow_insecure=allow_insecure), _find_key(api_key))
@@ -180,6 +188,7 @@ class LokutorTTS(TTS):
         )
         self._keep_warm = keep_warm
         self._pacing = pacing
+        self._markup = markup
         self._trim_silence = trim_silence
         self._times = LearnedTimes()
         self._closed = False
@@ -197,7 +206,7 @@ class LokutorTTS(TTS):
 
     @property
     def language(self) -> str:
-        """Language code of the next call."""
+        """Language code of the next call. Where a function chooses, of a sentence for which it doesn't."""
         return self._options.language
 
     @property
@@ -228,17 +237,22 @@ class LokutorTTS(TTS):
             "for example in the job's entrypoint"
         )
 
-    def update_options(self, **changes: Unpack[SpeechChanges]) -> None:
+    def update_options(self, *, now: bool = False, **changes: Unpack[SpeechChanges]) -> None:
         """Change options from the next call on. A call that is already running keeps its own.
 
         Args:
+            now: Change the turn that is being spoken, too: from its next request on, which as a rule is its
+                next sentence. Streams of :meth:`stream_synthesize` keep their own options.
             **changes: Any of ``voice``, ``language``, ``speed``, ``steps``, ``model``, ``pronunciations``.
 
         Raises:
             TypeError: An unknown option.
             ValueError: A value is out of range. No option is changed.
         """
+        check_flag("now", now)
         self._options = self._options.changed(changes)
+        if now:
+            self._turns.change(changes)
 
     # The base class takes any keyword; here an editor completes those that there are.
     async def synthesize(  # type: ignore[override]
@@ -279,6 +293,8 @@ class LokutorTTS(TTS):
         output = self._output(playback.push, self._first_audio_callback)
         sentences = gets_sentences(speech)
         self._advise(speech, options)
+        if self._markup and speech is not None:
+            forget_markup(speech)
         utterance = self._utterance(
             options, output, self._connector.take_or_connect, timing, pacer=pacer, sentences=sentences
         )
@@ -437,10 +453,12 @@ class LokutorTTS(TTS):
         return self._options.changed(changes)
 
     def _advise(self, speech: SpeechGeneration | None, options: SpeechOptions) -> None:
-        """At the first turn of a pipeline, say so where its numbers would be spoken in English."""
+        """At the first turn of a pipeline, say so where its text filter doesn't suit."""
         if speech is not None and not self._advised:
             self._advised = True
             warn_of_english_numbers(speech, options.language)
+            if self._markup:
+                warn_of_rewritten_markup(speech, options.language)
 
     def _output(self, sink: Sink, on_first_audio: FirstAudio | None = None) -> AudioOutput:
         return AudioOutput(sink, self._output_rate(), on_first_audio)
@@ -497,7 +515,15 @@ class LokutorTTS(TTS):
             raise self._reported(ConfigurationError("This LokutorTTS is closed: create a new one"))
         silence = SilenceTrimmer(trim=self._trim_silence)
         return Utterance(
-            options, connect, output, self._limits, timing, pacer=pacer, silence=silence, sentences=sentences
+            options,
+            connect,
+            output,
+            self._limits,
+            timing,
+            pacer=pacer,
+            silence=silence,
+            sentences=sentences,
+            markup=self._markup,
         )
 
     def _report_cost(self, utterance: Utterance, *, streamed: bool) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from .pcm import BYTES_PER_SECOND, SAMPLE_WIDTH
+from .pcm import BYTES_PER_SECOND, SAMPLE_RATE, SAMPLE_WIDTH
 
 LOUDEST_SILENCE = 32
 """Largest value of a sample that nobody hears: -60 dBFS."""
@@ -53,6 +53,7 @@ class SilenceTrimmer:
         self._half = b""  # Half a sample, of which nobody knows whether it is silent.
         self._tail = bytearray()  # The last of what has come since the request's first sound.
         self._cut: tuple[int, int] | None = None
+        self._ending = 0  # How much silence the last request has ended with.
 
     @property
     def seconds_taken(self) -> float:
@@ -95,11 +96,25 @@ class SilenceTrimmer:
         """Note that the request has ended: the silence up to the next sound goes on in the next one."""
         if self._quiet or not self._trim:
             return
-        left = _LONGEST_PAUSE - silence_at_end(bytes(self._tail[-_LONGEST_PAUSE:]))
+        self._ending = silence_at_end(bytes(self._tail[-_LONGEST_PAUSE:]))
+        left = _LONGEST_PAUSE - self._ending
         self._lead = min(left, _LEAD)
         self._room = left - self._lead
         self._quiet = True
         self._tail.clear()
+
+    def pause(self, seconds: float) -> bytes:
+        """Return the silence for a pause between two requests.
+
+        The silence from one sound to the next is as long as the pause: what the last request has ended with
+        counts, and what the next one begins with is cut. Without trimming, the pause comes on top.
+        """
+        wanted = round(seconds * SAMPLE_RATE) * SAMPLE_WIDTH
+        heard = min(self._ending, wanted)
+        self._ending -= heard
+        if self._trim:
+            self._room = self._lead = 0
+        return self.flush() + bytes(wanted - heard)
 
     def flush(self) -> bytes:
         """Return the silence that is still held, also where no sound will follow."""

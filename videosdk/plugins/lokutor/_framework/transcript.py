@@ -13,12 +13,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextvars import copy_context
-from weakref import ref
+from typing import Any
+from weakref import WeakSet, ref
 
-from videosdk.agents import TTS
+from videosdk.agents import TTS, Agent, ChatMessage, ChatRole
 from videosdk.agents.metrics import metrics_collector
 from videosdk.agents.speech_generation import SpeechGeneration
 
+from .._text.markup import without_markup
 from .callers import orchestrator_of
 
 _SENT_BY_FRAMEWORK = hasattr(SpeechGeneration, "_on_final_agent_transcript")
@@ -140,6 +142,39 @@ def _is_ending() -> bool:
     """Return whether the calling task is one that was cancelled."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+_markup_free: WeakSet[Any] = WeakSet()
+"""What leads the turns of pipelines whose memory is kept free of markup."""
+_LAST_MESSAGES = 4
+
+
+def forget_markup(speech: SpeechGeneration) -> None:
+    """Keep speech markup out of what the agent remembers, of this turn and those to come.
+
+    The framework remembers what the language model wrote: a reply when it was heard to its end, and what is
+    said by ``say()`` before it is spoken. Source: ``PipelineOrchestrator`` and ``AgentSession.say()`` of
+    videosdk-agents 1.0.28 to 1.0.30.
+    """
+    orchestrator = orchestrator_of(speech)
+    _clean(speech.agent)
+    if orchestrator is not None and orchestrator not in _markup_free:
+        _markup_free.add(orchestrator)
+        leader = ref(orchestrator)  # It holds what we subscribe.
+
+        def on_content(_data: Any) -> None:
+            _clean(getattr(leader(), "agent", None))
+
+        orchestrator.on("content_generated", on_content)
+
+
+def _clean(agent: Agent | None) -> None:
+    """Take the tags out of the agent's last messages."""
+    for message in [] if agent is None else agent.chat_context.items[-_LAST_MESSAGES:]:
+        if isinstance(message, ChatMessage) and message.role is ChatRole.ASSISTANT:
+            message.content = [
+                without_markup(part) if isinstance(part, str) else part for part in message.content
+            ]
 
 
 class HookedTurns:

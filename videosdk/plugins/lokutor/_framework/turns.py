@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -55,6 +55,11 @@ class Turns:
     def speaking(self) -> bool:
         """Whether a turn is being spoken."""
         return bool(self._tracks)
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        """Have what is being spoken go on otherwise."""
+        for utterance in self._tracks:
+            utterance.change(changes)
 
     def begin(self, utterance: Utterance, track: Any) -> None:
         """Note that the calling task begins a turn on ``track``."""

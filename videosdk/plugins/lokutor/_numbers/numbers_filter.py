@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from videosdk.agents.tokenize import BasicTextFilter
 from videosdk.agents.tokenize.patterns import EMAIL_REGEX, PLACEHOLDER_BASE, URL_REGEX
 
+from .._text.markup import WHOLE_MARKUP
 from .speller import Speller
 from .splitter import Splitter, Unit
 
@@ -84,7 +85,7 @@ class NumbersFilter(BasicTextFilter):
     # Steps of the framework's _process(), in its order.
 
     def _protect(self, text: str) -> str:
-        for pattern in (URL_REGEX, EMAIL_REGEX, _PATH, _VERSION):
+        for pattern in (WHOLE_MARKUP, URL_REGEX, EMAIL_REGEX, _PATH, _VERSION):
             text = pattern.sub(self._shield, text)
         return text
 

@@ -10,14 +10,18 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from .._text.markup import UNFINISHED_MARKUP
+
 _FENCE = "```"
 _BREAK = re.compile(r"```|\s")
 _LONGEST_HOLD = 300
 """Characters after which a unit no longer waits for the end of Markdown: about a sentence."""
 _LONGEST_UNIT = 2_000
 """Characters without a space that are held at most, as in the framework's own filter."""
-_CLOSED_MARKUP = re.compile(r"\*\*[^*\n]+\*\*|__[^_\n]+__|`[^`\n]+`|\*[^*\s][^*\n]*\*|(?<!\w)_[^_\s][^_\n]*_")
-_OPEN_MARKUP = re.compile(r"\*\*|__(?=\S)|`|(?<![\w*])\*(?=[^\s*])|(?<![\w_])_(?=[^\s_])")
+_CLOSED_MARKDOWN = re.compile(
+    r"\*\*[^*\n]+\*\*|__[^_\n]+__|`[^`\n]+`|\*[^*\s][^*\n]*\*|(?<!\w)_[^_\s][^_\n]*_"
+)
+_OPEN_MARKDOWN = re.compile(r"\*\*|__(?=\S)|`|(?<![\w*])\*(?=[^\s*])|(?<![\w_])_(?=[^\s_])")
 _WHOLE_LINE = re.compile(r"\||[A-Z][A-Z_ ]{2,40}(?:$|:$|:.*=)")
 """Starts of lines that are rewritten as a whole: a table's row, and state that an LLM gives away."""
 
@@ -85,7 +89,8 @@ class Splitter:
         if not word or text.endswith("\n") or len(text) > _LONGEST_HOLD:
             return True
         whole_line = self._begins_line and _WHOLE_LINE.match(word)
-        return not (whole_line or self._unfinished.search(word) or _has_open_markup(word))
+        unfinished = self._unfinished.search(word) or UNFINISHED_MARKUP.search(word)
+        return not (whole_line or unfinished or _has_open_markdown(word))
 
     def _take(self, length: int) -> Iterator[Unit]:
         text, self._held = self._held[:length], self._held[length:]
@@ -97,7 +102,7 @@ class Splitter:
             self._begins_line = text.endswith("\n") or (self._begins_line and text.isspace())
 
 
-def _has_open_markup(text: str) -> bool:
+def _has_open_markdown(text: str) -> bool:
     if text.count("(") > text.count(")") or text.count("[") > text.count("]"):
         return True
-    return bool(_OPEN_MARKUP.search(_CLOSED_MARKUP.sub("", text)))
+    return bool(_OPEN_MARKDOWN.search(_CLOSED_MARKDOWN.sub("", text)))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .._audio.pcm import FRAME_SECONDS
 from .._audio.playback import Playback
-from .._text.characters import joined, whole_words
+from .._text.characters import whole_words
 from .._text.planner import Segment
 from .._text.spoken import SpokenText
 from .policy import Hold, Send, decide
@@ -92,7 +92,7 @@ class Pacer:
             return None
         heard = ""
         for request in self._requests:
-            heard = joined(heard, request.written(self._interrupted_at))
+            heard = request.spoken.join(heard, request.written(self._interrupted_at))
         return heard
 
     def plan(self, segments: Sequence[Segment], received: float) -> Send | Hold:

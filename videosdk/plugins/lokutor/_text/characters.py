@@ -72,3 +72,16 @@ def is_spaceless(char: str) -> bool:
 def is_unspaced(char: str) -> bool:
     """Return whether ``char`` is of any script without spaces between words, Thai and its like included."""
     return is_spaceless(char) or unicodedata.name(char, "").startswith(_UNSPACED_SCRIPTS)
+
+
+def mended(text: str) -> str:
+    """Return ``text`` with each pair of surrogate halves as its character, and half a pair as U+FFFD.
+
+    No UTF-8 message can carry them. A pair is split where a token ends within it.
+    """
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def language_code(tag: str) -> str:
+    """Return the first part of a language tag; it may be empty."""
+    return tag.strip().replace("_", "-").split("-")[0].lower()

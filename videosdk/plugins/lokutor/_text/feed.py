@@ -15,7 +15,8 @@ from videosdk.agents import FlushMarker
 
 from .._tasks import keep, was_cancelled
 from .._timer import Timer
-from .planner import Segment, TextPlanner
+from .markup import MarkupParser
+from .planner import RequestText, Segment, TextPlanner
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
@@ -38,6 +39,7 @@ class TextFeed:
         on_text: Called after each piece of text, and at the end.
         on_quiet: Called when a sentence is complete because no more text came.
         sentences: Whether the text is known to come from a sentence chunker; None: most likely.
+        markup: Whether it may hold speech markup.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class TextFeed:
         on_quiet: Callable[[], None],
         *,
         sentences: bool | None = False,
+        markup: bool = False,
     ) -> None:
         self._planner = TextPlanner(language, sentences=sentences)
+        self._markup = MarkupParser(sentences=sentences is not False) if markup else None
         self._on_text = on_text
         self._on_quiet = on_quiet
         self._loop = asyncio.get_running_loop()
@@ -94,6 +98,7 @@ class TextFeed:
                     await asyncio.sleep(0)
                     rested_at = self._loop.time()
         self.pause()
+        self._finish_markup()
         self._planner.end()
         self._on_text()
 
@@ -106,7 +111,15 @@ class TextFeed:
         """Return the sentences and clauses that are complete, up to the next flush."""
         return self._planner.segments()
 
-    def next_request(self, segments: Sequence[Segment]) -> str | None:
+    def texts(self, segments: Sequence[Segment]) -> list[str]:
+        """Return what is in each of the ``segments``."""
+        return self._planner.texts(segments)
+
+    def take_pause(self) -> float:
+        """Return the seconds of silence that are due before the next text, and forget them."""
+        return self._planner.take_pause()
+
+    def next_request(self, segments: Sequence[Segment]) -> RequestText | None:
         """Return the text of the first ``segments`` and forget it, or None where there are none."""
         return self._planner.next_request(segments)
 
@@ -160,14 +173,26 @@ class TextFeed:
         match chunk:
             case str():
                 self._taken = self._taken or bool(chunk)
-                self._planner.push(chunk)
+                self._push(chunk)
             case FlushMarker():
+                self._finish_markup()
                 self._planner.flush()
             case None:  # Some LLM streams carry empty deltas.
                 return
             case _:
                 kind = type(chunk).__name__
                 raise TypeError(f"the text iterator must yield str or FlushMarker, got {kind}")
+
+    def _push(self, chunk: str) -> None:
+        if self._markup is None:
+            self._planner.push(chunk)
+        else:
+            text = self._markup.push(chunk)
+            self._planner.push_marked(text, pending=self._markup.pending)
+
+    def _finish_markup(self) -> None:
+        if self._markup is not None:
+            self._planner.push_marked(self._markup.end(), pending=False)
 
     def _release(self) -> None:
         self._planner.release()

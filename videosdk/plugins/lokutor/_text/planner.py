@@ -25,13 +25,15 @@ import re
 import unicodedata
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from videosdk.agents.tokenize import STRONG_TERMINATORS, WEAK_TERMINATORS, BasicSentenceChunker
 
-from .characters import are_one, extends, has_space, is_speakable, joined, parts_words
+from .characters import are_one, extends, has_space, is_speakable, joined, mended, parts_words
+from .markup import MarkedText, Pause, Style
+from .spoken import Replacement
 
 MAX_REQUEST_CHARS = 1000
 """Longest request in code points. Far below the service's own limit, so that a lost request is cheap."""
@@ -67,6 +69,7 @@ _ORDINAL_SIGNS = "ªº°"  # The framework cuts "2." off "ª", "n." off "º",
 _INITIAL = re.compile(r"(?<!\w)(?!I\.)[^\W\d_]\.$")
 _NEXT_INITIAL = re.compile(r"[^\W\d_]\.|[-‐‑][^\W\d_].*", re.DOTALL)
 _ADDRESS_MARKS = ("@", "://", "www.")
+_PLAIN = Style()
 _LIST_MARKER = re.compile(r"(?:[-*•]|\d+[.)])\s")
 # The chunker uses private-use characters as placeholders, and garbles a path around an address.
 _CHUNKER_TRAPS = re.compile(r"[/\\\ue000-\uf8ff]")
@@ -93,17 +96,55 @@ class Segment:
     sentence: bool
 
 
+@dataclass(frozen=True, slots=True)
+class RequestText:
+    """The text of one request.
+
+    Attributes:
+        text: The text as it is written.
+        style: How it is spoken.
+        replacements: What of it is spoken in another way.
+        touches: Whether no space stands between it and the text before it.
+    """
+
+    text: str
+    style: Style = _PLAIN
+    replacements: tuple[Replacement, ...] = ()
+    touches: bool = False
+
+
 @dataclass(slots=True)
 class _Piece:
-    """Text, and where in it a sentence of the framework's chunker ends. These may lack a full stop."""
+    """Text that is spoken in one style, after a pause, if any.
+
+    Attributes:
+        text: The text.
+        joints: Where in it a sentence of the framework's chunker ends. These may lack a full stop.
+        style: How it is spoken.
+        replacements: What of it is spoken in another way. Nothing is cut inside of one.
+        pause: Seconds of silence before it.
+        touches: Whether no space stands between it and the piece before it.
+    """
 
     text: str = ""
     joints: list[int] = field(default_factory=list)
+    style: Style = _PLAIN
+    replacements: list[Replacement] = field(default_factory=list)
+    pause: float = 0.0
+    touches: bool = False
+
+    def head(self, length: int) -> _Piece:
+        """Return its first ``length`` characters as a piece of their own."""
+        replacements = [each for each in self.replacements if each.end <= length]
+        joints = [joint for joint in self.joints if joint < length]
+        return replace(self, text=self.text[:length], joints=joints, replacements=replacements)
 
     def drop(self, count: int) -> None:
         """Forget the first ``count`` characters."""
         self.text = self.text[count:]
         self.joints = [joint - count for joint in self.joints if joint > count]
+        self.replacements = [each.moved(-count) for each in self.replacements if each.start >= count]
+        self.touches = False
 
 
 class TextPlanner:
@@ -156,15 +197,99 @@ class TextPlanner:
     @property
     def ready(self) -> bool:
         """Whether there is text for a request."""
-        return bool(self._closed) or is_speakable(self._open.text[: self._ready])
+        return any(piece.text for piece in self._closed) or is_speakable(self._open.text[: self._ready])
 
     def push(self, chunk: str) -> None:
         """Take the next chunk of text."""
-        chunk = self._trimmed(chunk)
-        if not chunk:
-            return
+        self._push(chunk)
+
+    def _push(self, chunk: str) -> str:
+        """Take a chunk of text, and return what of it is kept."""
+        chunk = self._trimmed(chunk) if chunk else ""
+        if chunk:
+            self._add(chunk)
+        return chunk
+
+    def push_marked(self, chunk: MarkedText, *, pending: bool) -> None:
+        """Take the next chunk of text with speech markup.
+
+        Args:
+            chunk: The text, and what its tags say.
+            pending: Whether the text behind it is held back until a tag is complete.
+        """
+        stripped = self._push(chunk.text)
+        lead = chunk.text.find(stripped)
+        begin = len(self._open.text) - len(stripped) - lead
+        self._open.replacements += [each.moved(begin) for each in chunk.replacements]
+        begin -= self._give_back()
+        for place, mark in chunk.marks:
+            # White space at the edges of a sentence was dropped.
+            inside = min(max(place, lead), lead + len(stripped))
+            begin -= self._mark(begin + inside, mark)
+        if pending:
+            self._complete = False
+
+    def take_pause(self) -> float:
+        """Return the seconds of silence that are due before the next text, and forget them."""
+        front = self._closed[0] if self._closed else self._open
+        seconds, front.pause = front.pause, 0.0
+        if self._closed and not front.text:
+            self._closed.popleft()
+        return seconds
+
+    def _mark(self, place: int, mark: Style | Pause) -> int:
+        """Have a style or a pause begin in the open text; return how much text before it was closed."""
+        while _opens(self._open.text[:place]):
+            place -= 1
+        closed = self._close_before(place)
+        if isinstance(mark, Style):
+            self._open.style = mark
+        else:
+            self._open.pause += mark.seconds
+        return closed
+
+    def _close_before(self, place: int) -> int:
+        """Make a piece of the open text before ``place``, unless nothing in it can be said.
+
+        Returns:
+            How much of the open text it took.
+        """
+        head = self._open.head(place)
+        if not is_speakable(head.text):
+            return 0
+        self._closed.append(head)
+        self._shorten(place)
+        self._open.pause = 0.0
+        # Whether it does is known when its first character is there.
+        self._open.touches = not (head.text[-1].isspace() or self._open.text[:1].isspace())
+        return place + self._give_back()
+
+    def _give_back(self) -> int:
+        """Have a full stop or comma behind a tag end the piece before it, if that has not been taken.
+
+        Returns:
+            How much of the open text it took.
+        """
         text = self._open.text
-        if not self._joins(chunk):
+        marks = len(text) - len(text.lstrip(_TRAILING))
+        ends = text[marks : marks + 1].strip() == ""
+        if not (self._closed and self._closed[-1].text and self._open.touches and marks and ends):
+            return 0
+        self._closed[-1].text += text[:marks]
+        self._shorten(marks)
+        self._open.touches = not self._open.text
+        return marks
+
+    def _shorten(self, count: int) -> None:
+        self._open.drop(count)
+        self._confirmed = max(0, self._confirmed - count)
+
+    def _add(self, chunk: str) -> None:
+        text = self._open.text
+        joins = self._joins(chunk)
+        if not text:
+            self._open.touches = self._open.touches and joins and not chunk[0].isspace()
+        if not joins:
             if self._last_whole:
                 self._confirmed = len(text)
             if _opens(text):
@@ -185,7 +310,9 @@ class TextPlanner:
         """Take a ``FlushMarker``: what is buffered becomes a request of its own."""
         if is_speakable(self._open.text):
             self._closed.append(self._open)
-        self._open, self._confirmed, self._complete = _Piece(), 0, False
+        elif self._open.pause:
+            self._closed.append(_Piece(pause=self._open.pause))
+        self._open, self._confirmed, self._complete = _Piece(style=self._open.style), 0, False
         self._last, self._last_whole = "", False
 
     def end(self) -> None:
@@ -203,11 +330,11 @@ class TextPlanner:
         A piece without anything to say belongs to the segment after it, or to the one before where none is
         after it.
         """
-        piece = self._closed[0] if self._closed else _Piece(self._open.text[: self._ready], self._open.joints)
+        piece = self._closed[0] if self._closed else self._open.head(self._ready)
         if not is_speakable(piece.text):
             return []
         # A long text isn't looked at whole for each request. The rest comes when this was taken.
-        window = _Piece(piece.text[:_WINDOW], piece.joints)
+        window = piece.head(_WINDOW) if len(piece.text) > _WINDOW else piece
         if not is_speakable(window.text):
             window = piece
         ends = self._segment_ends(window)
@@ -223,7 +350,13 @@ class TextPlanner:
         rest = len(piece.text) - start
         return [*segments[:-1], Segment(segments[-1].length + rest, segments[-1].sentence)]
 
-    def next_request(self, segments: Sequence[Segment] | None = None) -> str | None:
+    def texts(self, segments: Sequence[Segment]) -> list[str]:
+        """Return what is in each of the :meth:`segments`."""
+        piece = self._closed[0] if self._closed else self._open
+        ends = accumulate((segment.length for segment in segments), initial=0)
+        return [piece.text[begin:end] for begin, end in pairwise(ends)]
+
+    def next_request(self, segments: Sequence[Segment] | None = None) -> RequestText | None:
         """Return the text of the next request and forget it, or None while nothing is complete.
 
         A piece without anything to say (a stray quotation mark, a row of dots) waits for the text
@@ -237,9 +370,8 @@ class TextPlanner:
         if not segments:
             return None
         piece = self._closed[0] if self._closed else self._open
-        length = sum(segment.length for segment in segments)
-        request, rest = self._take(piece.text[:length])
-        taken = length - len(rest)
+        begin, taken = self._take(piece.head(sum(segment.length for segment in segments)))
+        request = _request(piece, begin, taken)
         piece.drop(taken)
         if piece is self._open:
             self._confirmed = max(0, self._confirmed - taken)
@@ -252,7 +384,8 @@ class TextPlanner:
         return len(self._open.text) if self._complete else self._confirmed
 
     def _segment_ends(self, piece: _Piece) -> list[int]:
-        cuts = {*self._boundaries(piece.text), *(end for end in piece.joints if 0 < end < len(piece.text))}
+        joints = (end for end in piece.joints if 0 < end < len(piece.text))
+        cuts = {*self._boundaries(piece.text, piece.replacements), *joints}
         return [*sorted(cuts), len(piece.text)]
 
     def _trimmed(self, chunk: str) -> str:
@@ -368,35 +501,43 @@ class TextPlanner:
         """Let go of every sentence or clause that is followed by something."""
         text = self._open.text
         while len(text) - self._confirmed > MAX_REQUEST_CHARS:
-            self._confirmed += len(self._cut(text[self._confirmed :])[0])
+            self._confirmed += self._cut(text[self._confirmed :], self._replaced_from(self._confirmed))
         rest = text[self._confirmed :]
         # Where white space has come, whatever comes next isn't part of the same word.
-        boundaries = self._boundaries(rest + "x" if rest[-1:].isspace() else rest)
+        whole = rest + "x" if rest[-1:].isspace() else rest
+        boundaries = self._boundaries(whole, self._replaced_from(self._confirmed))
         if boundaries:
             self._confirmed += boundaries[-1]
 
-    def _boundaries(self, text: str) -> list[int]:
-        """Return where the framework's chunker cuts ``text``, without cuts inside a word or number."""
+    def _boundaries(self, text: str, replaced: Sequence[Replacement] = ()) -> list[int]:
+        """Return where the framework's chunker cuts ``text``, without cuts inside a word or number.
+
+        Nor are there any inside of what is ``replaced``.
+        """
         masked = _CHUNKER_TRAPS.sub("\ufffd", text)
         segments = self._chunker.tokenize_raw(masked)
         ends = list(accumulate(map(len, segments)))[:-1]
-        return [end for end in ends if parts_words(text[end - 1], text[end])]
+        return [end for end in ends if parts_words(text[end - 1], text[end]) and not _inside(end, replaced)]
 
-    def _take(self, text: str) -> tuple[str, str]:
-        """Return the next request in a speakable ``text``, and the rest."""
-        piece, rest = self._cut(text)
-        while not is_speakable(piece):
-            piece, rest = self._cut(rest)
-        return _clean(piece), rest
+    def _replaced_from(self, begin: int) -> list[Replacement]:
+        return [each.moved(-begin) for each in self._open.replacements if each.end > begin]
 
-    def _cut(self, text: str) -> tuple[str, str]:
-        """Cut off one request's worth: at a sentence, else a clause, else a word, else a character."""
+    def _take(self, piece: _Piece) -> tuple[int, int]:
+        """Return where the next request of a speakable piece begins and ends."""
+        begin, end = 0, self._cut(piece.text, piece.replacements)
+        while not is_speakable(piece.text[begin:end]):
+            begin = end
+            end += self._cut(piece.text[begin:], [each.moved(-begin) for each in piece.replacements])
+        return begin, end
+
+    def _cut(self, text: str, replaced: Sequence[Replacement]) -> int:
+        """Return one request's worth of ``text``: up to a sentence, else a clause, a word, a character."""
         if len(text) <= MAX_REQUEST_CHARS:
-            return text, ""
-        ends = [end for end in self._boundaries(text[: MAX_REQUEST_CHARS + 1]) if end <= MAX_REQUEST_CHARS]
+            return len(text)
+        window = self._boundaries(text[: MAX_REQUEST_CHARS + 1], replaced)
+        ends = [end for end in window if end <= MAX_REQUEST_CHARS]
         sentences = [end for end in ends if _ends_sentence(text[:end].rstrip()) or text[end - 1] == "\n"]
-        end = (sentences or ends or [_last_space(text) or _last_character(text)])[-1]
-        return text[:end], text[end:]
+        return (sentences or ends or [_last_space(text) or _last_character(text)])[-1]
 
 
 def _last_space(text: str) -> int:
@@ -484,9 +625,17 @@ def _is_idle_sentence(chunk: str) -> bool:
     return len(chunk) >= _IDLE_SENTENCE and chunk[0].isspace() and chunk[-1] in STRONG_TERMINATORS
 
 
-def _clean(text: str) -> str:
-    """Strip ``text`` and mend surrogate halves, which no UTF-8 message can carry.
+def _request(piece: _Piece, begin: int, end: int) -> RequestText:
+    """Return a part of a piece as the text of a request, without the white space around it."""
+    text = piece.text[begin:end]
+    begin += len(text) - len(text.lstrip())
+    return RequestText(
+        mended(text.strip()),
+        piece.style,
+        tuple(each.moved(-begin) for each in piece.replacements if begin <= each.start and each.end <= end),
+        touches=piece.touches and not begin,
+    )
 
-    A pair that was split over two tokens becomes its character; half a pair becomes U+FFFD.
-    """
-    return text.strip().encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+def _inside(place: int, replaced: Sequence[Replacement]) -> bool:
+    return any(each.start < place < each.end for each in replaced)

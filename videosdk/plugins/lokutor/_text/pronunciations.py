@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from .characters import is_speakable, is_unspaced
-from .spoken import Replacement, SpokenText
+from .spoken import Replacement
 
 _ENDS_CONTRACTION = re.compile(r"\w['’](?:s|t|d|m|re|ve|ll)$", re.IGNORECASE)
 """Of English: "it's". Behind an apostrophe, other languages begin a word: "l'eau"."""
@@ -50,8 +50,8 @@ class Pronunciations:
             pattern = re.compile(re.escape(written), re.IGNORECASE if _any_case(written) else 0)
             self._by_first.setdefault(written[0].casefold(), []).append((written, pattern))
 
-    def apply(self, text: str) -> SpokenText:
-        """Return ``text`` as it is spoken."""
+    def find(self, text: str) -> list[Replacement]:
+        """Return the words of ``text`` that are spoken otherwise, in their order."""
         found: list[Replacement] = []
         place = 0
         while self._spoken and (match := self._candidate.search(text, place)) is not None:
@@ -59,7 +59,7 @@ class Pronunciations:
             if replacement is not None:
                 found.append(_behind(found[-1], replacement) if found else replacement)
             place = match.start() + 1 if replacement is None else replacement.end
-        return SpokenText(text, found)
+        return found
 
     def _at(self, text: str, start: int) -> Replacement | None:
         for written, pattern in self._by_first.get(text[start].casefold(), ()):

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
+from .characters import joined
+
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
@@ -26,6 +28,10 @@ class Replacement:
     start: int
     end: int
     spoken: str
+
+    def moved(self, count: int) -> Replacement:
+        """Return it ``count`` characters further back in the text."""
+        return Replacement(self.start + count, self.end + count, self.spoken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +54,15 @@ class SpokenText:
     Args:
         written: The text as it was written.
         replacements: What is spoken in another way, in order; none overlaps another.
+        touches: Whether no space stands between it and the text before it.
     """
 
-    def __init__(self, written: str, replacements: Iterable[Replacement] = ()) -> None:
+    def __init__(
+        self, written: str, replacements: Iterable[Replacement] = (), *, touches: bool = False
+    ) -> None:
         self.written = written
         """The text as it was written."""
+        self._touches = touches
         self._spans: list[_Span] = []
         pieces: list[str] = []
         place = length = 0
@@ -64,6 +74,10 @@ class SpokenText:
             place = replacement.end
         self.text = "".join([*pieces, written[place:]])
         """The text as it is spoken."""
+
+    def join(self, before: str, written: str) -> str:
+        """Return what was written before it, and as much of it as was ``written``."""
+        return before + written if self._touches else joined(before, written)
 
     def to_written(self, index: int) -> int:
         """Return the index in the written text of what is spoken at ``index``.
@@ -100,3 +114,15 @@ def _word_starts(text: str) -> list[int]:
     """Return where the words begin; the first counts as beginning with the text."""
     starts = [match.start() for match in re.finditer(r"\S+", text)]
     return [0, *starts[1:]]
+
+
+def merged(first: Iterable[Replacement], second: Iterable[Replacement]) -> tuple[Replacement, ...]:
+    """Return the ``first`` replacements and those of the ``second`` that overlap none of them, in order."""
+    kept = list(first)
+
+    def overlaps(each: Replacement) -> bool:
+        return any(each.start < one.end and one.start < each.end for one in kept)
+
+    return tuple(
+        sorted([*kept, *(each for each in second if not overlaps(each))], key=lambda each: each.start)
+    )

@@ -2,23 +2,22 @@
 
 Rule of this file: pure. The utterance adds requests and what comes back for them; the synchronizer takes what
 is due. Playback is not known here. Times are seconds from the first audio of the reply. Those that go in, and
-those inside, count the service's audio; those that come out what the listener gets of it (:class:`Cuts`).
+those inside, count the service's audio; those that come out what the listener gets of it (:class:`Edits`).
 Indices are code points of its text: the texts of its requests, joined as they were when they came.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from math import inf
+from math import inf, nextafter
 from typing import NotRequired, TypedDict
 
-from .._text.characters import joined
 from .._text.spoken import SpokenText
 from ..visemes import Viseme
-from .cuts import Cuts
+from .edits import Edits
 from .words import RequestWords, Word, is_sound
 
 _ROUNDING = 0.01
@@ -60,7 +59,7 @@ class Timeline:
         self._request: _Request | None = None  # The one under way.
         self._before: _Request | None = None  # The one that has ended before it, on the same connection.
         self._starts: list[float] = []  # Of all requests so far.
-        self._cuts = Cuts()
+        self._edits = Edits()
         self._from_stream: bool | None = None  # Whether the service counts from an earlier request's start.
         self._words: deque[_Request] = deque()  # Those that have words left.
         self._visemes: list[Viseme] = []
@@ -110,9 +109,9 @@ class Timeline:
             self._before = None
             return
         self._as_written = self._as_written and spoken.text == spoken.written
-        whole = joined(self._text, spoken.written)
+        whole = spoken.join(self._text, spoken.written)
         index = len(whole) - len(spoken.written)
-        self._request = _Request(spoken, index=index, start=at, before=self._text)
+        self._request = _Request(spoken, whole, index=index, start=at)
         self._text = whole
         self._starts.append(at)
         if self._want_words:
@@ -143,7 +142,15 @@ class Timeline:
 
     def cut(self, at: float, seconds: float) -> None:
         """Note that the listener doesn't get ``seconds`` of the reply's audio, from ``at`` on."""
-        self._cuts.add(at, seconds)
+        self._edits.cut(at, seconds)
+        self.on_change()
+
+    def insert(self, at: float, seconds: float) -> None:
+        """Note a pause of ``seconds`` that the listener hears ``at`` a place between two requests."""
+        self._edits.insert(at, seconds)
+        # What the request before it has ended with comes before the pause.
+        late = bisect_left(self._visemes, at, key=_start)
+        self._visemes[late:] = [replace(viseme, start=nextafter(at, 0.0)) for viseme in self._visemes[late:]]
         self.on_change()
 
     def end_request(self, at: float) -> None:
@@ -161,7 +168,7 @@ class Timeline:
         """Note that the reply has ended, and that no more than ``seconds`` of its audio were pushed."""
         self._ended = True
         if self._request is not None:  # It was cut short, and what lies behind is never heard.
-            self._forget(self._request, self._cuts.to_service(seconds))
+            self._forget(self._request, self._edits.to_service(seconds))
         self.on_change()
 
     def pop_words(self, position: float) -> list[WordSpoken]:
@@ -169,7 +176,7 @@ class Timeline:
         reached = []
         while (due := self._next_word_due()) is not None and due <= position:
             request = self._words[0]
-            reached.append(request.spoken(request.words.pop(), self._cuts))
+            reached.append(request.spoken(request.words.pop(), self._edits))
         if reached:
             self._reached = len(reached[-1]["cumulative_text"])
         return reached
@@ -182,7 +189,7 @@ class Timeline:
         return reached
 
     def _heard_at(self, viseme: Viseme) -> float:
-        return self._cuts.to_listener(viseme.start)
+        return self._edits.to_listener(viseme.start)
 
     def _insert(self, viseme: Viseme) -> None:
         if self._visemes and viseme.start < self._visemes[-1].start:
@@ -197,7 +204,7 @@ class Timeline:
             return None
         request = self._words[0]
         start = request.words.next_start
-        return None if start is None else self._cuts.to_listener(request.start + start)
+        return None if start is None else self._edits.to_listener(request.start + start)
 
     def _owner(self, visemes: list[Viseme]) -> _Request | None:
         """Return the request that a message's visemes are of, if any.
@@ -252,23 +259,21 @@ class _Request:
     Attributes:
         index: Where its text begins in the reply's.
         start: When its audio begins.
-        before: The reply's text before it.
         length: Seconds of its audio; without end while it is under way.
         heard: When what its tries so far have brought ends.
         stream_offset: Seconds that the service counts ahead of its audio; None before its first viseme.
     """
 
-    def __init__(self, spoken: SpokenText, index: int, start: float, before: str) -> None:
+    def __init__(self, spoken: SpokenText, whole: str, *, index: int, start: float) -> None:
         self.index = index
         self.start = self.heard = start
-        self.before = before
         self.length = inf
         self.restart()
         self.words = RequestWords(spoken.written)
         self.indices = _Indices(spoken.text)
         self.to_written = spoken.to_written
         self._spoken = spoken.text
-        self._written = spoken.written
+        self._whole = whole
 
     def restart(self) -> None:
         """Forget how far it was told: another try begins again."""
@@ -331,13 +336,13 @@ class _Request:
     def _ends_with(self, index: int) -> bool:
         return self.words.ends_with(self.to_written(index))
 
-    def spoken(self, word: Word, cuts: Cuts) -> WordSpoken:
+    def spoken(self, word: Word, edits: Edits) -> WordSpoken:
         """Return a word's event, at its time in what the listener gets."""
         event = WordSpoken(
             word=word.text,
-            cumulative_text=joined(self.before, self._written[: word.end_index]),
-            start=cuts.to_listener(self.start + word.start),
-            end=cuts.to_listener(self.start + word.end),
+            cumulative_text=self._whole[: self.index + word.end_index],
+            start=edits.to_listener(self.start + word.start),
+            end=edits.end_to_listener(self.start + word.end),
         )
         if word.estimated:
             event["estimated"] = True
@@ -345,8 +350,8 @@ class _Request:
 
     def in_reply(self, viseme: Viseme) -> Viseme:
         """Return a viseme of this request as one of the reply."""
-        index = min(max(viseme.index, 0), len(self._written) - 1)
-        return Viseme(self.index + index, viseme.sound, self.start + viseme.start)
+        index = min(self.index + max(viseme.index, 0), len(self._whole) - 1)
+        return Viseme(index, viseme.sound, self.start + viseme.start)
 
 
 class _Indices:

@@ -11,6 +11,7 @@ from .._audio.pcm import BYTES_PER_SECOND, SAMPLE_WIDTH
 from .._audio.silence import has_sound
 from .._text.spoken import SpokenText
 from ..errors import ServiceError
+from .protocol import SpeechRequest
 
 _LONGEST_PAUSE = 30
 """Seconds of audio that a request may have on top of one for each character, before it counts as endless."""
@@ -42,6 +43,7 @@ class RequestProgress:
 
     Attributes:
         spoken: What it speaks, and what was written for it.
+        message: What is sent for it.
         tries: How often it was sent.
         mutes: How often it was said to be spoken when no audio had come.
         heard: How much of its audio went to the listener.
@@ -51,6 +53,7 @@ class RequestProgress:
     """
 
     spoken: SpokenText
+    message: SpeechRequest
     tries: int = 0
     mutes: int = 0
     heard: int = 0

@@ -1,0 +1,66 @@
+"""The example of speech markup: it is run as a user would, and listened to."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "speech_markup.py"
+HEARD = (
+    "Mr. Nguyen is in our office at Passeig de Gràcia, next to the stop. Your code is B7X. "
+    "It costs twelve dollars and fifty cents."
+)
+REMEMBERED = (
+    "Mr. Nguyen is in our office at Passeig de Gràcia, next to the stop. Your code is B7X. It costs $12.50."
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    folder = tmp_path_factory.mktemp("markup")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("LOKUTOR_")}
+    done = subprocess.run(
+        [sys.executable, EXAMPLE, "--out", folder],
+        env={**environment, "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+    return done, folder / "speech_markup.wav"
+
+
+def test_it_ends_well(run: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    assert run[0].returncode == 0, run[0].stderr
+    assert not run[0].stderr
+
+
+def test_the_words_are_told_without_tags_and_the_pause_is_in_them(
+    run: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    words = re.findall(r"^ +(\d+\.\d\d) s  (\S+)$", run[0].stdout, re.MULTILINE)
+    assert " ".join(word for _, word in words) == HEARD
+    starts = {word: float(start) for start, word in words}
+    assert starts["B7X."] - starts["code"] > 0.5
+
+
+def test_the_agent_remembers_what_was_written(
+    run: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    assert f"The agent remembers:\n  {REMEMBERED}\n" in run[0].stdout
+
+
+def test_the_pause_is_heard(run: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    with wave.open(str(run[1])) as file:
+        rate = file.getframerate()
+        agent = np.frombuffer(file.readframes(file.getnframes()), "<i2")[::2].astype(int)
+    loud = np.flatnonzero(np.abs(agent) > 33)
+    pauses = np.diff(loud)[np.diff(loud) > 0.45 * rate] / rate
+    assert pauses == pytest.approx([0.5], abs=0.005)

@@ -1,0 +1,311 @@
+"""Speech markup: what is text, what is a tag, and what becomes of both. However the text is cut."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from hypothesis import given
+from hypothesis import strategies as st
+from kit.tables import each
+
+from videosdk.plugins.lokutor._options import SpeechOptions
+from videosdk.plugins.lokutor._text.markup import LONGEST_PAUSE, MarkedText, MarkupParser, Pause, Style
+from videosdk.plugins.lokutor._text.planner import RequestText, TextPlanner
+
+Said = str | Pause | Style | tuple[str, str]
+"""A text, a pause, a style from there on, or what is written and what is said for it."""
+
+
+def flat(pieces: Iterable[MarkedText]) -> Iterator[Said]:
+    for piece in pieces:
+        marks = [(place, 1, mark) for place, mark in piece.marks]
+        spoken = [(each.start, 0, each) for each in piece.replacements]
+        place = 0
+        for begin, _, what in sorted([*marks, *spoken], key=lambda each: each[:2]):
+            yield piece.text[place:begin]
+            place = begin
+            if isinstance(what, Pause | Style):
+                yield what
+            else:
+                yield piece.text[what.start : what.end], what.spoken
+                place = what.end
+        yield piece.text[place:]
+
+
+def parsed(*chunks: str, sentences: bool = False) -> list[Said]:
+    """Return what a parser makes of some chunks, with texts that follow each other as one."""
+    parser = MarkupParser(sentences=sentences)
+    result: list[Said] = []
+    for said in flat([*map(parser.push, chunks), parser.end()]):
+        if isinstance(said, str) and result and isinstance(result[-1], str):
+            result[-1] += said
+        elif said:
+            result.append(said)
+    return result
+
+
+CATALAN, BASE = Style(language="ca"), Style()
+
+PARSED: dict[str, list[Said]] = {
+    # Breaks.
+    'One.<break time="500ms"/>Two.': ["One.", Pause(0.5), "Two."],
+    "One.<break time='1.5s'/>Two.": ["One.", Pause(1.5), "Two."],
+    "One.<break time=.5s/>Two.": ["One.", Pause(0.5), "Two."],
+    'One.<break time="2s">Two.</break>': ["One.", Pause(2.0), "Two."],
+    "One. <break/> Two.": ["One. ", Pause(0.75), " Two."],
+    '<BREAK Strength = "Strong" />Two.': [Pause(1.0), "Two."],
+    'One.<break strength="none"/>Two.': ["One.Two."],
+    'One.<break time="0s"/>Two.': ["One.Two."],
+    'One.<break time="1h"/>Two.': ["One.", Pause(0.75), "Two."],
+    'One.<break time="90s"/>Two.': ["One.", Pause(LONGEST_PAUSE), "Two."],
+    'One.<break strength="x-weak" time="2s"/>Two.': ["One.", Pause(2.0), "Two."],
+    # Styles.
+    'The <lang xml:lang="ca">carrer</lang> is': ["The ", CATALAN, "carrer", BASE, " is"],
+    'The <voice name="M2">street</voice> is': ["The ", Style(voice="M2"), "street", BASE, " is"],
+    '<voice name="M2 M1">A</voice>': [Style(voice="M2"), "A", BASE],
+    '<prosody rate="slow">A</prosody>': [Style(rate=0.8), "A", BASE],
+    '<prosody rate="80%">A</prosody>': [Style(rate=0.8), "A", BASE],
+    '<prosody rate="80 percent">A</prosody>': [Style(rate=0.8), "A", BASE],
+    '<prosody rate="+50%">A</prosody>': [Style(rate=1.5), "A", BASE],
+    '<prosody rate="-50%">A</prosody>': [Style(rate=0.5), "A", BASE],
+    '<prosody rate="1.2">A</prosody>': [Style(rate=1.2), "A", BASE],
+    '<prosody rate="-200%">A</prosody>': ["A"],
+    '<prosody rate="quick" pitch="high">A</prosody>': ["A"],
+    '<p xml:lang="ca">A.</p><p>B.</p>': ["\n", CATALAN, "A.\n", BASE, "\nB.\n"],
+    '<lang xml:lang="ca">A <voice name="M2">B</lang> C</voice>.': [
+        CATALAN, "A ", Style(voice="M2", language="ca"), "B", BASE, " C.",
+    ],
+    '<prosody rate="50%"><prosody rate="50%">A': [Style(rate=0.5), Style(rate=0.25), "A"],
+    # Said otherwise.
+    'The <sub alias="World Wide Web">WWW</sub>.': ["The ", ("WWW", "World Wide Web"), "."],
+    '<sub alias="&quot;R and D&quot;">R&amp;D</sub>': [("R&D", '"R and D"')],
+    "The <sub> WWW </sub>.": ["The  WWW ."],
+    'The <sub alias=" . ">WWW</sub>.': ["The WWW."],
+    'The <sub alias="x"/>WWW.': ["The WWW."],
+    'The <sub alias="x">W<b>W</b>W</sub>.': ["The ", ("WWW", "x"), "."],
+    'The <sub alias="x">WWW': ["The WWW"],
+    'The <sub alias="x">W<break/>W</sub>.': ["The W", Pause(0.75), "W."],
+    '<say-as interpret-as="characters">B7X 2</say-as>': [("B7X 2", "B 7 X, 2")],
+    "<spell>B7</spell>": [("B7", "B 7")],
+    '<say-as interpret-as="digits">12 34</say-as>': [("12 34", "1 2, 3 4")],
+    '<say-as interpret-as="telephone">+34 600-123</say-as>': [("+34 600-123", "+ 3 4, 6 0 0, 1 2 3")],
+    '<say-as interpret-as="date">1 May</say-as>': ["1 May"],
+    # Lines.
+    "<s>One</s><s>Two</s>": ["\nOne\n\nTwo\n"],
+    # Unknown, and not a tag at all.
+    "<speak>One <b>two</b> <foo bar='1'>three</foo></speak>": ["One two three"],
+    "<?xml version='1.0'?><!-- a note -->One": ["One"],
+    "</lang>One</foo>": ["One"],
+    "3 < 5, a<b, x <y and z> w, 5 <> 4, <3, <- and <": ["3 < 5, a<b, x <y and z> w, 5 <> 4, <3, <- and <"],
+    "if x<s then": ["if x<s then"],
+    "AT&amp;T &lt;break/&gt; &#8364; R&D & Q&A &nbsp;": ["AT&T <break/> € R&D & Q&A &nbsp;"],
+    # Broken off.
+    'One <break time="500ms': ["One "],
+    'One <break time="500ms and so on.': ["One  and so on."],
+    "One <break and so on.": ["One  and so on."],
+    'One <break time="500ms/> Two': ["One  Two"],
+    'One <lang xml:lang="ca"': ["One "],
+    "One <bold": ["One <bold"],
+}  # fmt: skip
+
+
+@each(("text", "expected"), PARSED.items())
+def test_a_text_is_read_the_same_however_it_is_cut(text: str, expected: list[Said]) -> None:
+    assert parsed(text) == expected
+    assert parsed(*text) == expected
+    for place in range(1, len(text)):
+        assert parsed(text[:place], text[place:]) == expected
+
+
+markup = st.lists(
+    st.one_of(
+        st.sampled_from(
+            ["<", ">", "/", '"', "&", "&amp;", "=", "<!--", "-->", "<?", "\ud83d", "\ude00", " "]
+        ),
+        st.sampled_from(list(PARSED)),
+        st.text(max_size=5),
+    ),
+    max_size=12,
+).map("".join)
+
+
+@given(markup, st.randoms(use_true_random=False))
+def test_no_text_breaks_it_and_no_cut_changes_it(text: str, random: object) -> None:
+    whole = parsed(text)
+    assert parsed(*text) == whole
+    assert parsed(text[: len(text) // 2], text[len(text) // 2 :]) == whole
+
+
+@given(st.text(st.characters(exclude_characters="<&", exclude_categories=["Cs"])))
+def test_text_without_tags_stays_as_it_is_and_is_never_held_back(text: str) -> None:
+    parser = MarkupParser()
+    assert [parser.push(char).text for char in text] == list(text)
+    assert not parser.pending
+
+
+def test_text_that_cannot_be_a_tag_is_held_back_no_longer_than_it_looks_like_one() -> None:
+    parser = MarkupParser()
+    assert parser.push("3 <").text == "3 "
+    assert parser.push(" ").text == ""  # A tag that begins with a space is read, too.
+    assert parser.push("5 and").text == "< 5 and"
+    assert parser.push(' <break time="' + 60 * "long words ").text.startswith(" ")
+    assert parser.push('<sub alias="x">' + 25 * "long words ").text.endswith(25 * "long words ")
+
+
+def test_long_hostile_text_takes_little_time() -> None:
+    for text in ('<a b="' * 3_000, "<!--" * 3_000, "<a b=c " * 3_000, "&#1" * 3_000, "<" * 20_000):
+        parser = MarkupParser()
+        for begin in range(0, len(text), 5):
+            parser.push(text[begin : begin + 5])
+        parser.end()
+
+
+# Where the framework's chunker cuts
+
+
+def test_a_tag_that_the_frameworks_chunker_has_cut_is_whole_again() -> None:
+    # Measured with videosdk-agents 1.0.30: it cuts behind commas, colons and full stops, also in tags.
+    sentences = [
+        "Hello there.",
+        '<break time="0.5s"/> The street is <lang xml:',
+        'lang="ca">Carrer de Balmes,',
+        '15</lang>, near you; ask <sub alias="Dr. Smith,',
+        'the boss">Dr. S.',
+        '</sub> for <break time="1,',
+        '250ms"/>the price.',
+    ]
+    said = parsed(*sentences, sentences=True)
+    assert [each for each in said if not isinstance(each, str)] == [
+        Pause(0.5),
+        CATALAN,
+        BASE,
+        ("Dr. S.", "Dr. Smith, the boss"),
+        Pause(1.25),
+    ]
+
+
+# Requests
+
+
+def requests_of(*chunks: str, sentences: bool = False) -> list[RequestText | float]:
+    """Return what is sent for some chunks, and the pauses between."""
+    parser, planner = MarkupParser(sentences=sentences), TextPlanner("en", sentences=sentences)
+    for chunk in chunks:
+        planner.push_marked(parser.push(chunk), pending=parser.pending)
+    planner.push_marked(parser.end(), pending=False)
+    planner.end()
+    result: list[RequestText | float] = []
+    while not planner.exhausted:
+        if pause := planner.take_pause():
+            result.append(pause)
+        elif request := planner.next_request():
+            result.append(request)
+    return result
+
+
+def spoken(*chunks: str, sentences: bool = False) -> list[str | float]:
+    options = SpeechOptions()
+    return [
+        each if isinstance(each, float) else options.spoken(each).text
+        for each in requests_of(*chunks, sentences=sentences)
+    ]
+
+
+def written(*chunks: str, sentences: bool = False) -> str:
+    """Return what the agent remembers."""
+    options, text = SpeechOptions(), ""
+    for each in requests_of(*chunks, sentences=sentences):
+        if isinstance(each, RequestText):
+            request = options.spoken(each)
+            text = request.join(text, request.written)
+    return text
+
+
+REQUESTS: dict[str, list[str | float]] = {
+    "One. <break/> Two.": ["One.", 0.75, "Two."],
+    "<break/>One.<break/><break/>": [0.75, "One.", 1.5],
+    "<break/>": [0.75],
+    'The street is <lang xml:lang="ca">Carrer de Balmes</lang>, not far.': [
+        "The street is", "Carrer de Balmes,", "not far.",
+    ],
+    'Say "<lang xml:lang="ca">bon dia</lang>".': ["Say", '"bon dia".'],
+    '"<break/>Hello."': [0.75, '"Hello."'],
+    'We say<break/>"Hello" to you.': ["We say", 0.75, '"Hello" to you.'],
+    "Half a w<voice name='M2'>or</voice>d.": ["Half a w", "or", "d."],
+    "<voice name='M2'>One.</voice> <voice name='M2'>Two.</voice>": ["One.", "Two."],
+    'The <sub alias="World Wide Web">WWW</sub> and <sub alias="Mister. X.">Mr. X.</sub> and more.': [
+        "The World Wide Web and Mister. X. and more.",
+    ],
+    "<s>Menu</s><s>Coffee</s>": ["Menu\n\nCoffee"],
+    "1 < 2 and 3 > 2.": ["1 < 2 and 3 > 2."],
+}  # fmt: skip
+
+
+@each(("text", "expected"), REQUESTS.items())
+def test_each_change_of_style_and_each_pause_parts_requests(text: str, expected: list[str | float]) -> None:
+    assert spoken(text) == expected
+    plain = "".join(said if isinstance(said, str) else said[0] for said in parsed(text)
+                    if not isinstance(said, Pause | Style))  # fmt: skip
+    assert " ".join(written(text).split()) == " ".join(plain.split())
+
+
+TOKENS = re.compile(r"\s?[^\s<>]+|\s|.")
+
+
+@each("text", REQUESTS)
+def test_what_was_written_comes_back_whole_from_tokens(text: str) -> None:
+    assert " ".join(written(*TOKENS.findall(text)).split()) == " ".join(written(text).split())
+
+
+def test_a_style_lasts_over_sentences_and_flushes_until_its_end() -> None:
+    parser, planner = MarkupParser(), TextPlanner("en")
+    for chunk in ("<voice name='M2'>One. ", "Two.", "</voice> Three."):
+        planner.push_marked(parser.push(chunk), pending=parser.pending)
+        planner.flush()
+    planner.end()
+    requests = [planner.next_request() for _ in range(3)]
+    assert [(request.text, request.style.voice) for request in requests if request] == [
+        ("One.", "M2"), ("Two.", "M2"), ("Three.", None),
+    ]  # fmt: skip
+
+
+def test_nothing_is_cut_inside_of_what_is_said_otherwise() -> None:
+    alias = "The first. The second. The third"
+    replaced = f'<sub alias="{alias}">One. Two. Three. Four. Five. Six.</sub>'
+    text = f"{'A long sentence of some words. ' * 32}{replaced}. End."
+    requests = [each for each in requests_of(text) if isinstance(each, RequestText)]
+    assert len(requests) > 1
+    assert " ".join(SpeechOptions().spoken(request).text for request in requests).count(alias) == 1
+
+
+def test_the_sentence_in_front_of_a_tag_that_is_not_complete_waits_for_it() -> None:
+    parser, planner = MarkupParser(sentences=True), TextPlanner("en", sentences=True)
+    planner.push_marked(parser.push('Ask for <sub alias="Doctor Smith,'), pending=parser.pending)
+    assert planner.next_request() is None
+    planner.push_marked(parser.push('the boss">Dr. S.</sub> please.'), pending=parser.pending)
+    request = planner.next_request()
+    assert request is not None
+    assert SpeechOptions().spoken(request).text == "Ask for Doctor Smith, the boss please."
+
+
+# Options
+
+
+def test_a_style_changes_the_options_and_what_cannot_be_is_left() -> None:
+    base = SpeechOptions(voice="F1", language="en", speed=1.0)
+    assert base.styled(Style()) == base
+    assert base.styled(Style("M2", "ca-ES", 0.5)) == SpeechOptions(voice="M2", language="ca", speed=0.5)
+    assert base.styled(Style(rate=9.0)).speed == 2.0
+    assert base.styled(Style(rate=0.01)).speed == 0.5
+    assert base.styled(Style(language="-")) == base
+
+
+def test_a_pronunciation_does_not_reach_into_what_markup_says_otherwise() -> None:
+    options = SpeechOptions(pronunciations={"SQL": "sequel", "my SQL": "mine"})
+    (request,) = requests_of('The SQL <sub alias="S Q L">my SQL</sub> SQL.')
+    assert isinstance(request, RequestText)
+    text = options.spoken(request)
+    assert text.text == "The sequel S Q L sequel."
+    assert text.written == "The SQL my SQL SQL."
+    assert text.written[text.to_written(text.text.rindex("sequel")) :] == "SQL."

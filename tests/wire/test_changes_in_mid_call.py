@@ -1,0 +1,159 @@
+"""Voice, language and speed that change between two sentences of one reply."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from kit import ScriptedServer, chunks_of, heard_for, on_track, requests_of, speak, until
+from videosdk.agents.room.output_stream import CustomAudioStreamTrack
+
+from videosdk.plugins.lokutor import LokutorTTS
+
+Maker = Callable[..., LokutorTTS]
+
+
+@pytest.fixture(autouse=True)
+def service(scripted: ScriptedServer) -> None:
+    scripted.scripts.extend([speak] * 5)
+
+
+def sent(scripted: ScriptedServer, *keys: str) -> list[tuple[Any, ...]]:
+    return [
+        tuple(request[key] for key in ("text", *keys))
+        for conversation in scripted.conversations
+        for request in conversation.requests
+    ]
+
+
+class Source:
+    """A text whose pieces come when the test lets them."""
+
+    def __init__(self, *texts: str) -> None:
+        self._texts = texts
+        self.more = asyncio.Semaphore(0)
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        async for piece in requests_of(*self._texts):
+            if isinstance(piece, str):
+                await self.more.acquire()
+            yield piece
+
+
+async def test_what_changes_now_is_heard_from_the_next_request_on(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    source = Source("One.", "Two.", "Three.")
+    turn = asyncio.create_task(tts.synthesize(aiter(source), voice="M1", speed=0.9))
+    source.more.release()
+    await until(lambda: scripted.texts == ["One."])
+    tts.update_options(now=True, voice="M2", language="ca", pronunciations={"two": "dos"})
+    source.more.release()
+    await until(lambda: len(scripted.texts) == 2)
+    tts.update_options(voice="F2")  # From the next call on.
+    source.more.release()
+    await turn
+    assert sent(scripted, "voice", "lang", "speed") == [
+        ("One.", "M1", "en", 0.9),
+        ("dos.", "M2", "ca", 0.9),
+        ("Three.", "M2", "ca", 0.9),
+    ]
+    assert on_track(track) == heard_for(*scripted.texts)
+    await tts.synthesize("Four.")
+    assert sent(scripted, "voice", "lang", "speed")[3:] == [("Four.", "F2", "ca", 1.05)]
+
+
+async def test_a_stream_keeps_its_own_options(tts: LokutorTTS, scripted: ScriptedServer) -> None:
+    source = Source("One.", "Two.")
+    stream = tts.stream_synthesize(aiter(source))
+    source.more.release()
+    await anext(stream)
+    tts.update_options(now=True, voice="M2")
+    source.more.release()
+    assert [piece async for piece in stream]
+    assert sent(scripted, "voice") == [("One.", "F1"), ("Two.", "F1")]
+
+
+def test_nothing_changes_where_a_value_is_wrong(tts: LokutorTTS) -> None:
+    with pytest.raises(ValueError, match="speed"):
+        tts.update_options(now=True, voice="M2", speed=9.0)
+    with pytest.raises(ValueError, match="now must be True or False"):
+        tts.update_options(now="yes", voice="M2")  # type: ignore[arg-type]
+    assert tts.voice == "F1"
+
+
+def spanish(sentence: str) -> str:
+    return "es-ES" if sentence.startswith(("¿", "¡", "Hola")) else "en"
+
+
+@pytest.mark.parametrize("pacing", [True, False])
+@pytest.mark.parametrize("cut", [1, 4, 1_000])
+async def test_each_sentence_may_have_its_language(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, cut: int, pacing: bool
+) -> None:
+    tts = make_tts(scripted.url, language=spanish, pacing=pacing)
+    text = "Hello. How are you? ¡Hola, señor! ¿Qué tal, y qué más? Fine, thank you."
+    await tts.synthesize(chunks_of(text[place : place + cut] for place in range(0, len(text), cut)))
+    languages = dict(sent(scripted, "lang"))
+    assert " ".join(languages) == text
+    assert all((language == "es") == (request[0] in "¿¡") for request, language in languages.items())
+    assert on_track(track) == heard_for(*scripted.texts)
+
+
+async def test_a_sentence_is_judged_as_a_whole(make_tts: Maker, scripted: ScriptedServer) -> None:
+    judged: list[str] = []
+
+    def choose(sentence: str) -> str:
+        judged.append(sentence)
+        return "ca" if "Catalan" in sentence else "en"
+
+    long = "This one begins, as long ones do, with quite a lot of words, " * 20 + "and it ends in Catalan."
+    await make_tts(scripted.url, language=choose).synthesize(long)
+    assert len(scripted.texts) > 1
+    assert {language for _, language in sent(scripted, "lang")} == {"ca"}
+    assert judged[0] == long
+
+
+@pytest.mark.parametrize("answer", [None, 5, "", "-", ValueError("no")])
+async def test_a_choice_that_fails_changes_nothing_and_is_said(
+    make_tts: Maker, scripted: ScriptedServer, caplog: pytest.LogCaptureFixture, answer: object
+) -> None:
+    def choose(sentence: str) -> Any:
+        if sentence == "Hola.":
+            return "es"
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    tts = make_tts(scripted.url, language=choose)
+    await tts.synthesize(requests_of("One.", "Hola.", "Dos."))
+    assert sent(scripted, "lang") == [("One.", "en"), ("Hola.", "es"), ("Dos.", "es")]
+    assert sum("choice of a language" in record.getMessage() for record in caplog.records) == 2
+
+
+async def test_a_language_takes_the_place_of_a_choice(make_tts: Maker, scripted: ScriptedServer) -> None:
+    tts = make_tts(scripted.url, language=spanish)
+    assert tts.language == "en"
+    await tts.synthesize("Hola.", language="it")
+    await tts.synthesize("Hola.")
+    tts.update_options(language="fr")
+    await tts.synthesize("Hola.")
+    tts.update_options(language=spanish)
+    await tts.synthesize("Hola.")
+    assert [language for _, language in sent(scripted, "lang")] == ["it", "es", "fr", "es"]
+
+
+async def test_markup_goes_before_the_choice(make_tts: Maker, scripted: ScriptedServer) -> None:
+    tts = make_tts(scripted.url, language=spanish, markup=True)
+    await tts.synthesize('Hola, <lang xml:lang="ca">bon dia</lang>.')
+    assert sent(scripted, "lang") == [("Hola,", "es"), ("bon dia.", "ca")]
+
+
+def test_a_coroutine_function_is_refused(make_tts: Maker, scripted: ScriptedServer) -> None:
+    async def choose(sentence: str) -> str:
+        return sentence
+
+    with pytest.raises(ValueError, match="a plain function"):
+        make_tts(scripted.url, language=choose)

@@ -1,0 +1,387 @@
+"""Speech markup in a stream of text: the elements of SSML that can be done in front of the service.
+
+Rule of this file: pure. Chunks go in, cut anywhere. What comes out is the text without its tags, and what the
+tags say about it. Source: Speech Synthesis Markup Language 1.1, W3C Recommendation, 7 September 2010.
+
+A language model writes markup by ear, so nothing in here is an error. A ``<`` that begins no tag is text. A
+tag that is not known is dropped, and so is a known one that is broken off; what is between tags is spoken.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass, field, replace
+
+from .characters import is_speakable, mended
+from .spoken import Replacement
+
+LONGEST_PAUSE = 10.0
+"""Seconds of one break at most: more would be taken for a call that has failed."""
+_LONGEST_TAG = 200
+_LONGEST_CONTENT = 200
+"""Characters between ``<sub>`` and ``</sub>`` at most. They are held back until the end is there."""
+
+_STRENGTHS = {"none": 0.0, "x-weak": 0.25, "weak": 0.5, "medium": 0.75, "strong": 1.0, "x-strong": 1.25}
+"""Seconds. SSML leaves them open; these are the ones of Microsoft's speech service."""
+_RATES = {"x-slow": 0.6, "slow": 0.8, "medium": 1.0, "default": 1.0, "fast": 1.25, "x-fast": 1.6}
+_LINES = frozenset({"p", "s"})
+_SPELT = frozenset({"characters", "character", "spell-out", "verbatim"})
+_ELEMENTS = frozenset(
+    {
+        "audio", "break", "desc", "emphasis", "lang", "lexicon", "lookup", "mark", "meta", "metadata", "p",
+        "phoneme", "prosody", "s", "say-as", "speak", "spell", "sub", "token", "voice", "w",
+    }
+)  # fmt: skip
+"""Those of SSML, and the framework's own ``spell``."""
+
+_NAME = r"[A-Za-z](?:[\w.-]|:\s*(?=\w))*"  # The framework's chunker cuts behind the colon of xml:lang.
+_VALUE = r"""(?:"[^"<>]*"|'[^'<>]*'|[^\s"'<>]+)"""
+_TAG = re.compile(
+    rf"<(?P<close>/?)\s*(?P<name>{_NAME})(?P<attributes>(?:\s+{_NAME}\s*=\s*{_VALUE})*)\s*(?P<empty>/?)>"
+    r"|<!--.{0,180}?-->|<\?[^<>]*\?>|<![A-Za-z\[][^<>]*>",
+    re.DOTALL,
+)
+_ATTRIBUTE = re.compile(rf"({_NAME})\s*=\s*({_VALUE})")
+_BROKEN = re.compile(
+    rf"</?\s*(?P<name>{_NAME})(?:[^<>\n]{{0,{_LONGEST_TAG}}}>|"
+    rf"(?:\s+{_NAME}\s*=\s*{_VALUE})*(?:\s+{_NAME}\s*=\s*[\"']?[^\s\"'<>]*)?)"
+)
+# What may still become a tag, or a comment.
+_UNFINISHED_TAG = re.compile(
+    rf"<(?:/?\s*|/?\s*{_NAME}:?(?:\s+{_NAME}\s*=\s*{_VALUE})*"
+    rf"""(?:\s*/?|\s+{_NAME}:?\s*(?:=\s*(?:"[^"<>]*|'[^'<>]*|[^\s"'<>]*)?)?))$"""
+    r"|<!(?:-?|--.*|[A-Za-z\[][^<>]*)$|<\?[^<>]*$",
+    re.DOTALL,
+)
+_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
+_UNFINISHED_ENTITY = re.compile(
+    r"&(?:a(?:m(?:p)?|p(?:o(?:s)?)?)?|l(?:t)?|g(?:t)?|q(?:u(?:o(?:t)?)?)?|#(?:\d{0,7}|[xX][0-9A-Fa-f]{0,6}))?$"
+)
+_GROUP = re.compile(r",(?=\d{3}(?!\d))")
+_TEXTUAL = "sub|say-as|spell"
+WHOLE_MARKUP = re.compile(
+    rf"<(?P<textual>{_TEXTUAL})(?=[\s>])[^<>]*>[^<]{{0,{_LONGEST_CONTENT}}}</(?P=textual)\s*>"
+    rf"|{_TAG.pattern}|{_ENTITY.pattern}",
+    re.DOTALL,
+)
+"""What a text filter must leave alone: tags, and what is read in another way than it is written."""
+UNFINISHED_MARKUP = re.compile(
+    rf"<(?:{_TEXTUAL})(?=[\s>])[^<>]*>[^<]*(?:</?[\w-]*\s*)?$|{_UNFINISHED_TAG.pattern}", re.DOTALL
+)
+"""The same as long as its end is missing."""
+_TIME = re.compile(r"([+]?(?:\d+(?:\.\d*)?|\.\d+))(m?s)$", re.IGNORECASE)
+_PERCENT = re.compile(r"([+-]?)(\d+(?:\.\d*)?)(?:%|percent)$", re.IGNORECASE)
+_NUMBER = re.compile(r"\d+(?:\.\d*)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a stretch of text is spoken, where it differs from the call's options.
+
+    Attributes:
+        voice: Voice id. None for the call's.
+        language: Language code as it was written. None for the call's.
+        rate: Factor of the call's speed.
+    """
+
+    voice: str | None = None
+    language: str | None = None
+    rate: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Silence of its own.
+
+    Attributes:
+        seconds: How long it lasts.
+    """
+
+    seconds: float
+
+
+@dataclass(slots=True)
+class MarkedText:
+    """Text without its tags, and what they say about it.
+
+    Attributes:
+        text: The text, as it is written.
+        marks: What begins at an index of the text: a style, or a pause.
+        replacements: What is spoken in another way than it is written.
+    """
+
+    text: str = ""
+    marks: list[tuple[int, Style | Pause]] = field(default_factory=list)
+    replacements: list[Replacement] = field(default_factory=list)
+
+    def mark(self, mark: Style | Pause) -> None:
+        """Add a mark behind the text so far."""
+        self.marks.append((len(self.text), mark))
+
+    def add(self, text: str, spoken: str | None = None) -> None:
+        """Add text, and what is spoken for it; None for the text itself."""
+        if spoken is not None:
+            begin = len(self.text)
+            self.replacements.append(Replacement(begin, begin + len(text), spoken))
+        self.text += text
+
+
+@dataclass(slots=True)
+class _Element:
+    """An element that was opened."""
+
+    name: str
+    style: Style
+
+
+@dataclass(slots=True)
+class _Replaced:
+    """The content of an element that is spoken in another way, as far as it has come."""
+
+    name: str
+    attributes: dict[str, str]
+    text: str = ""
+
+    def spoken(self) -> str | None:
+        """Return what is said for it; None if that is the content itself."""
+        spoken: str | None = None
+        if self.name == "sub":
+            spoken = self.attributes.get("alias", "").strip()
+        elif self.name == "spell" or self.attributes.get("interpret-as") in _SPELT:
+            spoken = spell_characters(self.text)
+        elif self.attributes.get("interpret-as") == "digits":
+            spoken = spell_digits(self.text)
+        elif self.attributes.get("interpret-as") == "telephone":
+            spoken = spell_telephone(self.text)
+        return spoken if spoken and is_speakable(spoken) and len(spoken) <= 2 * _LONGEST_CONTENT else None
+
+
+class MarkupParser:
+    """Takes one reply's markup, chunk by chunk.
+
+    Args:
+        sentences: Whether the chunks come from a sentence chunker: one that was cut inside a tag has lost
+            the space where it was cut.
+    """
+
+    def __init__(self, *, sentences: bool = False) -> None:
+        self._sentences = sentences
+        self._held = ""
+        self._half = ""  # Half a surrogate pair, whose other half comes with the next chunk.
+        self._elements: list[_Element] = []
+        self._replaced: _Replaced | None = None
+        self._style = Style()
+
+    @property
+    def pending(self) -> bool:
+        """Whether it holds back what a next chunk may complete."""
+        return bool(self._held or self._half) or self._replaced is not None
+
+    def push(self, chunk: str) -> MarkedText:
+        """Take the next chunk, and return what is known of the text by now."""
+        apart = self._sentences and (self._held or (self._replaced is not None and chunk[:1] != "<"))
+        text = f"{self._held}{' ' if apart else ''}{self._half}{chunk}"
+        self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        self._held = mended(text[: len(text) - len(self._half)])
+        return self._parse(ended=False)
+
+    def end(self) -> MarkedText:
+        """Take the end of the text, or of a request."""
+        self._held += mended(self._half)
+        self._half = ""
+        result = self._parse(ended=True)
+        self._give_up(result)
+        return result
+
+    def _parse(self, *, ended: bool) -> MarkedText:
+        result = MarkedText()
+        text, place = self._held, 0
+        while place < len(text):
+            begin = _first_of(text, "<&", place)
+            self._add(result, text[place:begin])
+            place = begin
+            if place == len(text):
+                break
+            length = self._take_tag(result, text, place) or self._take_entity(result, text, place)
+            if not length and not ended and _may_go_on(text, place):
+                break
+            if not length:
+                length = _length_of_broken(text, place)
+                self._add(result, "" if length else text[place])
+            place += length or 1
+        self._held = text[place:]
+        return result
+
+    def _add(self, result: MarkedText, text: str) -> None:
+        replaced = self._replaced
+        if replaced is None:
+            result.add(text)
+            return
+        replaced.text += text
+        if len(replaced.text) > _LONGEST_CONTENT:
+            self._give_up(result)
+
+    def _give_up(self, result: MarkedText) -> None:
+        """Speak the content of an element that was never closed."""
+        replaced, self._replaced = self._replaced, None
+        if replaced is not None:
+            result.add(replaced.text)
+
+    def _take_entity(self, result: MarkedText, text: str, place: int) -> int:
+        found = _ENTITY.match(text, place)
+        if found is None:
+            return 0
+        self._add(result, html.unescape(found.group()))
+        return len(found.group())
+
+    def _take_tag(self, result: MarkedText, text: str, place: int) -> int:
+        found = _TAG.match(text, place)
+        if found is None or len(found.group()) > _LONGEST_TAG:
+            return 0
+        if found["name"] is not None:
+            name = found["name"].lower()
+            if found["close"]:
+                self._close(result, name)
+            else:
+                self._open(result, name, _attributes(found["attributes"]), empty=bool(found["empty"]))
+        return len(found.group())
+
+    def _open(self, result: MarkedText, name: str, attributes: dict[str, str], *, empty: bool) -> None:
+        if name == "break":
+            self._give_up(result)
+            if seconds := _pause(attributes):
+                result.mark(Pause(seconds))
+        if name in _LINES:
+            self._add(result, "\n")
+        if empty or name == "break" or self._replaced is not None:
+            return
+        if name in _TEXTUAL.split("|"):
+            self._replaced = _Replaced(name, attributes)
+        elif name in _ELEMENTS:
+            self._elements.append(_Element(name, self._style))
+            self._change(result, _styled(self._style, name, attributes))
+
+    def _close(self, result: MarkedText, name: str) -> None:
+        replaced = self._replaced
+        if replaced is not None and replaced.name == name:
+            self._replaced = None
+            _add_replaced(result, replaced)
+            return
+        if name in _LINES:
+            self._add(result, "\n")
+        for index in range(len(self._elements) - 1, -1, -1):
+            if self._elements[index].name == name:
+                self._give_up(result)
+                self._change(result, self._elements[index].style)
+                del self._elements[index:]
+                return
+
+    def _change(self, result: MarkedText, style: Style) -> None:
+        if style != self._style:
+            self._style = style
+            result.mark(style)
+
+
+def without_markup(text: str) -> str:
+    """Return a whole ``text`` as it is written, without its tags and the spaces between two of them."""
+    parser = MarkupParser()
+    plain = parser.push(text).text + parser.end().text
+    return text if plain == text else re.sub(r"\s+", " ", plain).strip()
+
+
+def spell_characters(text: str) -> str:
+    """Return a text that is read character by character, with a short pause between its words."""
+    return ", ".join(" ".join(word) for word in text.split())
+
+
+def spell_digits(text: str) -> str:
+    """Return a text whose digits are read one by one, and its words as they are."""
+    return ", ".join(" ".join(re.findall(r"\d|[^\W\d_]+|[^\s\w]|_", word)) for word in text.split())
+
+
+def spell_telephone(text: str) -> str:
+    """Return a telephone number that is read digit by digit, with a short pause between its groups."""
+    groups = re.findall(r"\+?\w+|[#*]", text)
+    return ", ".join(spell_digits(group) for group in groups)
+
+
+def _add_replaced(result: MarkedText, replaced: _Replaced) -> None:
+    """Add an element's content; the space around it is read as space."""
+    content = replaced.text
+    written = content.strip()
+    lead = content[: len(content) - len(content.lstrip())]
+    result.add(lead)
+    if written:
+        result.add(written, replaced.spoken())
+    result.add(content[len(lead) + len(written) :])
+
+
+def _styled(style: Style, name: str, attributes: dict[str, str]) -> Style:
+    if language := attributes.get("xml:lang") or (name == "lang" and attributes.get("lang")):
+        style = replace(style, language=language)
+    if name == "voice" and (voice := attributes.get("name")):
+        # SSML: a list of names, of which the first is preferred.
+        style = replace(style, voice=voice.split()[0])
+    if name == "prosody" and (rate := _rate(attributes.get("rate", ""))):
+        style = replace(style, rate=style.rate * rate)
+    return style
+
+
+def _attributes(text: str) -> dict[str, str]:
+    return {
+        "".join(name.split()).lower(): _value(value)
+        for name, value in _ATTRIBUTE.findall(text)
+        if _value(value)
+    }
+
+
+def _value(value: str) -> str:
+    if value[0] in "\"'":
+        return html.unescape(value[1:-1]).strip()
+    return html.unescape(value.rstrip("/"))
+
+
+def _pause(attributes: dict[str, str]) -> float:
+    # The framework's chunker may have cut a number in two.
+    time = _GROUP.sub("", "".join(attributes.get("time", "").split()))
+    found = _TIME.match(time.replace(",", "."))
+    if found is None:
+        strength = attributes.get("strength", "medium").lower()
+        return _STRENGTHS.get(strength, _STRENGTHS["medium"])
+    seconds = float(found[1]) / (1000 if found[2].lower() == "ms" else 1)
+    return min(seconds, LONGEST_PAUSE)
+
+
+def _rate(value: str) -> float | None:
+    value = "".join(value.split()).lower()
+    if value in _RATES:
+        return _RATES[value]
+    if found := _PERCENT.match(value):
+        share = float(found[2]) / 100
+        rate = {"+": 1 + share, "-": 1 - share}.get(found[1], share)
+    elif _NUMBER.match(value):
+        rate = float(value)
+    else:
+        return None
+    return rate if rate > 0 else None
+
+
+def _may_go_on(text: str, place: int) -> bool:
+    rest = text[place:]
+    if rest[0] == "&":
+        return _UNFINISHED_ENTITY.match(rest) is not None
+    return len(rest) <= _LONGEST_TAG and _UNFINISHED_TAG.match(rest) is not None
+
+
+def _length_of_broken(text: str, place: int) -> int:
+    """Return the length of a known tag that is broken off, as far as it goes; 0 if it is text."""
+    found = _BROKEN.match(text, place)
+    # "x<s" is more likely a comparison.
+    known = found is not None and found["name"].lower() in _ELEMENTS - {"p", "s", "w"}
+    return len(found.group()) if found is not None and known else 0
+
+
+def _first_of(text: str, chars: str, begin: int) -> int:
+    places = [place for char in chars if (place := text.find(char, begin)) >= 0]
+    return min(places, default=len(text))
