@@ -114,6 +114,11 @@ class Pacer:
         """Seconds of pushed audio that are still ahead of the listener; 0 where nobody listens."""
         return 0.0 if self._playback is None else self._playback.ahead
 
+    @property
+    def has_listener(self) -> bool:
+        """Whether somebody listens while the reply is made."""
+        return self._playback is not None
+
     def note_text(self) -> None:
         """Note that there is text to send."""
         if self._text_at is None:
