@@ -426,7 +426,11 @@ class LokutorTTS(TTS):
         """Do nothing: each call tracks its own first audio."""
 
     async def aclose(self) -> None:
-        """Stop all calls and close all connections. Idempotent. The plugin can't be used afterwards."""
+        """Stop all calls and close all connections. Idempotent. The plugin can't be used afterwards.
+
+        What the track holds by then is still played, since the framework calls this while a goodbye may be
+        heard: call :meth:`interrupt` before it for silence at once.
+        """
         self._closed = True
         self._first_audio_callback = None
         self._turns.close()
