@@ -292,6 +292,59 @@ async def test_a_turn_of_somebody_elses_is_remembered_as_the_framework_thinks(
         assert call.speech.spoken_transcript == "A cached"
 
 
+@pytest.mark.parametrize("word_timestamps", [True, False])
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("frames", [1, 20])
+async def test_a_second_interruption_of_a_turn_adds_nothing_that_was_not_heard(
+    make_tts: Maker,
+    scripted: ScriptedServer,
+    track: CustomAudioStreamTrack,
+    word_timestamps: bool,
+    at_once: bool,
+    frames: int,
+) -> None:
+    """Two detectors may hear the same caller."""
+    scripted.scripts.extend([speak_timed])
+    async with calling(make_tts(scripted.url, word_timestamps=word_timestamps), track) as call:
+        await call.listener.hear()
+        await call.begin("user", f"{LONG} And nothing of this is heard.")
+        await until(lambda: len(track.frame_buffer) >= 25)
+        await call.listener.hear(frames)
+        await settled()
+        call.session.interrupt()
+        if not at_once:
+            await settled()
+        call.session.interrupt()
+        await call.over()
+        await settled()
+        remembered = [text for role, text in call.memory if role == "assistant"]
+        assert len(remembered) <= (2 if at_once else 1)  # Nobody knows which comes first.
+        begun = [
+            text
+            for text in remembered
+            if LONG.startswith(text) and len(text) - len(text.split()[-1]) <= frames
+        ]
+        assert remembered == begun
+        assert remembered or frames < 10
+
+
+async def test_a_turn_after_two_interruptions_is_remembered(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    async with calling(make_tts(scripted.url), track) as call:
+        await call.listener.hear()
+        for _ in range(2):
+            before = len(call.memory)
+            await call.begin("reply", LONG)
+            await until(lambda: len(track.frame_buffer) >= 25)
+            await call.listener.hear(20)
+            await call.cut()
+            await call.cut()
+            remembered = [text for role, text in call.memory[before:] if role == "assistant"]
+            assert len(remembered) == 1
+            assert LONG.startswith(remembered[0])
+
+
 async def test_where_nobody_plays_the_track_the_framework_is_left_to_itself(call: Call) -> None:
     await call.begin("reply", LONG)
     await pushed_whole(call, LONG)

@@ -118,6 +118,67 @@ async def tts(make_tts: Maker, scripted: ScriptedServer) -> LokutorTTS:
     return make_tts(scripted.url, keep_warm=False)
 
 
+LINES = "We have\nmenu\ncoffee\nTea with milk\nCake"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("hook", [by_run_tts, by_a_stream])
+async def test_lines_that_a_hook_has_us_speak_stay_apart(
+    call: Call, scripted: ScriptedServer, kind: str, hook: Hook
+) -> None:
+    hook_into(call, hook)
+    await call.begin(kind, LINES)
+    await until(lambda: "Cake" in " ".join(scripted.texts))
+    assert " ".join(scripted.texts).split() == LINES.split()
+
+
+@pytest.mark.parametrize("kind", ["user", "reply"])
+@pytest.mark.parametrize("tts_hook", [True, False])
+async def test_lines_that_an_llm_hook_passes_on_stay_apart(
+    call: Call, scripted: ScriptedServer, kind: str, tts_hook: bool
+) -> None:
+    if tts_hook:
+        hook_into(call, by_run_tts)
+
+    @call.pipeline.on("llm")
+    async def pass_on(texts: Texts) -> AsyncIterator[str]:
+        async for text in texts:
+            yield text.replace("milk", "lemon")
+
+    await call.begin(kind, "Menu\nCoffee\nTea with milk\nCake")
+    await until(lambda: "Cake" in " ".join(scripted.texts))
+    assert " ".join(scripted.texts).split() == ["Menu", "Coffee", "Tea", "with", "lemon", "Cake"]
+
+
+@pytest.mark.parametrize("kind", ["user", "reply"])
+async def test_an_llm_hook_may_yield_tokens(call: Call, scripted: ScriptedServer, kind: str) -> None:
+    @call.pipeline.on("llm")
+    async def translate(texts: Texts) -> AsyncIterator[str]:
+        async for _ in texts:
+            pass
+        for token in (
+            "Gu",
+            "ten",
+            " Tag",
+            ",",
+            " Fräu",
+            "lein",
+            " Müll",
+            "er",
+            "!",
+            " Bis",
+            " um",
+            " ",
+            "3",
+            ".",
+        ):
+            yield token
+
+    await call.begin(kind, "Good day, Miss Miller! See you at 3.")
+    await until(lambda: "3" in " ".join(scripted.texts))
+    assert " ".join(scripted.texts) == "Guten Tag, Fräulein Müller! Bis um 3."
+
+
 async def in_mid_turn(call: Call) -> None:
     await until(lambda: pushed_samples(call.track) > 0)
 

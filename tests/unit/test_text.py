@@ -6,7 +6,7 @@ import inspect
 import random
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 
 import pytest
@@ -40,7 +40,7 @@ def plan(
     *,
     busy: bool = True,
     language: str = "en",
-    sentences: bool = False,
+    sentences: bool | None = False,
     moments: random.Random | None = None,
 ) -> list[str]:
     """Return all requests for ``chunks``.
@@ -49,7 +49,7 @@ def plan(
         chunks: What the text iterator yields.
         busy: Whether the service is busy until the end; otherwise it takes each request at once.
         language: Language of the planner.
-        sentences: Whether the planner knows that the chunks are sentences.
+        sentences: Whether the planner knows that the chunks are sentences; None: most likely.
         moments: When given, decides after each chunk whether the service is free.
     """
     planner = TextPlanner(language, sentences=sentences)
@@ -677,3 +677,142 @@ def test_a_very_long_text_is_handed_out_whole_and_in_order() -> None:
         assert request is not None
         requests.append(request)
     assert " ".join(requests) == text
+
+
+# --- behind a hook, and behind a chunker of one's own ------------------------------------------------
+
+REPLY = [
+    "I can help with that.",
+    "Let me look it up for you.",
+    "The table is free tomorrow evening,",
+    "but there is only room for four people,",
+    "so I would book it right now.",
+    "Shall I do that for you?",
+    "Great.",
+    "Then I need your name,",
+    "and your number.",
+    "Thank you very much.",
+]
+
+
+@pytest.mark.parametrize("known", [True, None, False])
+@pytest.mark.parametrize("idle", [[number] for number in range(10)] + [[1, 4], [1, 4, 5, 9], [1, 2, 3, 4, 5]])
+@pytest.mark.parametrize("busy", [True, False])
+def test_sentences_stay_apart_though_the_llm_paused(idle: list[int], known: bool | None, busy: bool) -> None:
+    """The framework's chunker leaves the space in front of a whole sentence that it lets go of then."""
+    chunks = [
+        f" {sentence}" if number in idle and sentence[-1] != "," and len(sentence) > 10 else sentence
+        for number, sentence in enumerate(REPLY)
+    ]
+    assert " ".join(plan(chunks, busy=busy, sentences=known)).split() == " ".join(REPLY).split()
+
+
+@pytest.mark.parametrize("known", [True, None, False])
+def test_a_sentence_is_ready_at_once_though_the_llm_paused_before_it(known: bool | None) -> None:
+    planner = TextPlanner("en", sentences=known)
+    sentences = []
+    for chunk in [
+        "I can help.",
+        " Let me look it up for you.",
+        "The table is free tomorrow evening,",
+        "So there.",
+    ]:
+        planner.push(chunk)
+        if planner.quiet_time == 0.0:
+            planner.release()
+        sentences.append(ready(planner))
+    assert sentences == [
+        ["I can help."],
+        ["Let me look it up for you."],
+        ["The table is free tomorrow evening,"],
+        ["So there."],
+    ]
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        ["Menu", "Coffee", "Tea with milk", "Cake"],
+        ["Sure, ", *REPLY],
+        ["Hm,", *REPLY],
+        [f"{sentence} " for sentence in REPLY],
+        [f" {sentence}" for sentence in REPLY],
+        [REPLY[0], f" {REPLY[2]}", *REPLY[3:]],
+        [*REPLY[:3], f"{REPLY[3]} ", *REPLY[4:]],
+        [*REPLY[:4], " ", *REPLY[4:]],
+        [REPLY[0], " ".join(REPLY[1:])],
+    ],
+)
+@pytest.mark.parametrize("busy", [True, False])
+def test_what_a_hook_makes_of_sentences_keeps_every_word(chunks: list[str], busy: bool) -> None:
+    assert " ".join(plan(chunks, busy=busy, sentences=None)).split() == " ".join(chunks).split()
+
+
+@pytest.mark.parametrize("busy", [True, False])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_hook_may_change_between_sentences_and_tokens(first: bool, busy: bool) -> None:
+    text = "It is near the U.S. border, isn't it? See example.com, or 3.14 of them."
+    chunks = [*tokens_of(text), *REPLY] if first else [*REPLY, *tokens_of(text)]
+    words = f"{text} {' '.join(REPLY)}" if first else f"{' '.join(REPLY)} {text}"
+    assert " ".join(plan(chunks, busy=busy, sentences=None)).split() == words.split()
+
+
+@pytest.mark.parametrize("language", [language for language in PARAGRAPHS if language != "zh"])
+@pytest.mark.parametrize("cut", [tokens_of, list], ids=["tokens", "characters"])
+def test_a_hook_may_yield_tokens(language: str, cut: Callable[[str], list[str]]) -> None:
+    text = PARAGRAPHS[language]
+    for seed in range(10):
+        requests = plan(cut(text), language=language, sentences=None, moments=random.Random(seed))
+        assert " ".join(requests).split() == text.split()
+
+
+@given(st.lists(st.one_of(SENTENCES, LINES), max_size=60), st.randoms(use_true_random=False))
+def test_sentences_behind_a_hook_keep_every_word(sentences: list[str], dice: random.Random) -> None:
+    requests = plan(sentences, moments=dice, sentences=None)
+    assert squeezed("".join(requests)) == squeezed("".join(sentences))
+
+
+@given(TEXTS, st.randoms(use_true_random=False), st.integers(1, 40))
+def test_any_chunking_behind_a_hook_sends_all_that_can_be_said(
+    text: str, dice: random.Random, pieces: int
+) -> None:
+    requests = plan(cut(text, dice, pieces=pieces), moments=dice, sentences=None)
+    assert not is_speakable(what_was_left_out(text, requests))
+
+
+# --- what the framework's chunker tears at a full stop -----------------------------------------------
+
+
+@pytest.mark.parametrize("known", [True, None])
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("es", "Vive en la 2.ª planta, puerta 3.ª del edificio. Es el n.º 5. El 3.º dice que sí."),
+        ("pt", "O 1.º lugar é o n.º 3. A 2.ª vez foi melhor."),
+        ("fr", "Il y a une pause, c.-à-d. un arrêt. C'est bon."),
+        ("en", "The U.S. team won. I live in the U.S.A. and the U.K. is near. So do I. A few do."),
+        ("de", "Wir nehmen z.B. das. Er wohnt i.d.R. hier."),
+    ],
+)
+async def test_an_abbreviation_that_the_framework_cuts_is_whole_again(
+    language: str, text: str, known: bool | None
+) -> None:
+    sentences = await sentences_of(text, language)
+    for busy in (True, False):
+        requests = plan(sentences, busy=busy, language=language, sentences=known)
+        assert " ".join(requests).split() == text.split()
+
+
+@pytest.mark.parametrize("sentence", ["Es el n.", "Vive en la 2.", "I live in the U."])
+def test_a_sentence_waits_where_its_abbreviation_may_have_been_cut(sentence: str) -> None:
+    planner = TextPlanner("es", sentences=True)
+    planner.push(sentence)
+    assert not ready(planner)
+    assert planner.quiet_time == (2.0 if sentence[-2].isdigit() else 0.5)
+    planner.push("Sí.")
+    assert ready(planner) == [f"{sentence} Sí."]
+
+
+@pytest.mark.parametrize("lines", [["A.", "Paris", "B.", "London"], ["So do I.", "A.", "First."]])
+def test_lettered_lines_are_no_abbreviations(lines: list[str]) -> None:
+    assert plan(lines, sentences=True) == [" ".join(lines)]

@@ -41,10 +41,11 @@ Clocks. Three of them run, each for one question:
   enforced while the speaker receives, and leads to another try.
 - The feed's own: is a sentence complete although no more text comes?
 
-Three more timers end a waiting: ``_hold_timer`` that of a request which isn't needed yet (no clock of audio
+Four more timers end a waiting: ``_hold_timer`` that of a request which isn't needed yet (no clock of audio
 runs meanwhile), ``_release_timer`` that of a piece of audio which is gathered with the next, when that
-doesn't come in time, and ``_doubt_timer`` that for more audio behind an end which may be that of the request
-before (:class:`RequestEnds`).
+doesn't come in time, ``_doubt_timer`` that for more audio behind an end which may be that of the request
+before (:class:`RequestEnds`), and ``_gap_timer`` that of a sentence's last milliseconds, which are only
+played when more audio follows: silence, where there is no text.
 
 Both clocks of audio pause while the sink takes a piece: a slow listener is not a slow service. They begin
 anew only for audio that can be heard, so a trickle of bytes or of silence doesn't keep a turn alive.
@@ -62,7 +63,7 @@ from enum import Enum, auto
 from typing import Any
 
 from ._audio.output import AudioOutput
-from ._audio.pcm import BYTES_PER_SECOND, SAMPLE_WIDTH
+from ._audio.pcm import BYTES_PER_SECOND, FRAME_SECONDS, SAMPLE_WIDTH
 from ._audio.silence import SilenceTrimmer
 from ._options import Limits, SpeechOptions
 from ._pacing.pacer import Pacer
@@ -99,6 +100,8 @@ _SHORTEST_TRY = 2.0
 """Seconds for a handshake at least. One that hangs takes half of the time, so that there is another try."""
 _DOUBT = 0.3
 """Seconds to wait for more audio behind an end that may be that of the request before."""
+_DRY = 0.06
+"""Seconds of audio ahead of the listener at which no new text would be heard in time."""
 _CLEANUP_TIMEOUT = 0.5
 """Seconds for the user's text iterator to honour its cancellation, before it is left behind."""
 
@@ -142,7 +145,7 @@ class Utterance:
         pacer: Says when the next request is due.
         permits: Says whether it may be sent.
         silence: Finds the first sound, and cuts silence in front of requests.
-        sentences: Whether the text is known to come from a sentence chunker.
+        sentences: Whether the text is known to come from a sentence chunker; None: most likely.
         markup: Whether it may hold speech markup.
         ends: What is known of how the service ends requests.
     """
@@ -158,7 +161,7 @@ class Utterance:
         pacer: Pacer,
         permits: Permits,
         silence: SilenceTrimmer,
-        sentences: bool = False,
+        sentences: bool | None = False,
         markup: bool = False,
         ends: LearnedEnds | None = None,
     ) -> None:
@@ -182,6 +185,7 @@ class Utterance:
         self._silence_timer = Timer(self._loop, self._give_up)
         self._hold_timer = Timer(self._loop, self._send_soon)
         self._release_timer = Timer(self._loop, lambda: self._start(self._output.release()))
+        self._gap_timer = Timer(self._loop, self._end_sound)
         self._feed = TextFeed(
             options.language, self._on_text, self._send_soon, sentences=sentences, markup=markup
         )
@@ -534,6 +538,7 @@ class Utterance:
             # There is no text to speak, or the listener has enough to hear.
             self._silence_timer.stop()
             self._feed.wait_for_quiet()
+            self._await_gap()
 
     async def _send_or_ask(self, request: RequestProgress) -> None:
         """Send ``request``, or ask the speaker for a connection to send it on."""
@@ -572,6 +577,23 @@ class Utterance:
             self._start(self._output.release())
         else:
             self._release_timer.start(self._output.release_due)
+
+    def _await_gap(self) -> None:
+        """Look again when the listener has heard nearly all: there may be no text by then."""
+        if self._pacer.has_listener and self._output.seconds_received and not self._feed.ready:
+            self._gap_timer.start(max(self._pacer.ahead - _DRY, FRAME_SECONDS))
+
+    def _end_sound(self) -> None:
+        """Have the listener hear all of the last sentence, where no text is there to go on with."""
+        waits = self._state in {State.CONNECTING, State.WAITING, State.LOST} and self._request is None
+        if not waits or self._feed.ready:
+            return
+        if self._pacer.ahead > _DRY:
+            self._await_gap()
+        elif silence := self._output.end_sound():
+            self._timeline.insert(self._silence.seconds_taken, len(silence) / BYTES_PER_SECOND)
+            self._output.gather(silence)
+            self._start(self._output.release())
 
     def _next_request(self) -> RequestProgress | None:
         """Return the next request if one is due."""
@@ -674,6 +696,7 @@ class Utterance:
         self._hold_timer.close()
         self._release_timer.close()
         self._doubt_timer.close()
+        self._gap_timer.close()
         self._reply_deadline.close()
         self._feed.close()
         if self._permit:

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
+from weakref import WeakKeyDictionary
 
 from videosdk.agents import TTS
 from videosdk.agents.speech_generation import SpeechGeneration
@@ -17,9 +18,9 @@ from ._audio.output import AudioOutput, FirstAudio, Sink
 from ._audio.playback import Playback, rate_of
 from ._audio.silence import SilenceTrimmer
 from ._framework.advice import warn_of_english_numbers, warn_of_rewritten_markup
-from ._framework.callers import find_caller, gets_sentences
+from ._framework.callers import find_caller, gets_sentences, streams_sentences
 from ._framework.streams import StreamOwner, Streams
-from ._framework.transcript import Transcript, forget_markup, remember, unsubscribe_others
+from ._framework.transcript import Memory, Transcript, forget_markup, remember, unsubscribe_others
 from ._framework.turns import Turns
 from ._options import (
     DEFAULT_MODEL,
@@ -190,6 +191,7 @@ class LokutorTTS(TTS):
         self._connectors = Connectors(settings)
         self._turns = Turns()
         self._streams = Streams(self._tells_final_of)
+        self._memories: WeakKeyDictionary[SpeechGeneration, Memory] = WeakKeyDictionary()
         self._synchronizers = Synchronizers(
             partial(self._tell, "word_spoken"), partial(self._tell, "visemes")
         )
@@ -371,7 +373,12 @@ class LokutorTTS(TTS):
         # Not the standby connection: that is for the turn.
         pacer = Pacer(self._times.of(options), None)  # A cache wants it all.
         utterance = self._utterance(
-            options, self._output(queue.put), self._connector.connect_stream, Timeline(), pacer=pacer
+            options,
+            self._output(queue.put),
+            self._connector.connect_stream,
+            Timeline(),
+            pacer=pacer,
+            sentences=streams_sentences(owner.caller, text),
         )
         self._streams.add(utterance, owner)
         synthesis = asyncio.create_task(_fill(queue, utterance, text))
@@ -429,7 +436,11 @@ class LokutorTTS(TTS):
         """Do nothing: each call tracks its own first audio."""
 
     async def aclose(self) -> None:
-        """Stop all calls and close all connections. Idempotent. The plugin can't be used afterwards."""
+        """Stop all calls and close all connections. Idempotent. The plugin can't be used afterwards.
+
+        What the track holds by then is still played, since the framework calls this while a goodbye may be
+        heard: call :meth:`interrupt` before it for silence at once.
+        """
         self._closed = True
         self._first_audio_callback = None
         self._turns.close()
@@ -483,10 +494,16 @@ class LokutorTTS(TTS):
         return Transcript(speech).end
 
     def _correct_memory(self) -> None:
-        """Have the framework remember what was heard of an interrupted turn, where no words are told."""
-        speech = None if self.supports_word_timestamps else find_caller().speech
-        turn = None if speech is None else self._turns.take_last()
-        if turn is not None and speech is not None:
+        """Have the framework remember what was heard of an interrupted turn, and that once."""
+        speech = find_caller().speech
+        if speech is not None:
+            if speech not in self._memories:
+                self._memories[speech] = Memory(speech)
+            self._memories[speech].correct(speech, partial(self._remember_last, speech))
+
+    def _remember_last(self, speech: SpeechGeneration) -> None:
+        turn = self._turns.take_last()
+        if turn is not None and not self.supports_word_timestamps:  # Words tell it otherwise.
             remember(speech, turn.heard)
 
     def _tells_final_of(self, speech: SpeechGeneration) -> bool:
@@ -506,7 +523,7 @@ class LokutorTTS(TTS):
         timing: Timeline,
         *,
         pacer: Pacer,
-        sentences: bool = False,
+        sentences: bool | None = False,
     ) -> Utterance:
         if self._closed:
             raise self._reported(ConfigurationError("This LokutorTTS is closed: create a new one"))

@@ -18,7 +18,7 @@ from math import inf
 from .._tasks import was_cancelled
 from ..errors import TrackError
 from .pcm import BYTES_PER_SECOND, FRAME_SECONDS, SAMPLE_RATE, SAMPLE_WIDTH
-from .resample import Resampler
+from .resample import Resampler, lag_samples
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
@@ -61,6 +61,7 @@ class AudioOutput:
         self._gathered = bytearray()
         self._writing = asyncio.Lock()
         self._received = 0
+        self._ended_at = 0  # So much was received when all of it was sure to be heard.
         self._written = 0
         self._closed = False
 
@@ -111,6 +112,22 @@ class AudioOutput:
         elif odd:
             self._resampler().drop_half_sample()
         return odd
+
+    def end_sound(self) -> bytes:
+        """Return the silence that must follow so that all of the audio is heard; maybe none.
+
+        A rest shorter than a 20 ms frame doesn't play, and the resampler holds back its lag. The silence is
+        in the service's format, and is to be gathered.
+        """
+        if self._received == self._ended_at:
+            return b""
+        lag = 0 if self._rate == SAMPLE_RATE else lag_samples(SAMPLE_RATE, self._rate)
+        fading = lag // 2  # So long the filter goes on to sound.
+        samples, frame = self._received // SAMPLE_WIDTH + fading, int(self._rate * FRAME_SECONDS)
+        missing = -_ceil(samples * self._rate, SAMPLE_RATE) % frame
+        silence = bytes((fading + _ceil(missing * SAMPLE_RATE, self._rate) + lag) * SAMPLE_WIDTH)
+        self._ended_at = self._received + len(silence)
+        return silence
 
     async def release(self) -> None:
         """Write what was gathered."""
@@ -181,3 +198,7 @@ class AudioOutput:
                 raise
             self._closed = True
             raise TrackError(f"The audio track raised {type(error).__name__}: {error}") from error
+
+
+def _ceil(dividend: int, divisor: int) -> int:
+    return -(-dividend // divisor)

@@ -78,7 +78,7 @@ class Resampler:
             return b""
         # Silence pushes the filter's lag out. Its own flush mirrors the last samples instead, and
         # comes out short for an input that is shorter than the filter.
-        silence = bytes(_lag_samples(self._source_rate, self._target_rate) * SAMPLE_WIDTH)
+        silence = bytes(lag_samples(self._source_rate, self._target_rate) * SAMPLE_WIDTH)
         rest = self._graph.convert(silence)[: due * SAMPLE_WIDTH]
         self._produced += len(rest) // SAMPLE_WIDTH
         return rest
@@ -94,7 +94,7 @@ class Resampler:
         return -(-self._consumed * self._target_rate // self._source_rate)
 
 
-def _lag_samples(source_rate: int, target_rate: int) -> int:
+def lag_samples(source_rate: int, target_rate: int) -> int:
     """Samples of silence, at the source rate, that push everything before them out of the filter."""
     factor = -(-source_rate // target_rate)  # The filter is that much longer when the rate goes down.
     return 2 * (_FILTER_SIZE + 1) * factor

@@ -30,35 +30,50 @@ class Caller:
     Attributes:
         speech: What speaks the pipeline's turns; None where the call doesn't come from there.
         hook: Whether a ``tts`` hook of the pipeline speaks the turn.
+        hook_text: The turn's text, as that hook gets it.
         fill: Whether a cache fills, which belongs to no turn.
     """
 
     speech: SpeechGeneration | None = None
     hook: bool = False
+    hook_text: Any = None
     fill: bool = False
 
 
 def find_caller() -> Caller:
     """Return who has called, as far as the calling task shows it."""
-    hook = False
+    hook, hook_text = False, None
     for frame in _frames():
         if frame.f_code is _FILL:
             return Caller(fill=True)
         if frame.f_code in _SPEECH:
-            return Caller(speech=frame.f_locals["self"], hook=hook)
-        hook = hook or frame.f_code is _HOOK
-    return Caller(hook=hook)
+            return Caller(frame.f_locals["self"], hook, hook_text)
+        if frame.f_code is _HOOK:
+            hook, hook_text = True, frame.f_locals["text_stream"]
+    return Caller(None, hook, hook_text)
 
 
-def gets_sentences(speech: SpeechGeneration | None) -> bool:
-    """Return whether the text of a turn comes straight from the pipeline's own sentence chunker."""
+def gets_sentences(speech: SpeechGeneration | None) -> bool | None:
+    """Return whether the text of a turn comes from the pipeline's own sentence chunker.
+
+    None: most likely. What an ``llm`` hook yields comes behind the chunker, and may be anything.
+    """
     orchestrator = orchestrator_of(speech)
     if speech is None or orchestrator is None or getattr(orchestrator, "_chunker", None) is None:
         return False
-    # What an llm hook yields comes behind the chunker, and may be anything.
-    return orchestrator.speech_generation is speech and not (
-        speech.hooks is not None and speech.hooks.has_llm_stream_hook()
-    )
+    if orchestrator.speech_generation is not speech:
+        return False
+    return None if speech.hooks is not None and speech.hooks.has_llm_stream_hook() else True
+
+
+def streams_sentences(caller: Caller, text: object) -> bool | None:
+    """Return the same of ``text`` that a ``tts`` hook has us stream.
+
+    It is as sure as without a hook where it is the turn's own text. What a hook makes of that mostly still is
+    its sentences, and may be anything.
+    """
+    known = gets_sentences(caller.speech) if caller.hook else False
+    return None if known and text is not caller.hook_text else known
 
 
 def orchestrator_of(speech: SpeechGeneration | None) -> Any:

@@ -10,6 +10,8 @@ one itself.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 from weakref import WeakSet, ref
@@ -97,6 +99,49 @@ def _forget(speech: SpeechGeneration) -> None:
     orchestrator = orchestrator_of(speech)
     if orchestrator is not None and orchestrator.speech_generation is speech:
         orchestrator._partial_response = ""
+
+
+class Memory:
+    """What the agent remembers of the turns that ``speech`` speaks, where one is interrupted more than once.
+
+    The framework estimates what was heard at each interruption and adds a message, also where no turn has
+    begun since the last. Source: as for :func:`_forget`.
+
+    Args:
+        speech: What speaks the turns for the framework.
+    """
+
+    def __init__(self, speech: SpeechGeneration) -> None:
+        self._kept: str | None = None  # What was heard of the turn under way, once it was interrupted,
+        self._latest: object = None  # and the latest message then.
+        speech.on("synthesis_started", self._on_begun)
+
+    def correct(self, speech: SpeechGeneration, correction: Callable[[], None]) -> None:
+        """Have the framework remember an interrupted turn once; ``correction`` says what of it."""
+        latest = _latest_message(speech)
+        if self._kept is None:
+            correction()
+            self._kept, self._latest = speech.spoken_transcript, latest
+        elif _is_ending():
+            return  # Nothing is remembered of the framework's late interrupt, and another turn may be coming.
+        elif latest is self._latest:  # Both are still under way.
+            speech.spoken_transcript = self._kept
+        else:
+            _forget(speech)
+
+    def _on_begun(self, _: object = None) -> None:
+        self._kept = self._latest = None
+
+
+def _latest_message(speech: SpeechGeneration) -> object:
+    items = getattr(getattr(speech.agent, "chat_context", None), "items", None)
+    return items[-1] if items else None
+
+
+def _is_ending() -> bool:
+    """Return whether the calling task is one that was cancelled."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 _markup_free: WeakSet[Any] = WeakSet()

@@ -115,6 +115,11 @@ class Pacer:
         """Seconds of pushed audio that are still ahead of the listener; 0 where nobody listens."""
         return 0.0 if self._playback is None else self._playback.ahead
 
+    @property
+    def has_listener(self) -> bool:
+        """Whether somebody listens while the reply is made."""
+        return self._playback is not None
+
     def is_short(self, text: str, audio: float) -> bool:
         """Return whether a text can't be spoken in so many seconds."""
         return self._times.is_short(text, audio)

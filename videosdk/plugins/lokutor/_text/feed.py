@@ -38,7 +38,7 @@ class TextFeed:
         language: Two-letter code for the sentence chunker's abbreviations.
         on_text: Called after each piece of text, and at the end.
         on_quiet: Called when a sentence is complete because no more text came.
-        sentences: Whether the text is known to come from a sentence chunker.
+        sentences: Whether the text is known to come from a sentence chunker; None: most likely.
         markup: Whether it may hold speech markup.
     """
 
@@ -48,11 +48,11 @@ class TextFeed:
         on_text: Callable[[], None],
         on_quiet: Callable[[], None],
         *,
-        sentences: bool = False,
+        sentences: bool | None = False,
         markup: bool = False,
     ) -> None:
         self._planner = TextPlanner(language, sentences=sentences)
-        self._markup = MarkupParser(sentences=sentences) if markup else None
+        self._markup = MarkupParser(sentences=sentences is not False) if markup else None
         self._on_text = on_text
         self._on_quiet = on_quiet
         self._loop = asyncio.get_running_loop()

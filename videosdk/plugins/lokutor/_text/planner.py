@@ -10,7 +10,13 @@ iterator hands over raw LLM tokens: what separates two words is in the tokens, s
 nothing. Sentences in tokens are found by the framework's own chunker.
 
 White space at the edge of a chunk settles it: tokens. Without any, it is what the first chunks look
-like (:meth:`TextPlanner._joins`): a first chunk that looks like a whole sentence is taken for one.
+like (:meth:`TextPlanner._joins`): a first chunk that looks like a whole sentence is taken for one. One white
+space proves nothing: the framework's chunker leaves it in front of a whole sentence that it lets go of while
+the LLM pauses.
+
+A pipeline's hook stands behind the chunker and mostly passes its sentences on, but may yield anything. They
+are taken for sentences then, unless most of the last chunks look like tokens
+(:meth:`TextPlanner._goes_on`).
 """
 
 from __future__ import annotations
@@ -39,6 +45,8 @@ _TOKEN_QUIET = 0.15  # Seconds; the framework's own chunker waits as long before
 _CUT_QUIET = 2.0  # The rest of a number that the chunker cut comes with its whole clause.
 _NUMBER_QUIET = 0.5  # A number ("3.") may go on ("14"), an address ("www.example.") too: both wait longer.
 _IDLE_WORD = 12  # When an LLM pauses, the framework's chunker lets go of all but a last word this long.
+_IDLE_SENTENCE = 12  # It lets go of a whole sentence this long as it stands, white space in front included.
+_LATEST = 6  # So many chunks show whether a hook yields sentences or tokens.
 _OPENING = "([{«“„‘‚¿¡"
 _QUOTES = "\"'`"  # They open where nothing, or white space, is before them.
 _BULLETS = "-*•"
@@ -56,6 +64,10 @@ _CUT_GROUP = re.compile(r"(?<![\d.,])\d{1,3}\.$")
 _GROUP_AND_DECIMALS = re.compile(r"\d{3},\d")
 _POINT_LANGUAGES = frozenset({"bn", "en", "he", "hi", "ja", "ko", "ms", "ta", "th", "ur", "zh"})
 """Those that write 1,250.75; all others write 1.250,75, or leave the groups apart."""
+_ORDINAL_SIGNS = "ªº°"  # The framework cuts "2." off "ª", "n." off "º",
+# "U." off "S.", and "c." off "-à-d."; but "I." ends a sentence.
+_INITIAL = re.compile(r"(?<!\w)(?!I\.)[^\W\d_]\.$")
+_NEXT_INITIAL = re.compile(r"[^\W\d_]\.|[-‐‑][^\W\d_].*", re.DOTALL)
 _ADDRESS_MARKS = ("@", "://", "www.")
 _PLAIN = Style()
 _LIST_MARKER = re.compile(r"(?:[-*•]|\d+[.)])\s")
@@ -144,10 +156,11 @@ class TextPlanner:
     Args:
         language: Two-letter code for the sentence chunker's abbreviations.
         sentences: Whether the chunks are known to come from a sentence chunker. Short lines without a full
-            stop ("Menu", "Coffee") look like parts of a word otherwise.
+            stop ("Menu", "Coffee") look like parts of a word otherwise. None where they most likely do: a
+            hook stands between.
     """
 
-    def __init__(self, language: str, *, sentences: bool = False) -> None:
+    def __init__(self, language: str, *, sentences: bool | None = False) -> None:
         self._chunker = BasicSentenceChunker(language=language)
         self._decimal_comma = language not in _POINT_LANGUAGES
         self._sentences = sentences
@@ -158,6 +171,8 @@ class TextPlanner:
         self._complete = False  # Whether the rest is complete too, as long as nothing goes on with it.
         self._last = ""  # The last chunk since the last flush, with all that it went on with,
         self._last_whole = False  # and whether it looks like a whole sentence.
+        self._previous = self._current = ""  # The last two chunks as they came.
+        self._latest: deque[bool] = deque(maxlen=_LATEST)  # Which of the last ones look like tokens.
         self._ended = False
 
     @property
@@ -171,12 +186,13 @@ class TextPlanner:
         rest = self._open.text[self._ready :].rstrip()
         if not is_speakable(rest) or not _ends_sentence(rest):
             return None
-        cut = self._may_be_cut(rest)
-        if self._last_whole and has_space(rest) and not cut:
+        cut, initial = self._may_be_cut(rest), self._ends_in_initial(rest)
+        if self._last_whole and has_space(rest) and not (cut or initial):
             return 0.0
-        if self._sentences and cut:
+        if self._sentences is not False and self._stream is not _Stream.TOKENS and cut:
             return _CUT_QUIET
-        return _NUMBER_QUIET if _ends_in_number(rest) or _ends_in_address(rest) else _TOKEN_QUIET
+        goes_on = initial or _ends_in_number(rest) or _ends_in_address(rest)
+        return _NUMBER_QUIET if goes_on else _TOKEN_QUIET
 
     @property
     def ready(self) -> bool:
@@ -185,10 +201,14 @@ class TextPlanner:
 
     def push(self, chunk: str) -> None:
         """Take the next chunk of text."""
-        if self._sentences:
-            chunk = chunk.strip()  # What the chunker lets go of while the LLM pauses begins with a space.
+        self._push(chunk)
+
+    def _push(self, chunk: str) -> str:
+        """Take a chunk of text, and return what of it is kept."""
+        chunk = self._trimmed(chunk) if chunk else ""
         if chunk:
             self._add(chunk)
+        return chunk
 
     def push_marked(self, chunk: MarkedText, *, pending: bool) -> None:
         """Take the next chunk of text with speech markup.
@@ -197,8 +217,7 @@ class TextPlanner:
             chunk: The text, and what its tags say.
             pending: Whether the text behind it is held back until a tag is complete.
         """
-        self.push(chunk.text)
-        stripped = chunk.text.strip() if self._sentences else chunk.text
+        stripped = self._push(chunk.text)
         lead = chunk.text.find(stripped)
         begin = len(self._open.text) - len(stripped) - lead
         self._open.replacements += [each.moved(begin) for each in chunk.replacements]
@@ -369,18 +388,61 @@ class TextPlanner:
         cuts = {*self._boundaries(piece.text, piece.replacements), *joints}
         return [*sorted(cuts), len(piece.text)]
 
+    def _trimmed(self, chunk: str) -> str:
+        """Return ``chunk`` without the white space at its edges, where sentences are joined with a space."""
+        self._previous, self._current = self._current, chunk
+        if self._sentences is None and chunk:
+            self._weigh(chunk)
+        sentences = self._stream is _Stream.SENTENCES and (
+            self._sentences is not False or _is_idle_sentence(chunk)
+        )
+        return chunk.strip() if sentences else chunk
+
+    def _weigh(self, chunk: str) -> None:
+        """Learn from a chunk of a hook whether it yields sentences or tokens."""
+        tokens = _is_token(chunk) or self._splits_word(chunk)
+        # The first token has no space as a rule, and a closing mark may stand alone in either.
+        if tokens or (self._previous and chunk.strip(_CLOSING)):
+            self._latest.append(tokens)
+        if self._previous:
+            most = any(self._latest) and 2 * sum(self._latest) >= len(self._latest)
+            self._stream = _Stream.TOKENS if most else _Stream.SENTENCES
+
+    def _splits_word(self, chunk: str) -> bool:
+        """Return whether ``chunk`` looks like a part of the word or address that the last one has begun."""
+        before = self._previous.lstrip()
+        if not before or has_space(before) or has_space(chunk):
+            return False
+        if before[-1].isalnum():
+            return chunk[0].isalnum() and not chunk[0].isupper() and len(chunk) < _IDLE_WORD
+        return not is_speakable(before)
+
+    def _goes_on(self, chunk: str) -> bool:
+        """Return whether a hook's ``chunk`` goes on right where the last one stopped."""
+        if self._last[-1].isspace() or chunk[0].isspace():
+            return True  # What separates them is there.
+        if _closes(chunk) or self._splits_abbreviation(chunk) or self._splits_number(chunk):
+            return True
+        if self._stream is not _Stream.TOKENS:
+            return self._splits_word(self._current)
+        # Behind a mark, a token is a word at most, and a sentence is more than one.
+        ended = self._last[-1] in (_TERMINATORS if is_speakable(self._last) else STRONG_TERMINATORS)
+        return not (ended and has_space(chunk)) or _splits_name(self._last, chunk)
+
     def _joins(self, chunk: str) -> bool:
         """Return whether ``chunk`` goes on right where the last one stopped, and learn from both."""
-        if _has_edge_space(chunk):
+        if self._sentences is None:
+            return not self._last or self._goes_on(chunk)
+        if _has_edge_space(chunk) and not _is_idle_sentence(chunk):
             self._stream = _Stream.TOKENS
-        if self._stream is _Stream.TOKENS or not self._last:
-            return True
+        if self._stream is _Stream.TOKENS or not self._last or chunk[0].isspace():
+            return True  # What separates them, if anything does, is there.
         undecided = self._stream is _Stream.UNDECIDED
         if undecided and not self._last_whole:
             sentence = _begins_line(self._last, chunk) or self._begins_sentence(chunk)
             self._stream = _Stream.SENTENCES if sentence else _Stream.TOKENS
             return not sentence
-        if _closes(chunk) or self._splits_number(chunk):
+        if _closes(chunk) or self._splits_abbreviation(chunk) or self._splits_number(chunk):
             return True
         if undecided and _splits_name(self._last, chunk) and not self._is_whole(chunk):
             return True
@@ -389,7 +451,7 @@ class TextPlanner:
 
     def _splits_number(self, chunk: str) -> bool:
         """Return whether a number goes on in ``chunk``; among sentences only one that the framework cut."""
-        if self._stream is _Stream.UNDECIDED:
+        if self._stream is not _Stream.SENTENCES or any(self._latest):
             cut = _ends_in_number(self._last)
         else:
             cut = self._may_be_cut(self._last)
@@ -398,6 +460,15 @@ class TextPlanner:
             if cut and _CUT_DECIMAL.search(self._last):
                 return _ONE_DIGIT.match(chunk) is not None
         return cut and chunk[0].isdigit()
+
+    def _splits_abbreviation(self, chunk: str) -> bool:
+        """Return whether an ordinal or an abbreviation goes on in ``chunk``, behind a full stop."""
+        ordinal = self._last.endswith(".") and chunk[0] in _ORDINAL_SIGNS
+        return ordinal or (self._ends_in_initial(self._last) and _NEXT_INITIAL.fullmatch(chunk) is not None)
+
+    def _ends_in_initial(self, text: str) -> bool:
+        """Return whether a sentence of the framework's chunker may be the first part of an abbreviation."""
+        return self._sentences is not False and _INITIAL.search(text) is not None
 
     def _may_be_cut(self, text: str) -> bool:
         """Return whether ``text`` ends as where the framework cuts a number in two."""
@@ -420,6 +491,8 @@ class TextPlanner:
 
     def _may_go_on(self, text: str) -> bool:
         """Return whether a complete-looking text could be the first part of a word or a number."""
+        if self._ends_in_initial(text):
+            return True
         if self._stream is _Stream.SENTENCES:
             return self._may_be_cut(text)
         return _ends_in_number(text) or (text[0].islower() and not has_space(text))
@@ -538,6 +611,18 @@ def _ends_in_address(text: str) -> bool:
 
 def _has_edge_space(text: str) -> bool:
     return text[0].isspace() or text[-1].isspace()
+
+
+def _is_token(chunk: str) -> bool:
+    """Return whether no sentence chunker has made ``chunk``, nor lets it go while the LLM pauses."""
+    mark = not is_speakable(chunk) and bool(chunk.strip(_CLOSING + _OPENING + _QUOTES))
+    goes_on = chunk[0] in _TERMINATORS and _closes(chunk)
+    return mark or goes_on or (_has_edge_space(chunk) and not _is_idle_sentence(chunk))
+
+
+def _is_idle_sentence(chunk: str) -> bool:
+    """Return whether the framework's chunker may have let ``chunk`` go as it stands, as the LLM paused."""
+    return len(chunk) >= _IDLE_SENTENCE and chunk[0].isspace() and chunk[-1] in STRONG_TERMINATORS
 
 
 def _request(piece: _Piece, begin: int, end: int) -> RequestText:
