@@ -808,7 +808,7 @@ def test_a_sentence_waits_where_its_abbreviation_may_have_been_cut(sentence: str
     planner = TextPlanner("es", sentences=True)
     planner.push(sentence)
     assert not ready(planner)
-    assert planner.quiet_time == (2.0 if sentence[-2].isdigit() else 0.5)
+    assert planner.quiet_time == (0.5 if sentence[-2].isupper() else 2.0)
     planner.push("Sí.")
     assert ready(planner) == [f"{sentence} Sí."]
 

@@ -186,7 +186,8 @@ class TextPlanner:
         rest = self._open.text[self._ready :].rstrip()
         if not is_speakable(rest) or not _ends_sentence(rest):
             return None
-        cut, initial = self._may_be_cut(rest), self._ends_in_initial(rest)
+        initial = self._ends_in_initial(rest)
+        cut = self._may_be_cut(rest) or (initial and rest[-2].islower())  # No sentence ends in such a letter.
         if self._last_whole and has_space(rest) and not (cut or initial):
             return 0.0
         if self._sentences is not False and self._stream is not _Stream.TOKENS and cut:
