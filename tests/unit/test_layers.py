@@ -52,6 +52,7 @@ PURE = {
     "_wire.endpoint": {"yarl"},
     "_wire.progress": set[str](),
     "_wire.protocol": set[str](),
+    "_wire.quota": {"datetime", "email.utils"},
     "_wire.retry": {"random"},
     "local._limits": set[str](),
 }

@@ -272,7 +272,8 @@ def test_the_policy_spreads_its_delays_and_resets_with_progress() -> None:
         (AuthenticationError("no"), 60.0, None),
         (ServiceError("no", retryable=False), 60.0, None),
         (NetworkError("lost"), 0.01, None),
-        (RateLimitError("slow down", retry_after=7.0), 60.0, 7.0),
+        (RateLimitError("slow down", retry_after=7.0), 7.04, 7.0),
+        (RateLimitError("slow down", retry_after=7.0), 7.0, None),
         (RateLimitError("slow down", retry_after=70.0), 60.0, None),
     ],
 )
@@ -280,3 +281,10 @@ def test_the_policy_knows_what_is_final_and_honours_retry_after(
     error: LokutorError, time_left: float, expected: float | None
 ) -> None:
     assert RetryPolicy(3).delay(error, time_left) == expected
+
+
+def test_those_who_are_told_the_same_moment_do_not_return_together() -> None:
+    error = RateLimitError("slow down", retry_after=7.0)
+    delays = [RetryPolicy(3, random.Random(seed)).delay(error, 60.0) or 0.0 for seed in range(100)]
+    assert all(7.05 <= delay <= 7.1 for delay in delays)
+    assert max(delays) - min(delays) > 0.04

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import os
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 import aiohttp
@@ -44,6 +42,7 @@ from .protocol import (
     decode_text,
     encode_request,
 )
+from .quota import Quota, read_quota
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
@@ -613,6 +612,17 @@ def proxy_refusal(status: int) -> LokutorError:
     return ConfigurationError(f"{text}: check the proxy's settings", status=status)
 
 
+def _limit(quota: Quota) -> RateLimitError:
+    return RateLimitError(
+        "Too many requests for this Lokutor plan (HTTP 429)",
+        status=429,
+        retry_after=quota.retry_after,
+        limit=quota.limit,
+        remaining=quota.remaining,
+        reset_after=quota.reset_after,
+    )
+
+
 def _refusal(status: int, headers: Mapping[str, str] | None) -> LokutorError:
     match status:
         case 401 | 403:
@@ -621,10 +631,7 @@ def _refusal(status: int, headers: Mapping[str, str] | None) -> LokutorError:
                 status=status,
             )
         case 429:
-            retry_after = _seconds(headers.get("Retry-After") if headers else None)
-            return RateLimitError(
-                "Too many requests for this Lokutor plan (HTTP 429)", status=status, retry_after=retry_after
-            )
+            return _limit(read_quota(headers or {}, datetime.now(UTC)))
         case 407:
             return proxy_refusal(status)
         case _ if status == 408 or status >= _SERVER_ERROR:  # noqa: PLR2004 - request timeout
@@ -633,20 +640,3 @@ def _refusal(status: int, headers: Mapping[str, str] | None) -> LokutorError:
             return ConfigurationError(
                 f"There is no WebSocket at this address (HTTP {status}): check base_url", status=status
             )
-
-
-def _seconds(value: str | None) -> float | None:
-    """Return the seconds of a ``Retry-After`` header, which may be a number or a date."""
-    try:
-        return max(float(value or ""), 0.0) if math.isfinite(float(value or "")) else None
-    except ValueError:
-        return _seconds_until(value or "")
-
-
-def _seconds_until(date: str) -> float | None:
-    try:
-        due = parsedate_to_datetime(date)
-    except ValueError:
-        return None
-    due = due if due.tzinfo else due.replace(tzinfo=UTC)
-    return max((due - datetime.now(UTC)).total_seconds(), 0.0)
