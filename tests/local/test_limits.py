@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,8 +13,10 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 from hypothesis import given
 from hypothesis import strategies as st
-from kit import PATIENCE, Clock
+from kit import PATIENCE, Clock, emitted_by, listen
 
+from videosdk.plugins.lokutor import LokutorTTS
+from videosdk.plugins.lokutor.errors import RateLimitError
 from videosdk.plugins.lokutor.local._limits import Plan, Refusal, SlidingWindow
 from videosdk.plugins.lokutor.local.server import LocalServer
 from videosdk.plugins.lokutor.local.signal_engine import SignalEngine
@@ -239,3 +241,40 @@ async def test_a_client_that_leaves_instead_of_hearing_of_the_limit_is_no_error(
                 transport.close()
         await server.wait_until(lambda: server.refusals[SESSIONS] == 10 and server.open_connections == 1)
         assert not [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
+
+
+# With the plugin
+
+
+async def test_a_plan_of_one_session_speaks_every_turn_and_stream(
+    make_tts: Callable[..., LokutorTTS],
+) -> None:
+    async with LocalServer(SignalEngine(), sessions=1) as server:
+        tts = make_tts(server.url)
+        errors, seen = listen(tts), emitted_by(tts, "metrics")
+        await tts.prewarm()
+        for text in ("One.", "Two.", "Three."):
+            await tts.synthesize(text)
+        assert [piece async for piece in tts.stream_synthesize("For the cache.")]
+        assert errors == []
+        assert [metrics.error_code for metrics in seen] == [None] * 4
+        assert [request.text for request in server.requests] == ["One.", "Two.", "Three.", "For the cache."]
+
+
+@pytest.mark.parametrize("count", ["handshakes", "requests"])
+async def test_a_plan_that_is_used_up_fails_the_turn_at_once_so_that_another_can_speak_it(
+    make_tts: Callable[..., LokutorTTS], clock: Clock, count: str
+) -> None:
+    async with LocalServer(SignalEngine(), requests_per_minute=1, count=count) as server:  # type: ignore[arg-type]
+        tts = make_tts(server.url)
+        await tts.synthesize("One.")
+        with pytest.raises(RateLimitError) as caught:
+            await tts.synthesize("Two.")
+        error = caught.value
+        assert error.retry_after is not None
+        assert 60 - PATIENCE < error.retry_after <= 60
+        assert (error.limit, error.remaining, error.reset_after) == (1, 0, error.retry_after)
+        assert server.handshakes == 2
+        await clock.advance(error.retry_after)
+        await tts.synthesize("Two.")
+        assert [request.text for request in server.requests] == ["One.", "Two."]

@@ -126,7 +126,8 @@ _FINAL_CODES: dict[str, type[LokutorError]] = {
     "validation.steps_out_of_range": InvalidRequestError,
     "validation.invalid_request_format": InvalidRequestError,
 }
-_LIMIT_CODES = frozenset({"auth.rate_limited", "tts.session_limit_reached"})
+SESSION_LIMIT = "tts.session_limit_reached"
+_LIMIT_CODES = frozenset({"auth.rate_limited", SESSION_LIMIT})
 _CANCELLED_CODE = "internal.cancelled"
 _LONGEST_REASON = 300
 """Characters kept of the service's own words: they end up in logs, and may quote the text."""

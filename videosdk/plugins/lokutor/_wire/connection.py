@@ -29,6 +29,7 @@ from ..errors import (
     ProtocolError,
     RateLimitError,
     ServiceError,
+    error_from_reply,
 )
 from .endpoint import Endpoint
 from .protocol import (
@@ -71,6 +72,10 @@ Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 """Starts a background task that its owner awaits before it closes."""
 
 
+OnLimit = Callable[[RateLimitError], None]
+"""Told of each limit of the plan that the service speaks of, at a handshake or later. Waits for nothing."""
+
+
 class Keeper(Protocol):
     """Who keeps connections for calls. None of this waits for anything."""
 
@@ -97,6 +102,7 @@ class Connection:
 
     keeper: Keeper | None = None
     """Where it goes when a call has no use for it."""
+    _on_limit: OnLimit | None = None
 
     def __init__(
         self, ws: aiohttp.ClientWebSocketResponse, endpoint: Endpoint, spawn: Spawn, handshake_time: float
@@ -148,6 +154,7 @@ class Connection:
         heartbeat: float | None,
         spawn: Spawn,
         proxy: URL | None = None,
+        on_limit: OnLimit | None = None,
     ) -> Connection:
         """Resolve, connect and shake hands.
 
@@ -159,6 +166,7 @@ class Connection:
                 Not for a slow consumer: with over 512 KiB queued, a healthy peer counts as dead too.
             spawn: Starts the background task that closes the socket.
             proxy: The way to the service; None leaves it to the session.
+            on_limit: Told of limits of the plan, before whoever opens it or receives from it.
 
         Raises:
             LokutorError: The handshake failed; the kind says who can act.
@@ -180,6 +188,7 @@ class Connection:
                     proxy=proxy,
                 )
                 connection = cls(ws, endpoint, spawn, clock() - begun)
+                connection._on_limit = on_limit
                 if heartbeat is not None:  # A pong that waits in the socket must not come too late.
                     connection._burst_time = min(_BURST_TIME, heartbeat / 5)
                 return connection
@@ -190,6 +199,8 @@ class Connection:
             if was_cancelled(error):
                 raise
             failure = _handshake_failure(error, endpoint)
+        if on_limit is not None and isinstance(failure, RateLimitError):
+            on_limit(failure)
         raise failure
 
     async def send(self, request: SpeechRequest) -> None:
@@ -256,7 +267,14 @@ class Connection:
     def _noted(self, event: Event) -> Event:
         """Return ``event``, after taking note of what is left of its message."""
         self._unread = event if isinstance(event, Visemes) and event.rest else None
+        if isinstance(event, ErrorReply):
+            self._note_refusal(event)
         return event
+
+    def _note_refusal(self, reply: ErrorReply) -> None:
+        error = error_from_reply(reply.message, reply.code, reply.request_id)
+        if self._on_limit is not None and isinstance(error, RateLimitError):
+            self._on_limit(error)
 
     def _redacted(self, event: Event) -> Event:
         """Return ``event`` without the key, should the service quote it: errors are logged."""
@@ -412,6 +430,8 @@ class Connection:
             return
         if watcher.exception() is not None:
             logger.debug("The standby connection failed: %s", type(watcher.exception()).__name__)
+        elif self._parked and _is_refusal(watcher.result()):
+            self._decode(watcher.result().data)  # Nobody receives it.
         self._end_parked()
 
     def _end_parked(self) -> None:

@@ -144,6 +144,7 @@ class Connector:
             heartbeat=heartbeat,
             spawn=self.spawn,
             proxy=proxy,
+            on_limit=self.standby.on_limit,
         )
 
 
