@@ -10,12 +10,14 @@ import pytest
 from aiohttp import web
 from kit import (
     PATIENCE,
+    Clock,
     Conversation,
     Script,
     ScriptedServer,
     chunks_of,
     heard_for,
     listen,
+    logged,
     on_track,
     pushed_samples,
     speak,
@@ -252,6 +254,30 @@ async def test_an_unavailable_service_is_tried_again(make_tts: Maker) -> None:
     finally:
         await runner.cleanup()
     assert tries == 3
+
+
+async def test_a_turn_is_tried_again_when_the_service_wants_it_where_there_is_time(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock, track: CustomAudioStreamTrack
+) -> None:
+    scripted.away, scripted.refusal = True, (429, {"Retry-After": "4"})
+    with logged("Trying again in 4.") as refused:
+        turn = asyncio.create_task(tts.synthesize(TEXT))
+        await asyncio.wait_for(refused.wait(), PATIENCE)
+    scripted.away = False
+    await clock.advance(4.2)
+    await asyncio.wait_for(turn, PATIENCE)
+    assert scripted.refused == 1
+    assert on_track(track) == heard_for(TEXT)
+
+
+@pytest.mark.parametrize("header", ["Retry-After", "X-RateLimit-Reset"])
+async def test_a_turn_for_which_that_is_too_late_fails_at_once(
+    tts: LokutorTTS, scripted: ScriptedServer, header: str
+) -> None:
+    scripted.away, scripted.refusal = True, (429, {header: "60"})
+    with pytest.raises(RateLimitError, match="429"):
+        await asyncio.wait_for(tts.synthesize(TEXT), PATIENCE)
+    assert scripted.refused == 1
 
 
 def test_the_policy_spreads_its_delays_and_resets_with_progress() -> None:

@@ -202,6 +202,7 @@ class Standby:
         doubled = self._pause if now < self._paused_until else 2.0 * self._pause  # Once for each pause.
         self._pause = min(max(shortest, doubled), self._idle_limit)
         self._paused_until = max(self._paused_until, now + max(self._pause, error.retry_after or 0.0))
+        logger.debug("No standby connection for %.0f s: %s", self._paused_until - now, error)
 
     def close(self) -> None:
         """Close the connection, and open no more."""

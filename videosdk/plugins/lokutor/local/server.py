@@ -386,7 +386,7 @@ class LocalServer:
             await sending
 
     def _note_refusal(self, answer: str) -> None:
-        self.refusals[answer] += 1
+        self.refusals[str(answer)] += 1  # A code is an enum's member, and shown as such.
         self._note()
 
     def _note(self) -> None:
