@@ -311,13 +311,16 @@ def _refusal_rows() -> list[Row]:
             refused("key", str(status), link=answering(str(status)), error=AuthenticationError, status=status)
             for status in (401, 403)
         ),
-        refused(
-            "limit",
-            "429 with a long Retry-After",
-            link=answering("429 Too Many Requests", "Retry-After: 60\r\n"),
-            error=RateLimitError,
-            status=429,
-            retryable=True,
+        *(
+            refused(
+                "limit",
+                f"429 with a long {header}",
+                link=answering("429 Too Many Requests", f"{header}: 60\r\n"),
+                error=RateLimitError,
+                status=429,
+                retryable=True,
+            )
+            for header in ("Retry-After", "X-RateLimit-Reset")
         ),
         wrong("400", link=answering("400 Bad Request"), status=400),
         wrong("404", link=answering("404 Not Found"), status=404),
@@ -343,7 +346,7 @@ def _refusal_rows() -> list[Row]:
             )
             for line, answer, headers, error in [
                 ("key", "401 Unauthorized", "", AuthenticationError),
-                ("limit", "429 Too Many Requests", "Retry-After: 60\r\n", RateLimitError),  # type: ignore[list-item]
+                ("limit", "429 Too Many Requests", "Retry-After: 60\r\n", RateLimitError),
                 ("address", "404 Not Found", "", ConfigurationError),
             ]
         ),

@@ -173,7 +173,8 @@ class ScriptedServer(LoopbackServer):
         self.scripts: deque[Script] = deque()
         self.conversations: list[Conversation] = []
         self.peak = 0  # Most connections that were ever open at once.
-        self.away = False  # Whether every handshake is refused.
+        self.away = False  # Whether every handshake is refused,
+        self.refusal: tuple[int, dict[str, str]] = (503, {})  # and with which status and headers.
         self.refused = 0
         self.waiting = 0  # Handshakes that wait for an answer.
         self.answering = asyncio.Event()  # While it is not set, handshakes wait.
@@ -203,7 +204,8 @@ class ScriptedServer(LoopbackServer):
         self.waiting -= 1
         if self.away:
             self.refused += 1
-            return web.Response(status=503)
+            status, headers = self.refusal
+            return web.Response(status=status, headers=headers)
         return await self._converse(http, self._play_next, self._note)
 
     def _note(self, conversation: Conversation) -> None:

@@ -95,9 +95,12 @@ def test_what_is_unknown_is_none(kind: type[LokutorError]) -> None:
 
 
 def test_only_a_rate_limit_tells_when_to_come_back() -> None:
-    assert RateLimitError("x").retry_after is None
-    assert RateLimitError("x", status=429, retry_after=1.5).retry_after == 1.5
-    assert not hasattr(ServiceError("x"), "retry_after")
+    names = ("retry_after", "limit", "remaining", "reset_after")
+    silent = RateLimitError("x")
+    assert [getattr(silent, name) for name in names] == [None] * 4
+    error = RateLimitError("x", status=429, retry_after=1.5, limit=100, remaining=0, reset_after=2.5)
+    assert [getattr(error, name) for name in names] == [1.5, 100, 0, 2.5]
+    assert not any(hasattr(ServiceError("x"), name) for name in names)
 
 
 def test_retryable_of_one_error_leaves_the_others_alone() -> None:

@@ -53,7 +53,9 @@ PURE = {
     "_wire.endpoint": {"yarl"},
     "_wire.progress": set[str](),
     "_wire.protocol": set[str](),
+    "_wire.quota": {"datetime", "email.utils"},
     "_wire.retry": {"random"},
+    "local._limits": set[str](),
 }
 """Modules that do no I/O and read no clock, and what each may import that Python doesn't bring along."""
 

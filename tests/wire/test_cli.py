@@ -766,6 +766,26 @@ async def test_serve_accepts_its_key_only(by_environment: bool, monkeypatch: pyt
         assert await ended(process) == (0, "", "")
 
 
+async def test_serve_has_the_limits_of_a_plan() -> None:
+    arguments = ("--requests-per-minute", "2", "--sessions", "1", "--count", "handshakes")
+    async with serving(*arguments) as (process, url):
+        async with websockets.connect(f"{url}/ws?api_key=any"):
+            with pytest.raises(websockets.ConnectionClosed):
+                await until_closed(f"{url}/ws?api_key=any")
+        with pytest.raises(websockets.InvalidStatus, match="429") as caught:
+            await websockets.connect(f"{url}/ws?api_key=any")
+        assert 0 < int(caught.value.response.headers["Retry-After"]) <= 60
+        press_ctrl_c(process)
+        assert await ended(process) == (0, "", "")
+
+
+async def until_closed(url: str) -> None:
+    """Receive from a server until it closes, which raises: it has told why by then."""
+    async with websockets.connect(url) as client:
+        assert "tts.session_limit_reached" in str(await client.recv())
+        await client.recv()
+
+
 async def test_serve_on_a_busy_port_is_one_line(scripted: ScriptedServer, call: Any) -> None:
     port = scripted.url.rpartition(":")[2]
     assert_error(await call("serve", "--port", port), 1, f"127.0.0.1:{port}", "in use")
@@ -785,6 +805,9 @@ async def test_serve_on_a_busy_port_is_one_line(scripted: ScriptedServer, call: 
         (["--allow-origin", "a.example"], ["origin", "a.example"]),
         (["--api-key", ""], ["--api-key", "empty"]),
         (["--key", KEY], ["--key"]),
+        (["--requests-per-minute", "0"], ["--requests-per-minute", "at least 1"]),
+        (["--sessions", "few"], ["--sessions", "whole number", "few"]),
+        (["--count", "characters"], ["--count", "handshakes", "requests"]),
     ],
 )
 async def test_serve_with_a_bad_value_is_one_line(arguments: list[str], words: list[str], call: Any) -> None:

@@ -10,12 +10,14 @@ import pytest
 from aiohttp import web
 from kit import (
     PATIENCE,
+    Clock,
     Conversation,
     Script,
     ScriptedServer,
     chunks_of,
     heard_for,
     listen,
+    logged,
     on_track,
     pushed_samples,
     settled,
@@ -303,6 +305,30 @@ async def test_an_unavailable_service_is_tried_again(make_tts: Maker) -> None:
     assert tries == 3
 
 
+async def test_a_turn_is_tried_again_when_the_service_wants_it_where_there_is_time(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock, track: CustomAudioStreamTrack
+) -> None:
+    scripted.away, scripted.refusal = True, (429, {"Retry-After": "4"})
+    with logged("Trying again in 4.") as refused:
+        turn = asyncio.create_task(tts.synthesize(TEXT))
+        await asyncio.wait_for(refused.wait(), PATIENCE)
+    scripted.away = False
+    await clock.advance(4.2)
+    await asyncio.wait_for(turn, PATIENCE)
+    assert scripted.refused == 1
+    assert on_track(track) == heard_for(TEXT)
+
+
+@pytest.mark.parametrize("header", ["Retry-After", "X-RateLimit-Reset"])
+async def test_a_turn_for_which_that_is_too_late_fails_at_once(
+    tts: LokutorTTS, scripted: ScriptedServer, header: str
+) -> None:
+    scripted.away, scripted.refusal = True, (429, {header: "60"})
+    with pytest.raises(RateLimitError, match="429"):
+        await asyncio.wait_for(tts.synthesize(TEXT), PATIENCE)
+    assert scripted.refused == 1
+
+
 def test_the_policy_spreads_its_delays_and_resets_with_progress() -> None:
     recovery = RetryPolicy(3, random.Random(1))
     error = NetworkError("lost")
@@ -321,7 +347,8 @@ def test_the_policy_spreads_its_delays_and_resets_with_progress() -> None:
         (AuthenticationError("no"), 60.0, None),
         (ServiceError("no", retryable=False), 60.0, None),
         (NetworkError("lost"), 0.01, None),
-        (RateLimitError("slow down", retry_after=7.0), 60.0, 7.0),
+        (RateLimitError("slow down", retry_after=7.0), 7.04, 7.0),
+        (RateLimitError("slow down", retry_after=7.0), 7.0, None),
         (RateLimitError("slow down", retry_after=70.0), 60.0, None),
     ],
 )
@@ -329,3 +356,10 @@ def test_the_policy_knows_what_is_final_and_honours_retry_after(
     error: LokutorError, time_left: float, expected: float | None
 ) -> None:
     assert RetryPolicy(3).delay(error, time_left) == expected
+
+
+def test_those_who_are_told_the_same_moment_do_not_return_together() -> None:
+    error = RateLimitError("slow down", retry_after=7.0)
+    delays = [RetryPolicy(3, random.Random(seed)).delay(error, 60.0) or 0.0 for seed in range(100)]
+    assert all(7.05 <= delay <= 7.1 for delay in delays)
+    assert max(delays) - min(delays) > 0.04

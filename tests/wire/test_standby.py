@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -38,7 +39,7 @@ from videosdk.plugins.lokutor._wire.connection import Connection
 from videosdk.plugins.lokutor._wire.connector import Connector
 from videosdk.plugins.lokutor._wire.protocol import Audio
 from videosdk.plugins.lokutor._wire.standby import Standby
-from videosdk.plugins.lokutor.errors import NetworkError
+from videosdk.plugins.lokutor.errors import NetworkError, RateLimitError
 from videosdk.plugins.lokutor.metrics import SynthesisMetrics
 
 Maker = Callable[..., LokutorTTS]
@@ -840,3 +841,199 @@ async def test_a_loop_that_was_blocked_takes_no_connection_for_dead(
     await tts.synthesize(text())
     assert [(metrics.standby_used, metrics.retries) for metrics in seen] == [(True, 0)]
     assert scripted.conversations[0].texts == ["It takes its time."]
+
+
+# --- Limits of the plan -----------------------------------------------------------------------------------
+
+SESSIONS = "tts.session_limit_reached"
+FULL = json.dumps({"type": "error", "code": SESSIONS, "message": "too many sessions"})
+
+
+async def full(conversation: Conversation) -> None:
+    """Take the connection, and say that it is one too many."""
+    await conversation.text(FULL)
+    await conversation.gone()
+
+
+async def full_on_request(conversation: Conversation) -> None:
+    """Say so only when there is something to speak."""
+    await conversation.request()
+    await full(conversation)
+
+
+async def pause_of(tts: LokutorTTS) -> float:
+    """Return for how many seconds none is opened, once that is planned."""
+    await until(lambda: tts._standby._replacing is not None)
+    assert (await planned(tts)).when() == tts._standby._paused_until
+    return tts._standby._paused_until - asyncio.get_running_loop().time()
+
+
+async def streamed(tts: LokutorTTS) -> bytes:
+    return b"".join([piece async for piece in tts.stream_synthesize("For the cache.")])
+
+
+async def test_none_is_opened_before_the_service_wants_it_however_many_turns_there_are(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+) -> None:
+    scripted.away, scripted.refusal = True, (429, {"Retry-After": "60"})
+    seen = measure(tts)
+    await tts.prewarm()
+    await until(lambda: scripted.refused == 1)
+    scripted.away = False
+    for text in ("One.", "Two."):
+        await tts.synthesize(text)
+        assert 60 - PATIENCE < await pause_of(tts) <= 60
+    await tts.prewarm()
+    assert 60 - PATIENCE < await pause_of(tts) <= 60
+    assert scripted.texts == ["One.", "Two."]
+    assert len(scripted.conversations) == 2
+    await clock.advance(60)
+    await until(lambda: len(scripted.conversations) == 3)
+    await tts.synthesize("Three.")
+    assert [metrics.standby_used for metrics in seen] == [False, False, True]
+
+
+async def test_where_the_service_does_not_say_when_the_pauses_grow_also_with_turns_in_between(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+) -> None:
+    scripted.refusal = (429, {})
+    for refused, pause in enumerate([10, 20, 40], start=1):
+        scripted.away = True
+        await (clock.advance(pause / 2) if refused > 1 else tts.prewarm())
+        await until(lambda refused=refused: scripted.refused == refused)  # type: ignore[misc]
+        scripted.away = False
+        await tts.synthesize("A turn.")
+        assert pause / 2 < await pause_of(tts) <= pause
+
+
+async def test_a_limit_that_another_connection_meets_holds_the_next_one_back_but_keeps_the_one_that_is_open(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+) -> None:
+    await tts.prewarm()
+    scripted.away, scripted.refusal = True, (429, {"Retry-After": "60"})
+    with pytest.raises(RateLimitError):
+        await streamed(tts)
+    scripted.away = False
+    seen = measure(tts)
+    await tts.synthesize("One.")
+    assert [metrics.standby_used for metrics in seen] == [True]
+    assert 60 - PATIENCE < await pause_of(tts) <= 60
+    assert len(scripted.conversations) == 1
+    await clock.advance(60)
+    await until(lambda: len(scripted.conversations) == 2)
+
+
+async def test_too_many_requests_inside_a_connection_leave_an_open_one_alone(
+    connector: Connector, scripted: ScriptedServer
+) -> None:
+    room = Standby(partial(open_one, connector), connector.spawn)
+    await room.fill()
+    room.on_limit(RateLimitError("slow down", code="auth.rate_limited"))
+    connection = await room.take()
+    assert connection is not None
+    room.close()
+    connection.drop()
+    await scripted.all_closed()
+
+
+async def test_the_standby_connection_is_given_up_for_another_that_is_one_too_many(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+) -> None:
+    await tts.prewarm()
+    scripted.scripts.append(full)
+    assert await streamed(tts)
+    await asyncio.wait_for(scripted.conversations[0].closed.wait(), PATIENCE)
+    assert [len(conversation.texts) for conversation in scripted.conversations] == [0, 1, 1]
+    seen = measure(tts)
+    for text in ("One.", "Two."):
+        await tts.synthesize(text)
+        assert 60 - PATIENCE < await pause_of(tts) <= 60
+    await clock.advance(60)
+    await until(lambda: len(scripted.conversations) == 6)
+    await tts.synthesize("Three.")
+    assert [(metrics.standby_used, metrics.retries) for metrics in seen] == [
+        (False, 0),
+        (False, 0),
+        (True, 0),
+    ]
+
+
+async def test_one_that_is_told_while_it_waits_that_it_is_too_many_harms_no_turn(
+    tts: LokutorTTS, scripted: ScriptedServer
+) -> None:
+    scripted.scripts.append(full)
+    await tts.prewarm()
+    assert 60 - PATIENCE < await pause_of(tts) <= 60
+    await scripted.all_closed()
+    seen, errors = measure(tts), listen(tts)
+    await tts.synthesize("One.")
+    assert [(metrics.standby_used, metrics.retries) for metrics in seen] == [(False, 0)]
+    assert errors == []
+    assert len(scripted.conversations) == 2
+
+
+async def test_none_is_kept_while_there_are_too_many(tts: LokutorTTS, scripted: ScriptedServer) -> None:
+    scripted.scripts.append(full)
+    await tts.prewarm()
+    await pause_of(tts)
+    await think(tts)
+    await scripted.all_closed()
+    assert len(scripted.conversations) == 2
+
+
+async def test_a_turn_that_is_one_too_many_is_spoken_once_the_other_is_closed(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(full_on_request)
+    errors = listen(tts)
+    await tts.prewarm()
+    await tts.synthesize("Spoken once.")
+    assert on_track(track) == heard_for("Spoken once.")
+    assert errors == []
+    await scripted.all_closed()
+    assert 60 - PATIENCE < await pause_of(tts) <= 60
+
+
+async def test_pauses_for_sessions_double_until_one_is_of_use(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+) -> None:
+    scripted.scripts.extend([full, full])
+    await tts.prewarm()
+    assert 60 - PATIENCE < await pause_of(tts) <= 60
+    await clock.advance(60)
+    await until(lambda: len(scripted.conversations) == 2 and tts._standby._replacing is not None)
+    assert 120 - PATIENCE < await pause_of(tts) <= 120
+    await clock.advance(120)
+    await until(lambda: tts._standby._connection is not None)
+    await tts.synthesize("One.")
+    scripted.scripts.append(full)
+    assert await streamed(tts)
+    assert 60 - PATIENCE < await pause_of(tts) <= 60
+
+
+async def test_one_that_is_being_opened_is_given_up_as_well(connector: Connector) -> None:
+    begun = asyncio.Event()
+
+    async def hang() -> Connection:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    room = Standby(hang, connector.spawn)
+    filling = asyncio.create_task(room.fill())
+    await begun.wait()
+    room.on_limit(RateLimitError("too many", code=SESSIONS))
+    await asyncio.wait_for(filling, PATIENCE)
+    assert not room._is_opening
+    room.close()
+    assert room._replacing is None
+
+
+async def test_a_plugin_without_a_standby_connection_plans_none_after_a_limit(
+    make_tts: Maker, scripted: ScriptedServer
+) -> None:
+    tts = make_tts(scripted.url, keep_warm=False)
+    scripted.scripts.append(full_on_request)
+    await tts.synthesize("One.")
+    assert tts._standby._replacing is None
+    assert len(scripted.conversations) == 2

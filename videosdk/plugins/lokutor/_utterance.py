@@ -83,7 +83,6 @@ from ._wire.retry import RetryPolicy
 from .errors import (
     LokutorError,
     NetworkError,
-    RateLimitError,
     ReplyTimeoutError,
     ServiceError,
     TrackError,
@@ -324,8 +323,6 @@ class Utterance:
     async def _recover(self, lost: Connection, error: LokutorError) -> Connection:
         """Return another connection, or raise ``error`` where trying again is no use."""
         logger.debug("Recovering from: %s", error)
-        if isinstance(error, RateLimitError):
-            self._permits.note_refusal()
         lost.drop()
         self._connection = None
         self._drop_doubt()

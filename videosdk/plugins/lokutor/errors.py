@@ -63,8 +63,13 @@ class InvalidRequestError(LokutorError):
 class RateLimitError(LokutorError):
     """Too many requests or sessions for this plan. The operator can fix it.
 
+    What the service didn't say is None. It says most of it at a refused handshake (HTTP 429).
+
     Attributes:
-        retry_after: Seconds until the service accepts requests again, or None if it didn't say.
+        retry_after: Seconds until the service accepts requests again.
+        limit: Requests that the plan has.
+        remaining: Requests that are left of them.
+        reset_after: Seconds until there are more.
     """
 
     retryable = True
@@ -77,9 +82,15 @@ class RateLimitError(LokutorError):
         status: int | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
+        limit: int | None = None,
+        remaining: int | None = None,
+        reset_after: float | None = None,
     ) -> None:
         super().__init__(message, code=code, status=status, request_id=request_id)
         self.retry_after = retry_after
+        self.limit = limit
+        self.remaining = remaining
+        self.reset_after = reset_after
 
 
 class ServiceError(LokutorError):
@@ -115,7 +126,8 @@ _FINAL_CODES: dict[str, type[LokutorError]] = {
     "validation.steps_out_of_range": InvalidRequestError,
     "validation.invalid_request_format": InvalidRequestError,
 }
-_LIMIT_CODES = frozenset({"auth.rate_limited", "tts.session_limit_reached"})
+SESSION_LIMIT = "tts.session_limit_reached"
+_LIMIT_CODES = frozenset({"auth.rate_limited", SESSION_LIMIT})
 _CANCELLED_CODE = "internal.cancelled"
 _LONGEST_REASON = 300
 """Characters kept of the service's own words: they end up in logs, and may quote the text."""

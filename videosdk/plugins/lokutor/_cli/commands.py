@@ -255,6 +255,22 @@ def _add_serve(commands: Commands[_Parser]) -> None:
         help="accept web pages of this origin, such as https://app.example; may be repeated "
         "(default: only pages of this machine)",
     )
+    serve.add_argument(
+        "--requests-per-minute",
+        type=_limit,
+        metavar="N",
+        help="requests of one key within any 60 s; more are refused, as of a plan (default: any number)",
+    )
+    serve.add_argument(
+        "--sessions", type=_limit, metavar="N", help="connections of one key at a time (default: any number)"
+    )
+    serve.add_argument(
+        "--count",
+        choices=("handshakes", "requests"),
+        default="requests",
+        help="what the requests of a minute are: each handshake, or each request inside a connection "
+        "(default: %(default)s)",
+    )
     serve.set_defaults(command=_serve)
 
 
@@ -272,6 +288,16 @@ def _port(text: str) -> int:
     if not 0 <= port <= _MAX_PORT:
         raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {_MAX_PORT}, got {text!r}")
     return port
+
+
+def _limit(text: str) -> int:
+    try:
+        limit = int(text)
+    except ValueError:
+        limit = 0
+    if limit < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return limit
 
 
 def _not_empty(text: str) -> str:
@@ -387,7 +413,17 @@ def _serve(arguments: argparse.Namespace) -> None:
         )
         raise CommandError(reason, MISUSED)
     with suppress(KeyboardInterrupt):  # The way to end it.
-        asyncio.run(_serve_forever(host, arguments.port, api_key, arguments.allow_origin))
+        asyncio.run(
+            _serve_forever(
+                host,
+                arguments.port,
+                api_key,
+                allowed_origins=arguments.allow_origin,
+                requests_per_minute=arguments.requests_per_minute,
+                sessions=arguments.sessions,
+                count=arguments.count,
+            )
+        )
 
 
 def _named(host: str) -> str:
@@ -395,8 +431,8 @@ def _named(host: str) -> str:
     return "***" if may_be_key(host) else host
 
 
-async def _serve_forever(host: str, port: int, api_key: str | None, origins: Sequence[str]) -> None:
-    async with _local_server(host, port, api_key, origins) as server:
+async def _serve_forever(host: str, port: int, api_key: str | None, **options: Any) -> None:
+    async with _local_server(host, port, api_key, **options) as server:
         _print(f"listening on {server.url}")
         await asyncio.Event().wait()
 
@@ -446,9 +482,9 @@ async def _service(notify: Callable[[str], None]) -> AsyncIterator[_Service]:
 
 @asynccontextmanager
 async def _local_server(
-    host: str, port: int, api_key: str | None, origins: Sequence[str] = ()
+    host: str, port: int, api_key: str | None, **options: Any
 ) -> AsyncIterator[LocalServer]:
-    """Run the local server for as long as this lasts."""
+    """Run the local server, with ``options`` of its own, for as long as this lasts."""
     from ..local.engine import SynthesisError
     from ..local.espeak import EspeakEngine, LocalVoiceMissingError
     from ..local.server import LocalServer
@@ -459,7 +495,7 @@ async def _local_server(
         except LocalVoiceMissingError as error:
             raise CommandError(str(error)) from None
         with _bad_values():
-            server = LocalServer(engine, host=host, port=port, api_key=api_key, allowed_origins=origins)
+            server = LocalServer(engine, host=host, port=port, api_key=api_key, **options)
         try:
             await stack.enter_async_context(server)
         except OSError as error:

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import os
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 import aiohttp
@@ -32,6 +30,7 @@ from ..errors import (
     ProtocolError,
     RateLimitError,
     ServiceError,
+    error_from_reply,
 )
 from .endpoint import Endpoint
 from .protocol import (
@@ -46,6 +45,7 @@ from .protocol import (
     decode_text,
     encode_request,
 )
+from .quota import Quota, read_quota
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
@@ -74,6 +74,10 @@ Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 """Starts a background task that its owner awaits before it closes."""
 
 
+OnLimit = Callable[[RateLimitError], None]
+"""Told of each limit of the plan that the service speaks of, at a handshake or later. Waits for nothing."""
+
+
 class Keeper(Protocol):
     """Who keeps connections for calls. None of this waits for anything."""
 
@@ -100,6 +104,7 @@ class Connection:
 
     keeper: Keeper | None = None
     """Where it goes when a call has no use for it."""
+    _on_limit: OnLimit | None = None
 
     def __init__(
         self, ws: aiohttp.ClientWebSocketResponse, endpoint: Endpoint, spawn: Spawn, handshake_time: float
@@ -153,6 +158,7 @@ class Connection:
         heartbeat: float | None,
         spawn: Spawn,
         proxy: URL | None = None,
+        on_limit: OnLimit | None = None,
     ) -> Connection:
         """Resolve, connect and shake hands.
 
@@ -164,6 +170,7 @@ class Connection:
                 Not for a slow consumer: with over 512 KiB queued, a healthy peer counts as dead too.
             spawn: Starts the background task that closes the socket.
             proxy: The way to the service; None leaves it to the session.
+            on_limit: Told of limits of the plan, before whoever opens it or receives from it.
 
         Raises:
             LokutorError: The handshake failed; the kind says who can act.
@@ -185,6 +192,7 @@ class Connection:
                     proxy=proxy,
                 )
                 connection = cls(ws, endpoint, spawn, clock() - begun)
+                connection._on_limit = on_limit
                 if heartbeat is not None:  # A pong that waits in the socket must not come too late.
                     connection._burst_time = min(_BURST_TIME, heartbeat / 5)
                 return connection
@@ -195,6 +203,8 @@ class Connection:
             if was_cancelled(error):
                 raise
             failure = _handshake_failure(error, endpoint)
+        if on_limit is not None and isinstance(failure, RateLimitError):
+            on_limit(failure)
         raise failure
 
     async def send(self, request: SpeechRequest) -> None:
@@ -265,7 +275,14 @@ class Connection:
     def _noted(self, event: Event) -> Event:
         """Return ``event``, after taking note of what is left of its message."""
         self._unread = event if isinstance(event, Visemes) and event.rest else None
+        if isinstance(event, ErrorReply):
+            self._note_refusal(event)
         return event
+
+    def _note_refusal(self, reply: ErrorReply) -> None:
+        error = error_from_reply(reply.message, reply.code, reply.request_id)
+        if self._on_limit is not None and isinstance(error, RateLimitError):
+            self._on_limit(error)
 
     def _redacted(self, event: Event) -> Event:
         """Return ``event`` without the key, should the service quote it: errors are logged."""
@@ -427,6 +444,8 @@ class Connection:
             return
         if watcher.exception() is not None:
             logger.debug("The standby connection failed: %s", type(watcher.exception()).__name__)
+        elif self._parked and _is_refusal(watcher.result()):
+            self._decode(watcher.result().data)  # Nobody receives it.
         self._end_parked()
 
     def _end_parked(self) -> None:
@@ -629,6 +648,17 @@ def proxy_refusal(status: int) -> LokutorError:
     return ConfigurationError(f"{text}: check the proxy's settings", status=status)
 
 
+def _limit(quota: Quota) -> RateLimitError:
+    return RateLimitError(
+        "Too many requests for this Lokutor plan (HTTP 429)",
+        status=429,
+        retry_after=quota.retry_after,
+        limit=quota.limit,
+        remaining=quota.remaining,
+        reset_after=quota.reset_after,
+    )
+
+
 def _refusal(status: int, headers: Mapping[str, str] | None) -> LokutorError:
     match status:
         case 401 | 403:
@@ -637,10 +667,7 @@ def _refusal(status: int, headers: Mapping[str, str] | None) -> LokutorError:
                 status=status,
             )
         case 429:
-            retry_after = _seconds(headers.get("Retry-After") if headers else None)
-            return RateLimitError(
-                "Too many requests for this Lokutor plan (HTTP 429)", status=status, retry_after=retry_after
-            )
+            return _limit(read_quota(headers or {}, datetime.now(UTC)))
         case 407:
             return proxy_refusal(status)
         case _ if status == 408 or status >= _SERVER_ERROR:  # noqa: PLR2004 - request timeout
@@ -649,20 +676,3 @@ def _refusal(status: int, headers: Mapping[str, str] | None) -> LokutorError:
             return ConfigurationError(
                 f"There is no WebSocket at this address (HTTP {status}): check base_url", status=status
             )
-
-
-def _seconds(value: str | None) -> float | None:
-    """Return the seconds of a ``Retry-After`` header, which may be a number or a date."""
-    try:
-        return max(float(value or ""), 0.0) if math.isfinite(float(value or "")) else None
-    except ValueError:
-        return _seconds_until(value or "")
-
-
-def _seconds_until(date: str) -> float | None:
-    try:
-        due = parsedate_to_datetime(date)
-    except ValueError:
-        return None
-    due = due if due.tzinfo else due.replace(tzinfo=UTC)
-    return max((due - datetime.now(UTC)).total_seconds(), 0.0)

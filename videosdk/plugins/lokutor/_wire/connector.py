@@ -148,18 +148,19 @@ class Connector:
         endpoint = self._settings.endpoint
         # A session of the user's own knows its way.
         proxy = find_proxy(endpoint.url) if self._settings.session is None else None
-        try:
-            return await Connection.open(
-                self.session(),
-                endpoint,
-                connect_timeout=within,
-                heartbeat=heartbeat,
-                spawn=self.spawn,
-                proxy=proxy,
-            )
-        except RateLimitError:
-            self.permits.note_refusal()
-            raise
+        return await Connection.open(
+            self.session(),
+            endpoint,
+            connect_timeout=within,
+            heartbeat=heartbeat,
+            spawn=self.spawn,
+            proxy=proxy,
+            on_limit=self._on_limit,
+        )
+
+    def _on_limit(self, error: RateLimitError) -> None:
+        self.permits.note_refusal()
+        self.standby.on_limit(error)
 
 
 class Connectors:

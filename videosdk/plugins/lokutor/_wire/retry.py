@@ -39,7 +39,8 @@ class RetryPolicy:
     def delay(self, error: LokutorError, time_left: float) -> float | None:
         """Return how many seconds to wait before the next try, or None to give up.
 
-        Half of the delay is random, so that callers who failed together don't return together.
+        Half of the delay is random, so that callers who failed together don't return together. Those whom the
+        service told when to return, it told the same moment: the delay is added to that, where there is time.
 
         Args:
             error: What the last try failed with.
@@ -51,5 +52,6 @@ class RetryPolicy:
         longest = min(FIRST_DELAY * 4 ** (self._failures - 1), _LONGEST_DELAY)
         delay = longest * (0.5 + 0.5 * self._jitter.random())
         if isinstance(error, RateLimitError) and error.retry_after is not None:
-            delay = max(delay, error.retry_after)
+            spread = error.retry_after + delay
+            delay = spread if spread < time_left else error.retry_after
         return delay if delay < time_left else None

@@ -4,6 +4,9 @@ Rule of this file: a connection that has carried a request never comes back, so 
 construction: the connection itself knows, and refuses to be parked. A call never waits longer for it than
 connecting by itself would take.
 
+It is an extra, so it is the first to step back when the service speaks of the plan's limits, on whichever
+connection: turns go on, each with a handshake of its own.
+
 When the next one is opened: behind a turn's first request. Before it, the turn's own is as good as new, and
 comes back if the turn ends; after it, the service is at work for longer than a handshake takes, as a rule.
 """
@@ -15,7 +18,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from ..errors import LokutorError, RateLimitError
+from ..errors import SESSION_LIMIT, LokutorError, RateLimitError
 from .connection import Connection
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
@@ -25,6 +28,10 @@ IDLE_LIMIT = 300.0
 REPLACE_INTERVAL = 10.0
 """Seconds between the first two replacements, against a server that hangs up on idle sockets. Each interval
 is twice the one before, so that an idle plugin doesn't use up a plan of a few requests a minute."""
+SESSION_PAUSE = 60.0
+"""Seconds without a standby connection after the service had a session too many. Nobody tells us when another
+call of the account ends, and that a turn ended well shows only that there was room for the turn. A minute is
+long beside a turn, so that others get the session, and short beside a call."""
 _SLOWER = 4.0
 """How many times as long as the last one a handshake may take before it seems to hang,"""
 _SHORTEST_PATIENCE = 0.5
@@ -74,6 +81,9 @@ class Standby:
         self._opening_at = 0.0  # When the last one was begun.
         self._replaced_at = float("-inf")
         self._replacements = 0  # Since the last turn.
+        self._pause = 0.0  # Seconds that it paused after the last limit, until one was of use again.
+        self._paused_until = float("-inf")  # None is opened before.
+        self._without_until = float("-inf")  # None is kept before.
 
     @property
     def active(self) -> bool:
@@ -118,6 +128,7 @@ class Standby:
         if not connection.unpark():
             connection.drop()
             return None
+        self._pause = 0.0
         return connection
 
     async def connect(self, opening: Awaitable[Connection]) -> Connection:
@@ -144,7 +155,9 @@ class Standby:
 
     def take_back(self, connection: Connection) -> bool:
         """Park a connection that a call has not used, unless there is another. Return whether it is."""
-        if not self._active or self._connection is not None or not connection.park():
+        if not self._active or self._connection is not None or self._now() < self._without_until:
+            return False
+        if not connection.park():
             return False
         self._stop_opening()  # This one is open already.
         self._others.discard(connection)
@@ -168,6 +181,29 @@ class Standby:
         self._let_go()
         self._replace_at(self._replaced_at + self._interval)
 
+    def on_limit(self, error: RateLimitError) -> None:
+        """Leave what the plan has to the turns.
+
+        Too many requests: none is opened for some time, but one that is open costs no more. Too many
+        sessions: it is one of them, and is given up at once.
+        """
+        too_many_sessions = error.code == SESSION_LIMIT
+        self._pause_after(error, SESSION_PAUSE if too_many_sessions else self._replace_interval)
+        if too_many_sessions:
+            self._without_until = self._paused_until
+            self._stop_opening()
+            self._let_go()
+            if self._leaving is not None:  # Else there was no turn for long.
+                self._replace_at(self._paused_until)
+
+    def _pause_after(self, error: RateLimitError, shortest: float) -> None:
+        """Open none before the service wants it, nor before a pause that doubles until one is of use."""
+        now = self._now()
+        doubled = self._pause if now < self._paused_until else 2.0 * self._pause  # Once for each pause.
+        self._pause = min(max(shortest, doubled), self._idle_limit)
+        self._paused_until = max(self._paused_until, now + max(self._pause, error.retry_after or 0.0))
+        logger.debug("No standby connection for %.0f s: %s", self._paused_until - now, error)
+
     def close(self) -> None:
         """Close the connection, and open no more."""
         self._active = False
@@ -189,7 +225,7 @@ class Standby:
         """Return for how many seconds the connection that is being opened is worth waiting for."""
         if self._handshake is not None:
             longest = min(longest, max(_SLOWER * self._handshake, _SHORTEST_PATIENCE))
-        return max(self._opening_at + longest - asyncio.get_running_loop().time(), 0.0)
+        return max(self._opening_at + longest - self._now(), 0.0)
 
     async def _arrival(self, within: float | None = None) -> None:
         if self._opening is not None:
@@ -202,9 +238,14 @@ class Standby:
         # One that is untouched comes back, or is used, which leads here again.
         coming_back = self._own > 0 or any(one.untouched for one in self._others)
         self._deferred = coming_back or len(self._others) >= _MOST_OPEN
-        if not self._deferred:
-            self._opening_at = asyncio.get_running_loop().time()
-            self._opening = self._spawn(self._fetch())
+        if self._deferred:
+            return
+        now = self._now()
+        if now < self._paused_until:
+            self._replace_at(self._paused_until)
+            return
+        self._opening_at = now
+        self._opening = self._spawn(self._fetch())
 
     def _stop_opening(self) -> None:
         self._deferred = False
@@ -237,8 +278,7 @@ class Standby:
         if not error.retryable or self._leaving is None:
             return
         self._replacements = max(self._replacements, 1)
-        wanted = error.retry_after if isinstance(error, RateLimitError) else None
-        self._replace_at(asyncio.get_running_loop().time() + max(self._interval, wanted or 0.0))
+        self._replace_at(max(self._now() + self._interval, self._paused_until))
 
     def _replace_at(self, due: float) -> None:
         self._stop_replacing()
@@ -247,7 +287,7 @@ class Standby:
 
     def _replace(self) -> None:
         self._replacing = None
-        self._replaced_at = asyncio.get_running_loop().time()
+        self._replaced_at = self._now()
         self._replacements += 1
         self._open_if_needed()
 
@@ -279,3 +319,7 @@ class Standby:
         if connection is not None:
             self._others.add(connection)
             connection.drop()
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

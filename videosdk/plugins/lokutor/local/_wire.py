@@ -36,6 +36,8 @@ class Refusal(StrEnum):
     SPEED = "validation.speed_out_of_range"
     STEPS = "validation.steps_out_of_range"
     FAILED = "tts.synthesis_failed"
+    RATE = "auth.rate_limited"
+    SESSIONS = "tts.session_limit_reached"
 
 
 class RequestRefusedError(Exception):

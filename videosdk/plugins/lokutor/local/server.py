@@ -6,8 +6,9 @@ import asyncio
 import hmac
 import logging
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
-from contextlib import aclosing
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +20,7 @@ from .._wire.endpoint import is_loopback
 from .._wire.protocol import API_KEY_HEADER, SPEED_RANGE, STEPS_RANGE, TTS_PATH, SpeechRequest
 from ..version import __version__
 from . import _wire
+from ._limits import Account, Counted, Plan
 from ._origins import OriginPolicy
 from .engine import Engine, Speech, SynthesisError
 
@@ -94,6 +96,12 @@ class LocalServer:
         seed: Seed for these sizes. The same seed gives the same sizes for every request.
         max_connections: Largest number of open WebSockets. More are refused with HTTP 429.
         stall_timeout: Seconds without reading after which a client is disconnected.
+        requests_per_minute: Requests of one API key within any 60 seconds. More are refused: a handshake with
+            HTTP 429, a request inside a connection with ``auth.rate_limited``. None allows any number.
+        sessions: Connections of one API key at a time. One more is told ``tts.session_limit_reached``, and
+            closed. None allows any number.
+        count: What ``requests_per_minute`` counts: each handshake, or each request inside a connection. Then
+            a handshake isn't counted, but is refused while there is no room for a request.
 
     Raises:
         ValueError: A number is out of range, ``host`` or ``api_key`` is empty, a key is missing, or an
@@ -114,6 +122,9 @@ class LocalServer:
         seed: int = 0,
         max_connections: int = _MAX_CONNECTIONS,
         stall_timeout: float = 30.0,
+        requests_per_minute: int | None = None,
+        sessions: int | None = None,
+        count: Counted = "requests",
     ) -> None:
         _check_options(first_audio_delay, pace, chunk_bytes, max_connections)
         _check_access(host, api_key)
@@ -128,6 +139,7 @@ class LocalServer:
         self._seed = seed
         self._max_connections = max_connections
         self._stall_timeout = stall_timeout
+        self._plan = Plan(requests_per_minute, sessions, count)
         self._runner: web.AppRunner | None = None
         self._switching = asyncio.Lock()
         self._sockets: dict[web.WebSocketResponse, asyncio.Transport | None] = {}
@@ -135,6 +147,8 @@ class LocalServer:
         self.connections: list[ConnectionRecord] = []
         self.handshakes = 0
         self.peak_connections = 0
+        self.refusals: Counter[str] = Counter()
+        """How often was refused, by what the client was told: an HTTP status or a code of the catalogue."""
 
     @property
     def port(self) -> int:
@@ -244,14 +258,15 @@ class LocalServer:
         self.handshakes += 1
         refusal = self._refuse(http)
         if refusal is not None:
-            self._note()
+            self._note_refusal(str(refusal.status))
             return refusal
+        account = self._account(http)
         # No compression: PCM hardly shrinks, and to try would cost more than all else here.
         ws = web.WebSocketResponse(max_msg_size=_MAX_MESSAGE, timeout=_CLOSE_TIMEOUT, compress=False)
         self._sockets[ws] = http.transport  # Before the await: else many at once would pass the limit.
         try:
             await ws.prepare(http)
-            await self._converse(ws, self._record(http))
+            await self._hold_session(ws, self._record(http), account)
         except ConnectionError:
             logger.debug("A client left during the handshake")
             return web.Response()  # For nobody. aiohttp fails to end a WebSocket that was not begun.
@@ -259,6 +274,27 @@ class LocalServer:
             del self._sockets[ws]
             self._note()
         return ws
+
+    async def _hold_session(
+        self, ws: web.WebSocketResponse, record: ConnectionRecord, account: Account
+    ) -> None:
+        if not account.begin_session():
+            await self._turn_away(ws, record)
+            return
+        try:
+            await self._converse(ws, record, account)
+        finally:
+            account.end_session()
+
+    async def _turn_away(self, ws: web.WebSocketResponse, record: ConnectionRecord) -> None:
+        self._note_refusal(_wire.Refusal.SESSIONS)
+        error = _wire.encode_error(_wire.Refusal.SESSIONS, "too many sessions")
+        try:
+            with suppress(ConnectionError, TimeoutError):  # It is gone, or takes nothing.
+                await self._send(ws.send_str(error))
+            await _hang_up(ws, self._sockets[ws], WSCloseCode.TRY_AGAIN_LATER)
+        finally:
+            record.open, record.close_code = False, ws.close_code
 
     def _record(self, http: web.Request) -> ConnectionRecord:
         record = ConnectionRecord(http.path, bool(http.headers.get(API_KEY_HEADER)))
@@ -269,19 +305,25 @@ class LocalServer:
         return record
 
     def _refuse(self, http: web.Request) -> web.Response | None:
-        key = http.headers.get(API_KEY_HEADER) or http.query.get("api_key")
+        key = _key_of(http)
         if not key:
             return _refusal(401, "auth.missing_key", "no API key: send it in the X-API-Key header")
         if self._api_key is not None and not hmac.compare_digest(_octets(key), _octets(self._api_key)):
             return _refusal(401, "auth.invalid_key", "this API key is not accepted")
         if self.open_connections >= self._max_connections:
-            return _refusal(429, "tts.session_limit_reached", "too many connections")
+            return _refusal(429, _wire.Refusal.SESSIONS, "too many connections")
+        too_many = self._account(http).handshake(_now())
+        if too_many is not None:
+            return _refusal(429, _wire.Refusal.RATE, "too many requests", too_many.headers)
         return None
 
-    async def _converse(self, ws: web.WebSocketResponse, record: ConnectionRecord) -> None:
+    def _account(self, http: web.Request) -> Account:
+        return self._plan.account(_key_of(http), _now())
+
+    async def _converse(self, ws: web.WebSocketResponse, record: ConnectionRecord, account: Account) -> None:
         """Read for as long as the client is there, so that its going away ends what is being spoken."""
         queue: asyncio.Queue[str | bytes] = asyncio.Queue(_MAX_QUEUED)
-        speaker = asyncio.create_task(self._speak_all(ws, record, queue))
+        speaker = asyncio.create_task(self._speak_all(ws, record, queue, account))
         reader = asyncio.create_task(_read(ws, queue))
         code: int = WSCloseCode.OK
         try:
@@ -297,17 +339,23 @@ class LocalServer:
                 record.open, record.close_code = False, ws.close_code
 
     async def _speak_all(
-        self, ws: web.WebSocketResponse, record: ConnectionRecord, queue: asyncio.Queue[str | bytes]
+        self,
+        ws: web.WebSocketResponse,
+        record: ConnectionRecord,
+        queue: asyncio.Queue[str | bytes],
+        account: Account,
     ) -> None:
         while True:
             message = await queue.get()
             try:
                 entry = RequestRecord(_decode(message))
+                _count(account)
                 record.requests.append(entry)
                 del record.requests[:-_MAX_RECORDS]
                 self._note()
                 await self._speak(ws, entry)
             except _wire.RequestRefusedError as refused:
+                self._note_refusal(refused.code)
                 await self._send(ws.send_str(_wire.encode_error(refused.code, str(refused))))
             except SynthesisError as failed:
                 await self._send(ws.send_str(_wire.encode_error(_wire.Refusal.FAILED, str(failed))))
@@ -336,6 +384,10 @@ class LocalServer:
     async def _send(self, sending: Awaitable[None]) -> None:
         async with asyncio.timeout(self._stall_timeout):
             await sending
+
+    def _note_refusal(self, answer: str) -> None:
+        self.refusals[str(answer)] += 1  # A code is an enum's member, and shown as such.
+        self._note()
 
     def _note(self) -> None:
         self._changed.set()
@@ -369,6 +421,22 @@ async def _hang_up(ws: web.WebSocketResponse, transport: asyncio.Transport | Non
     except TimeoutError:
         if transport is not None:
             transport.abort()
+
+
+def _key_of(http: web.Request) -> str:
+    return http.headers.get(API_KEY_HEADER) or http.query.get("api_key") or ""
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _count(account: Account) -> None:
+    """Count a request inside a connection, or refuse it in words of the catalogue."""
+    too_many = account.request(_now())
+    if too_many is not None:
+        reason = f"too many requests: try again in {too_many.retry_after:.1f} s"
+        raise _wire.RequestRefusedError(_wire.Refusal.RATE, reason)
 
 
 def _octets(key: str) -> bytes:
@@ -445,9 +513,9 @@ class _Pacer:
             await asyncio.sleep(delay)
 
 
-def _refusal(status: int, code: str, message: str) -> web.Response:
+def _refusal(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
     error = {"type": "error", "data": {"code": code, "message": message}}
-    return web.json_response(error, status=status)
+    return web.json_response(error, status=status, headers=headers)
 
 
 def _json_handler(answer: dict[str, Any]) -> Callable[[web.Request], Any]:
