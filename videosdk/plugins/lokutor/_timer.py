@@ -10,6 +10,10 @@ from collections.abc import Callable
 from types import TracebackType
 
 
+def do_nothing(*_: object) -> None:
+    """Take the place of a callback that isn't wanted any more."""
+
+
 class Timer:
     """Calls back after a time, unless stopped. Starting it again moves the time.
 
@@ -56,8 +60,12 @@ class Timer:
             self.start(self._left)
 
     def close(self) -> None:
-        """Stop for good, and let go of the loop's reference to this timer and its owner."""
+        """Stop for good, and let go of the loop's reference to this timer, and of this one's to its owner.
+
+        What refers to itself is only freed by a collection of garbage, which looks at all of the process.
+        """
         self._closed = True
+        self._callback = do_nothing
         self.stop()
         if self._handle is not None:
             self._handle.cancel()

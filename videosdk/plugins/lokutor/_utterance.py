@@ -696,10 +696,12 @@ class Utterance:
         self._gap_timer.close()
         self._reply_deadline.close()
         self._feed.close()
+        self._pacer.close()
         if self._permit:
             self._permits.give_back("request")
         if isinstance(error, LokutorError):
             self._tally.error_code = error.code or type(error).__name__
+        self._tally.last_error = None  # Its frames refer to this utterance.
         self._cancel_tasks()
         connection, self._connection = self._connection, None  # It may be another call's from here on.
         if connection is not None:

@@ -15,6 +15,7 @@ from .._audio.playback import Playback
 from .._text.characters import whole_words
 from .._text.planner import Segment
 from .._text.spoken import SpokenText
+from .._timer import do_nothing
 from .policy import Hold, Send, decide
 from .times import ServiceTimes
 
@@ -164,6 +165,11 @@ class Pacer:
         request.audio = max(audio, FRAME_SECONDS)
         if self._first_audio_at is not None:
             self._times.note_request(len(request.spoken.text), audio, self._clock() - self._first_audio_at)
+
+    def close(self) -> None:
+        """Learn nothing more."""
+        if self._playback is not None:
+            self._playback.on_silent = do_nothing
 
     def note_interruption(self) -> None:
         """Note that the listener has interrupted, before the track falls silent."""

@@ -14,7 +14,7 @@ from typing import Final
 from videosdk.agents import FlushMarker
 
 from .._tasks import keep, was_cancelled
-from .._timer import Timer
+from .._timer import Timer, do_nothing
 from .markup import MarkupParser
 from .planner import RequestText, Segment, TextPlanner
 
@@ -138,6 +138,7 @@ class TextFeed:
     def close(self) -> None:
         """Take no more text."""
         self._closed = True
+        self._on_text = self._on_quiet = do_nothing
         self._quiet_timer.close()
 
     async def close_source(self) -> None:

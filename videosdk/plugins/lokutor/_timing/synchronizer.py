@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 from .._audio.playback import Playback
-from .._timer import Timer
+from .._timer import Timer, do_nothing
 from ..visemes import Viseme
 from .timeline import Timeline, WordSpoken
 
@@ -65,6 +65,7 @@ class SpeechSynchronizer:
             return
         self._stopped = True
         self._timer.close()
+        self._timeline.on_change = self._playback.on_begun = do_nothing
         # An interruption is meant for the turn that is under way.
         interrupted = interrupted and not self._replaced and not self._playback.turn_changed
         self._on_end(self._heard if self._playback.plays else None, interrupted)

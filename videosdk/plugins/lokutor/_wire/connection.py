@@ -205,7 +205,10 @@ class Connection:
             failure = _handshake_failure(error, endpoint)
         if on_limit is not None and isinstance(failure, RateLimitError):
             on_limit(failure)
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # Its traceback refers to this frame.
 
     async def send(self, request: SpeechRequest) -> None:
         """Send one request.
@@ -236,7 +239,10 @@ class Connection:
         while True:
             outcome = await self._next_outcome()
             if isinstance(outcome, LokutorError):
-                raise outcome
+                try:
+                    raise outcome
+                finally:
+                    del outcome  # Its traceback refers to this frame.
             if outcome is not None:
                 return outcome
 
@@ -371,6 +377,7 @@ class Connection:
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             logger.debug("A socket did not close cleanly: %s", type(error).__name__)
         finally:
+            _forget_frames(self._ws.exception())
             if twin is not None:
                 _shut(twin)
             if self.keeper is not None:
@@ -568,6 +575,16 @@ def _sockname_of(raw: socket.socket | None) -> object:
         return None if raw is None else raw.getsockname()
     except OSError:
         return None
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let go of what an exception refers to: aiohttp keeps it in the socket, which its frames refer to.
+
+    Such a circle is only freed by a collection of garbage, which stalls every call in the process.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _shut(raw: socket.socket) -> None:
