@@ -87,6 +87,8 @@ Connect = Callable[[bool, float], Awaitable[Connection]]
 
 _SHORTEST_TRY = 2.0
 """Seconds for a handshake at least. One that hangs takes half of the time, so that there is another try."""
+_ROUNDING = 0.001
+"""Seconds by which a reply's audio at the sink's rate may be shorter than the service's."""
 _CLEANUP_TIMEOUT = 0.5
 """Seconds for the user's text iterator to honour its cancellation, before it is left behind."""
 
@@ -192,6 +194,11 @@ class Utterance:
     def heard(self) -> str | None:
         """An estimate of the text that was heard when it was interrupted; None where that isn't known."""
         return self._pacer.heard
+
+    @property
+    def spoken(self) -> str:
+        """An estimate of the text whose audio is with the sink."""
+        return self._pacer.text_until(self._output.seconds_written + _ROUNDING)
 
     @property
     def over(self) -> bool:

@@ -19,7 +19,7 @@ from ._audio.silence import SilenceTrimmer
 from ._framework.advice import warn_of_english_numbers, warn_of_rewritten_markup
 from ._framework.callers import find_caller, gets_sentences
 from ._framework.streams import StreamOwner, Streams
-from ._framework.transcript import Transcript, forget_markup, remember, unsubscribe_others
+from ._framework.transcript import Transcript, forget_markup, is_part_of, remember, unsubscribe_others
 from ._framework.turns import Turns
 from ._options import (
     DEFAULT_MODEL,
@@ -34,7 +34,7 @@ from ._pacing.pacer import Pacer
 from ._pacing.times import LearnedTimes
 from ._shown import shown
 from ._tasks import was_cancelled
-from ._text.characters import is_speakable
+from ._text.characters import is_speakable, joined
 from ._text.feed import Text
 from ._text.languages import ChooseLanguage
 from ._timing.synchronizer import Synchronizers
@@ -180,7 +180,7 @@ class LokutorTTS(TTS):
         settings = ConnectorSettings(self._endpoint, connect_timeout, heartbeat, session)
         self._connectors = Connectors(settings)
         self._turns = Turns()
-        self._streams = Streams(self._tells_final_of)
+        self._streams = Streams(self._tells_final_of_hooked)
         self._synchronizers = Synchronizers(
             partial(self._tell, "word_spoken"), partial(self._tell, "visemes")
         )
@@ -224,6 +224,14 @@ class LokutorTTS(TTS):
         Never None: the framework makes a string of it for its analytics and traces.
         """
         return self._options.model or DEFAULT_MODEL
+
+    @property
+    def spoken_text(self) -> str:
+        """The last turn's text whose audio is with the track; within a request an estimate.
+
+        After a failure, :class:`~videosdk.plugins.lokutor.TransparentFallbackTTS` goes on behind it.
+        """
+        return self._turns.spoken
 
     def __repr__(self) -> str:
         url = self._endpoint.shown_url
@@ -477,11 +485,18 @@ class LokutorTTS(TTS):
         speech = None if self.supports_word_timestamps else find_caller().speech
         turn = None if speech is None else self._turns.take_last()
         if turn is not None and speech is not None:
-            remember(speech, turn.heard)
+            # What another provider has said before in this turn was heard, too.
+            before = getattr(speech.tts, "spoken_before", "")
+            remember(speech, None if turn.heard is None else joined(before, turn.heard))
 
     def _tells_final_of(self, speech: SpeechGeneration) -> bool:
-        # A FallbackTTS passes no words on, so there the framework doesn't count on us.
+        # A FallbackTTS passes no words on, so there the framework doesn't count on us; a
+        # TransparentFallbackTTS sees to its turns itself.
         return self.supports_word_timestamps and speech.tts is self
+
+    def _tells_final_of_hooked(self, speech: SpeechGeneration) -> bool:
+        """Return whether the final transcripts of turns that a hook speaks are left to us."""
+        return is_part_of(self, speech) and bool(getattr(speech.tts, "supports_word_timestamps", False))
 
     async def _release_turn(self, text: Text) -> None:
         """End a turn without anything to say: the framework waits for the first audio of any text."""

@@ -145,19 +145,7 @@ class TextFeed:
 
         One that was never begun is left for whoever speaks the text instead (``FallbackTTS``).
         """
-        close = getattr(self._source, "aclose", None)
-        if close is None:
-            return
-        # In a task of its own: nothing else ends an iterator that swallows its cancellation, or holds up
-        # the CancelledError of one that awaits something cancelled.
-        closing = asyncio.get_running_loop().create_task(_closed(close))
-        try:
-            await asyncio.wait({closing}, timeout=_CLOSE_TIMEOUT)
-            if not closing.done():
-                _warn_of_end(f"it is left behind after {_CLOSE_TIMEOUT:g} s")
-        finally:
-            closing.cancel()
-            keep([closing])
+        await close_iterator(self._source)
 
     async def _next_chunk(self, text: AsyncIterator[str | FlushMarker]) -> object:
         try:
@@ -197,6 +185,23 @@ class TextFeed:
     def _release(self) -> None:
         self._planner.release()
         self._on_quiet()
+
+
+async def close_iterator(source: object) -> None:
+    """Close a text iterator, where it can be closed; it may take a moment, or is left behind."""
+    close = getattr(source, "aclose", None)
+    if close is None:
+        return
+    # In a task of its own: nothing else ends an iterator that swallows its cancellation, or holds up
+    # the CancelledError of one that awaits something cancelled.
+    closing = asyncio.get_running_loop().create_task(_closed(close))
+    try:
+        await asyncio.wait({closing}, timeout=_CLOSE_TIMEOUT)
+        if not closing.done():
+            _warn_of_end(f"it is left behind after {_CLOSE_TIMEOUT:g} s")
+    finally:
+        closing.cancel()
+        keep([closing])
 
 
 async def _closed(close: Callable[[], Awaitable[object]]) -> None:
