@@ -509,6 +509,43 @@ async def test_a_turn_that_nobody_can_end_is_released(
         await until(lambda: call.session.agent_state.value == "idle")
 
 
+async def test_closing_tells_what_was_heard_and_begins_no_second(
+    pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(failing_after(BROKEN_OFF))
+    tts = pair(word_timestamps=True)
+    errors = listen(tts)  # type: ignore[arg-type]
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        await call.listener.hear()
+        await call.begin("reply", REPLY)
+        await until(lambda: bool(errors))
+        await heard_up_to(call, "Half of")
+        await call.close()
+        assert call.room.has_exactly("Half of")
+        assert second.texts == []
+
+
+async def test_while_the_track_is_paused_the_second_waits(
+    pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(failing_after(BROKEN_OFF))
+    tts = pair(word_timestamps=True)
+    errors, words = listen(tts), emitted_by(tts, "word_spoken")  # type: ignore[arg-type]
+    listener = Listener(track)
+    await listener.hear()
+    turn = asyncio.create_task(tts.synthesize(REPLY))
+    await until(lambda: bool(errors))
+    await track.pause()
+    await listener.hear(len(BROKEN_OFF))
+    await settled()
+    assert second.texts == []
+    await track.resume()
+    await listener.hear(len(BROKEN_OFF) + 1)
+    await asyncio.wait_for(turn, PATIENCE)
+    assert second.texts == ["is lost."]
+    assert [word["word"] for word in words[:3]] == BROKEN_OFF.split()
+
+
 # Coming back
 
 
@@ -631,7 +668,8 @@ async def test_the_frameworks_own_does_not(
     tts = FallbackTTS(pair(word_timestamps=True).providers)
     tts.audio_track = track  # type: ignore[assignment]
     speech = SpeechGeneration(tts=tts, audio_track=track)
-    assert speech.tts is not None and not speech.tts.supports_word_timestamps
+    assert speech.tts is tts
+    assert not tts.supports_word_timestamps
     words = emitted_by(tts, "word_spoken")  # type: ignore[arg-type]
     await tts.synthesize("Hello.")
     assert on_track(track) == b""

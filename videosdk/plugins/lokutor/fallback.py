@@ -114,6 +114,8 @@ class TransparentFallbackTTS(FallbackTTS):
     async def aclose(self) -> None:
         """Close all providers."""
         if self._turn is not None:
+            self._turn.interrupted = True
+            self._turn.text.end()
             self._turn.end(self._turn.heard)
         await super().aclose()  # type: ignore[no-untyped-call]
 

@@ -85,7 +85,7 @@ def is_played(track: Any) -> bool:
 
 
 async def played_out(track: Any, rate: int, given_up: Callable[[], bool]) -> bool:
-    """Wait until all audio on a track was played.
+    """Wait until all audio on a track was played, however long it is paused.
 
     Args:
         track: The audio track.
@@ -97,16 +97,13 @@ async def played_out(track: Any, rate: int, given_up: Callable[[], bool]) -> boo
     """
     if not is_played(track):
         return False
-    playback, clock = Playback(track, rate), asyncio.get_running_loop().time
-    last, moved_at = -1, clock()
-    while not given_up() and clock() - moved_at < _STUCK:
-        if playback.drained:
-            await asyncio.sleep(_SETTLING)
-            return True
-        if (played := track.snapshot_playback()[0]) != last:
-            last, moved_at = played, clock()
+    playback = Playback(track, rate)
+    while not playback.drained:
+        if given_up():
+            return False
         await asyncio.sleep(_STILL_POLL)
-    return False
+    await asyncio.sleep(_SETTLING)
+    return True
 
 
 class Playback:
