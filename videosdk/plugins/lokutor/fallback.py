@@ -174,15 +174,15 @@ class TransparentFallbackTTS(FallbackTTS):
 
     async def _go_on(self, turn: _Turn) -> bool:
         """Find out what was heard of a provider that has failed. Return whether there is more to say."""
+        taken = turn.reading is not None and turn.reading.taken > 0
+        if taken:
+            spoken = await self._spoken(turn)
+            if turn.interrupted:
+                return False
+            turn.hand_over(spoken, self._seconds_pushed())
         if turn.speech is not None and not self.active_provider.supports_word_timestamps:
             estimate_from_here(turn.speech)
-        if turn.reading is None or not turn.reading.taken:
-            return True
-        spoken = await self._spoken(turn)
-        if turn.interrupted:
-            return False
-        turn.hand_over(spoken, self._seconds_pushed())
-        return await turn.text.has_more() and not turn.interrupted
+        return not taken or (await turn.text.has_more() and not turn.interrupted)
 
     async def _spoken(self, turn: _Turn) -> str | None:
         """Return what the turn's provider has said before it failed, when it was heard; None: unknown."""

@@ -35,7 +35,7 @@ _PATIENCE = 200
 """A pause longer than 2 s is looked at less and less: its end may be noticed late by this part of it."""
 _JITTER = 0.003
 """Seconds by which frames may come irregularly without being a gap."""
-_SETTLING = 2 * _STILL_POLL
+_SETTLING = 2 * FRAME_SECONDS
 """Seconds in which whoever looks at the track notices that it has played its last frame."""
 _STUCK = 10.0
 """Seconds without progress after which the clock counts instead: maybe nobody plays the track any more."""
