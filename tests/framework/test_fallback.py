@@ -477,6 +477,36 @@ async def test_the_late_second_interrupt_does_not_reach_the_next_turn(
     assert on_track(track) == heard_for("Heard whole.")
 
 
+@pytest.mark.parametrize("broken_off", ["", BROKEN_OFF])
+async def test_a_user_who_talks_over_a_failing_provider_hears_the_next_answer_whole(
+    pair: Pair,
+    scripted: ScriptedServer,
+    second: ScriptedServer,
+    track: CustomAudioStreamTrack,
+    broken_off: str,
+) -> None:
+    scripted.scripts.append(failing_after(broken_off) if broken_off else refuse)
+    second.scripts.appendleft(speak_timed)
+    tts = pair(word_timestamps=True)
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        call.play()
+        await call.begin("user", REPLY)
+        await until(lambda: len(call.room.interims) >= 2)
+        said = call.room.interims[-1]
+        call.mind.answers.append("I wait until you have spoken.")
+        await call.ears.hear("No, wait a moment.")
+        await until(lambda: call.room.interims[-1:] == ["I wait until you have spoken."])
+        await until(lambda: call.session.agent_state.value == "idle")
+        await call.over()
+        await until(lambda: call.memory[-1] == ("assistant", "I wait until you have spoken."))
+        remembered = [text for role, text in call.memory if role == "assistant"]
+        assert len(remembered) == 2
+        assert REPLY.startswith(remembered[0])
+        assert remembered[0].startswith(said)
+        if left_to_us("one"):
+            assert call.room.finals == remembered
+
+
 async def test_what_the_text_iterator_raises_is_nobodys_failure(
     pair: Pair, second: ScriptedServer, track: CustomAudioStreamTrack
 ) -> None:
