@@ -94,6 +94,21 @@ async def test_a_reader_that_is_cancelled_loses_nothing() -> None:
     assert await asyncio.wait_for(rest_of(text), PATIENCE) == ["One.", "Two."]
 
 
+@pytest.mark.parametrize("ahead", [True, False])
+async def test_only_for_a_reader_that_takes_all_at_once_it_is_pulled_ahead(*, ahead: bool) -> None:
+    pulled: list[int] = []
+
+    async def counted() -> AsyncIterator[str]:
+        for number in range(3):
+            pulled.append(number)
+            yield str(number)
+
+    text = ReplayableText(counted())
+    assert await anext(text.read(ahead=ahead)) == "0"
+    assert pulled == ([0, 1, 2] if ahead else [0])
+    assert await rest_of(text) == ["0", "1", "2"]
+
+
 async def test_a_reader_that_is_over_takes_nothing() -> None:
     text = ReplayableText(chunks_of(["One.", "Two."]))
     first = text.read()

@@ -148,7 +148,8 @@ class TransparentFallbackTTS(FallbackTTS):
 
     async def _try(self, turn: _Turn, options: dict[str, Any]) -> Exception | None:
         """Have the turn's provider speak what is left; return what it has raised, if anything."""
-        provider, turn.failure, turn.reading = turn.provider, None, turn.text.read()
+        provider, turn.failure = turn.provider, None
+        turn.reading = turn.text.read(ahead=getattr(provider, "pulls_ahead", False))
         turn.announced = False
         provider.on_first_audio_byte(turn.announce)
         provider.reset_first_audio_tracking()

@@ -116,6 +116,8 @@ class LokutorTTS(TTS):
     """
 
     provider = "lokutor"
+    pulls_ahead = True
+    """That all text which is there is taken at once: ``TransparentFallbackTTS`` hands it out so."""
     audio_track: Any  # The base class says None.
 
     def __init__(

@@ -23,7 +23,7 @@ logger = logging.getLogger("videosdk.plugins.lokutor")
 Text = AsyncIterator[str | FlushMarker] | str
 
 _END: Final = object()
-_LONGEST_STRETCH = 0.005
+LONGEST_STRETCH = 0.005
 """Seconds for which an iterator that never has to wait may keep the loop, and the first request, waiting."""
 _CLOSE_TIMEOUT = 0.5
 """Seconds for the user's text iterator to close, before it is left behind."""
@@ -94,7 +94,7 @@ class TextFeed:
                     return
                 self._take(chunk)
                 self._on_text()
-                if self._loop.time() - rested_at > _LONGEST_STRETCH:
+                if self._loop.time() - rested_at > LONGEST_STRETCH:
                     await asyncio.sleep(0)
                     rested_at = self._loop.time()
         self.pause()

@@ -14,7 +14,7 @@ from videosdk.agents import FlushMarker
 
 from .._tasks import keep, was_cancelled
 from .characters import is_speakable
-from .feed import Text, close_iterator
+from .feed import LONGEST_STRETCH, Text, close_iterator
 
 _Piece = str | FlushMarker | None
 
@@ -36,7 +36,9 @@ class ReplayableText:
         self._source = None if isinstance(text, str) else aiter(text)
         self._left: list[_Piece] = [text] if isinstance(text, str) else []
         self._pulled: list[str] = [text] if isinstance(text, str) else []
+        self._loop = asyncio.get_running_loop()
         self._pulling: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()  # A further piece, or that there is none.
         self._begun = False
         self._ended = self._source is None
         self.error: BaseException | None = None
@@ -54,12 +56,20 @@ class ReplayableText:
         """Whether any of it was asked for."""
         return self._begun
 
-    def read(self) -> Reading:
-        """Return what is left, for one reader."""
-        return Reading(self)
+    def read(self, *, ahead: bool = False) -> Reading:
+        """Return what is left, for one reader.
 
-    async def piece(self, number: int) -> _Piece:
+        Args:
+            ahead: Whether it takes all text that is there at once. Then that is pulled at once, too.
+        """
+        return Reading(self, ahead=ahead)
+
+    async def piece(self, number: int, *, ahead: bool = False) -> _Piece:
         """Return one of the pieces that are left.
+
+        Args:
+            number: Which one.
+            ahead: Whether to pull on behind it.
 
         Raises:
             StopAsyncIteration: There are no more.
@@ -68,8 +78,9 @@ class ReplayableText:
         self._begun = True
         while number >= len(self._left) and not self._ended:
             if self._pulling is None or self._pulling.done():
-                self._pulling = asyncio.create_task(self._pull())
-            await asyncio.wait({self._pulling})
+                self._pulling = self._loop.create_task(self._pull(ahead=ahead))
+            self._news.clear()
+            await self._news.wait()
         if number < len(self._left):
             return self._left[number]
         if self.error is not None:
@@ -108,6 +119,7 @@ class ReplayableText:
     def end(self) -> None:
         """Pull no more: whoever waits for more text gets none."""
         self._ended = True
+        self._news.set()
         if self._pulling is not None and not self._pulling.done():
             self._pulling.cancel()
             keep([self._pulling])
@@ -120,26 +132,38 @@ class ReplayableText:
         if self._begun:
             await close_iterator(self._source)
 
-    async def _pull(self) -> None:
+    async def _pull(self, *, ahead: bool) -> None:
         assert self._source is not None
+        rested_at = self._loop.time()
         try:
-            piece = await anext(self._source)
+            while True:
+                self._add(await anext(self._source))
+                if not ahead:
+                    return
+                if self._loop.time() - rested_at > LONGEST_STRETCH:
+                    await asyncio.sleep(0)
+                    rested_at = self._loop.time()
         except StopAsyncIteration:
             self._ended = True
         except BaseException as error:
             if was_cancelled(error):
                 raise
             self._ended, self.error = True, error
-        else:
-            self._left.append(piece)
-            self._pulled += [piece] if isinstance(piece, str) else []
+        finally:
+            self._news.set()
+
+    def _add(self, piece: _Piece) -> None:
+        self._left.append(piece)
+        self._pulled += [piece] if isinstance(piece, str) else []
+        self._news.set()
 
 
 class Reading(AsyncIterator[_Piece]):
     """What is left of a text, for one reader. It has no ``aclose()``: the next reader needs the text."""
 
-    def __init__(self, text: ReplayableText) -> None:
+    def __init__(self, text: ReplayableText, *, ahead: bool) -> None:
         self._text = text
+        self._ahead = ahead
         self.closed = False
         """Whether nothing more is handed out."""
         self.taken = 0
@@ -148,7 +172,7 @@ class Reading(AsyncIterator[_Piece]):
     async def __anext__(self) -> _Piece:
         if self.closed:
             raise StopAsyncIteration
-        piece = await self._text.piece(self.taken)
+        piece = await self._text.piece(self.taken, ahead=self._ahead)
         if self.closed:  # While it waited.
             raise StopAsyncIteration
         self.taken += 1
