@@ -29,7 +29,10 @@ NEEDED = [
     "pytest-xdist>=3.6",
 ]
 """What the plugin and these tests need beside the framework."""
-TESTS = [f"framework/test_{name}.py" for name in ("agent_session", "framework", "hooks", "words_spoken")]
+TESTS = [
+    f"framework/test_{name}.py"
+    for name in ("agent_session", "fallback", "framework", "hooks", "words_spoken")
+]
 
 
 def environment_with(version: str, folder: Path) -> Path:

@@ -67,8 +67,10 @@ HARMLESS = {
 """What a pure module may import of Python's own. Neither asyncio, socket, ssl, time, os nor random."""
 
 KNOW_THE_FRAMEWORK = {
-    "tts", "_framework.advice", "_framework.callers", "_framework.streams", "_framework.transcript",
+    "fallback", "tts",
+    "_framework.advice", "_framework.callers", "_framework.streams", "_framework.transcript",
     "_numbers.numbers_filter", "_text.feed", "_text.planner",
+    "_text.replay",
 }  # fmt: skip
 """The only modules that import ``videosdk.agents``: what changes there is looked up in few places."""
 
@@ -86,7 +88,7 @@ LAYERS = [
     {"__main__"},
     {"_cli"},
     {"local", "__init__"},
-    {"tts"},
+    {"fallback", "tts"},
     {"_framework"},
     {"_utterance"},
     {"_timing"},

@@ -4,6 +4,7 @@ from . import errors
 from ._numbers import text_filter
 from ._options import SpeechChanges
 from ._timing.timeline import WordSpoken
+from .fallback import TransparentFallbackTTS
 from .metrics import SynthesisMetrics
 from .tts import LokutorTTS
 from .version import __version__
@@ -13,6 +14,7 @@ __all__ = [
     "LokutorTTS",
     "SpeechChanges",
     "SynthesisMetrics",
+    "TransparentFallbackTTS",
     "Viseme",
     "WordSpoken",
     "__version__",

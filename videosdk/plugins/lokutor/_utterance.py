@@ -101,6 +101,8 @@ _DOUBT = 0.3
 """Seconds to wait for more audio behind an end that may be that of the request before."""
 _DRY = 0.06
 """Seconds of audio ahead of the listener at which no new text would be heard in time."""
+_ROUNDING = 0.001
+"""Seconds by which a reply's audio at the sink's rate may be shorter than the service's."""
 _CLEANUP_TIMEOUT = 0.5
 """Seconds for the user's text iterator to honour its cancellation, before it is left behind."""
 
@@ -217,6 +219,11 @@ class Utterance:
     def heard(self) -> str | None:
         """An estimate of the text that was heard when it was interrupted; None where that isn't known."""
         return self._pacer.heard
+
+    @property
+    def spoken(self) -> str:
+        """An estimate of the text whose audio is with the sink."""
+        return self._pacer.text_until(self._output.seconds_written + _ROUNDING)
 
     @property
     def over(self) -> bool:

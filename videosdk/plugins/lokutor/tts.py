@@ -20,7 +20,14 @@ from ._audio.silence import SilenceTrimmer
 from ._framework.advice import warn_of_english_numbers, warn_of_rewritten_markup
 from ._framework.callers import find_caller, gets_sentences, streams_sentences
 from ._framework.streams import StreamOwner, Streams
-from ._framework.transcript import Memory, Transcript, forget_markup, remember, unsubscribe_others
+from ._framework.transcript import (
+    Memory,
+    Transcript,
+    forget_markup,
+    is_part_of,
+    remember,
+    unsubscribe_others,
+)
 from ._framework.turns import Turns
 from ._options import (
     DEFAULT_MODEL,
@@ -35,7 +42,7 @@ from ._pacing.pacer import Pacer
 from ._pacing.times import LearnedTimes
 from ._shown import shown
 from ._tasks import was_cancelled
-from ._text.characters import is_speakable
+from ._text.characters import is_speakable, joined
 from ._text.feed import Text
 from ._text.languages import ChooseLanguage
 from ._timing.synchronizer import Synchronizers
@@ -122,6 +129,8 @@ class LokutorTTS(TTS):
     """
 
     provider = "lokutor"
+    pulls_ahead = True
+    """That all text which is there is taken at once: ``TransparentFallbackTTS`` hands it out so."""
     audio_track: Any  # The base class says None.
 
     def __init__(
@@ -190,7 +199,7 @@ class LokutorTTS(TTS):
         )
         self._connectors = Connectors(settings)
         self._turns = Turns()
-        self._streams = Streams(self._tells_final_of)
+        self._streams = Streams(self._tells_final_of_hooked)
         self._memories: WeakKeyDictionary[SpeechGeneration, Memory] = WeakKeyDictionary()
         self._synchronizers = Synchronizers(
             partial(self._tell, "word_spoken"), partial(self._tell, "visemes")
@@ -236,6 +245,14 @@ class LokutorTTS(TTS):
         Never None: the framework makes a string of it for its analytics and traces.
         """
         return self._options.model or DEFAULT_MODEL
+
+    @property
+    def spoken_text(self) -> str:
+        """The last turn's text whose audio is with the track; within a request an estimate.
+
+        After a failure, :class:`~videosdk.plugins.lokutor.TransparentFallbackTTS` goes on behind it.
+        """
+        return self._turns.spoken
 
     def __repr__(self) -> str:
         url = self._endpoint.shown_url
@@ -504,11 +521,18 @@ class LokutorTTS(TTS):
     def _remember_last(self, speech: SpeechGeneration) -> None:
         turn = self._turns.take_last()
         if turn is not None and not self.supports_word_timestamps:  # Words tell it otherwise.
-            remember(speech, turn.heard)
+            # What another provider has said before in this turn was heard, too.
+            before = getattr(speech.tts, "spoken_before", "")
+            remember(speech, None if turn.heard is None else joined(before, turn.heard))
 
     def _tells_final_of(self, speech: SpeechGeneration) -> bool:
-        # A FallbackTTS passes no words on, so there the framework doesn't count on us.
+        # A FallbackTTS passes no words on, so there the framework doesn't count on us; a
+        # TransparentFallbackTTS sees to its turns itself.
         return self.supports_word_timestamps and speech.tts is self
+
+    def _tells_final_of_hooked(self, speech: SpeechGeneration) -> bool:
+        """Return whether the final transcripts of turns that a hook speaks are left to us."""
+        return is_part_of(self, speech) and bool(getattr(speech.tts, "supports_word_timestamps", False))
 
     async def _release_turn(self, text: Text) -> None:
         """End a turn without anything to say: the framework waits for the first audio of any text."""

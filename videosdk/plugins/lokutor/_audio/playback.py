@@ -35,6 +35,8 @@ _PATIENCE = 200
 """A pause longer than 2 s is looked at less and less: its end may be noticed late by this part of it."""
 _JITTER = 0.003
 """Seconds by which frames may come irregularly without being a gap."""
+_SETTLING = 2 * FRAME_SECONDS
+"""Seconds in which whoever looks at the track notices that it has played its last frame."""
 _STUCK = 10.0
 """Seconds without progress after which the clock counts instead: maybe nobody plays the track any more."""
 _ROUNDING = 1e-6
@@ -68,6 +70,40 @@ def _rate(told: Any) -> int:
     if not SAMPLE_RATE_RANGE[0] <= rate <= SAMPLE_RATE_RANGE[1] or rate != int(rate):
         raise ValueError(f"{told!r} is not a rate in Hz")
     return int(rate)
+
+
+def is_played(track: Any) -> bool:
+    """Return whether somebody plays a track that counts what it plays.
+
+    Args:
+        track: The audio track.
+    """
+    try:
+        return hasattr(track, "snapshot_playback") and _is_asked(track)
+    except _RAISED:
+        return False
+
+
+async def played_out(track: Any, rate: int, given_up: Callable[[], bool]) -> bool:
+    """Wait until all audio on a track was played, however long it is paused.
+
+    Args:
+        track: The audio track.
+        rate: Its rate in Hz.
+        given_up: Tells that nobody wants to know any more.
+
+    Returns:
+        Whether it was: not where nobody plays the track, or the track doesn't tell.
+    """
+    if not is_played(track):
+        return False
+    playback = Playback(track, rate)
+    while not playback.drained:
+        if given_up():
+            return False
+        await asyncio.sleep(_STILL_POLL)
+    await asyncio.sleep(_SETTLING)
+    return True
 
 
 class Playback:
@@ -238,9 +274,7 @@ class _TrackGauge(_Gauge):
     @property
     def plays(self) -> bool:
         """Whether the listener's place is known: not where nobody plays the track."""
-        # A player asks for frames from the first on, also while there is nothing but silence to play.
-        asked = getattr(self._track, "_start", None) is not None
-        return not self.pushed or asked or self._read(_count_of).played > 0
+        return not self.pushed or self._read(_is_asked)
 
     @property
     def turn_changed(self) -> bool:
@@ -314,6 +348,12 @@ def _samples(told: object) -> int:
     if not 0 <= samples < math.inf:
         raise ValueError(f"{told!r} is not a number of samples")
     return int(samples)
+
+
+def _is_asked(track: Any) -> bool:
+    """Return whether somebody asks for the track's frames."""
+    # A player asks for them from the first on, also while there is nothing but silence to play.
+    return getattr(track, "_start", None) is not None or _count_of(track).played > 0
 
 
 def _shows_frames(track: Any) -> bool:

@@ -74,6 +74,11 @@ class Transcript:
             _forget(self._speech)
 
 
+def is_part_of(tts: TTS, speech: SpeechGeneration) -> bool:
+    """Return whether ``tts`` is what speaks the turns, or one of those that a ``FallbackTTS`` has."""
+    return speech.tts is tts or tts in getattr(speech.tts, "providers", ())
+
+
 def remember(speech: SpeechGeneration, heard: str | None) -> None:
     """Have the framework remember ``heard`` of a reply that is being interrupted; None: its own estimate.
 
@@ -142,6 +147,41 @@ def _is_ending() -> bool:
     """Return whether the calling task is one that was cancelled."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+class EndOfTurns:
+    """Tells when the turns of a pipeline are over, as the listener hears it.
+
+    Args:
+        speech: What speaks the turns for the framework.
+        on_heard: Called when the track has played a turn to its end.
+        on_interrupted: Called with what the framework takes for heard, when it has interrupted a turn.
+    """
+
+    def __init__(
+        self,
+        speech: SpeechGeneration,
+        on_heard: Callable[[], None],
+        on_interrupted: Callable[[str], None],
+    ) -> None:
+        self._speech = ref(speech)  # It holds us by its handlers.
+        self._on_interrupted = on_interrupted
+        self._on_heard = on_heard
+        speech.on("last_audio_byte", self._heard)
+        speech.on("synthesis_interrupted", self._interrupted)
+        # A cached phrase, too, comes behind what was spoken before it.
+        speech.on("synthesis_started", self._heard)
+
+    def _heard(self) -> None:
+        self._on_heard()
+
+    def _interrupted(self) -> None:
+        self._on_interrupted(getattr(self._speech(), "spoken_transcript", ""))
+
+
+def estimate_from_here(speech: SpeechGeneration) -> None:
+    """Have the framework estimate what is heard of the turn, for no more words of it are told."""
+    speech._tier2_spoken_transcript = ""
 
 
 _markup_free: WeakSet[Any] = WeakSet()

@@ -56,6 +56,11 @@ class Turns:
         """Whether a turn is being spoken."""
         return bool(self._tracks)
 
+    @property
+    def spoken(self) -> str:
+        """The text of the last turn whose audio is with the track."""
+        return "" if self._last is None else self._last[0].spoken
+
     def change(self, changes: Mapping[str, Any]) -> None:
         """Have what is being spoken go on otherwise."""
         for utterance in self._tracks:

@@ -91,10 +91,14 @@ class Pacer:
         """
         if self._interrupted_at is None or not self._known:
             return None
-        heard = ""
+        return self.text_until(self._interrupted_at)
+
+    def text_until(self, position: float) -> str:
+        """Return the reply's text up to ``position``, by the share of each request."""
+        text = ""
         for request in self._requests:
-            heard = request.spoken.join(heard, request.written(self._interrupted_at))
-        return heard
+            text = request.spoken.join(text, request.written(position))
+        return text
 
     def plan(self, segments: Sequence[Segment], received: float, *, scarce: bool = False) -> Send | Hold:
         """Return what to do with the text that is there.

@@ -23,7 +23,7 @@ logger = logging.getLogger("videosdk.plugins.lokutor")
 Text = AsyncIterator[str | FlushMarker] | str
 
 _END: Final = object()
-_LONGEST_STRETCH = 0.005
+LONGEST_STRETCH = 0.005
 """Seconds for which an iterator that never has to wait may keep the loop, and the first request, waiting."""
 _CLOSE_TIMEOUT = 0.5
 """Seconds for the user's text iterator to close, before it is left behind."""
@@ -94,7 +94,7 @@ class TextFeed:
                     return
                 self._take(chunk)
                 self._on_text()
-                if self._loop.time() - rested_at > _LONGEST_STRETCH:
+                if self._loop.time() - rested_at > LONGEST_STRETCH:
                     await asyncio.sleep(0)
                     rested_at = self._loop.time()
         self.pause()
@@ -146,19 +146,7 @@ class TextFeed:
 
         One that was never begun is left for whoever speaks the text instead (``FallbackTTS``).
         """
-        close = getattr(self._source, "aclose", None)
-        if close is None:
-            return
-        # In a task of its own: nothing else ends an iterator that swallows its cancellation, or holds up
-        # the CancelledError of one that awaits something cancelled.
-        closing = asyncio.get_running_loop().create_task(_closed(close))
-        try:
-            await asyncio.wait({closing}, timeout=_CLOSE_TIMEOUT)
-            if not closing.done():
-                _warn_of_end(f"it is left behind after {_CLOSE_TIMEOUT:g} s")
-        finally:
-            closing.cancel()
-            keep([closing])
+        await close_iterator(self._source)
 
     async def _next_chunk(self, text: AsyncIterator[str | FlushMarker]) -> object:
         try:
@@ -198,6 +186,23 @@ class TextFeed:
     def _release(self) -> None:
         self._planner.release()
         self._on_quiet()
+
+
+async def close_iterator(source: object) -> None:
+    """Close a text iterator, where it can be closed; it may take a moment, or is left behind."""
+    close = getattr(source, "aclose", None)
+    if close is None:
+        return
+    # In a task of its own: nothing else ends an iterator that swallows its cancellation, or holds up
+    # the CancelledError of one that awaits something cancelled.
+    closing = asyncio.get_running_loop().create_task(_closed(close))
+    try:
+        await asyncio.wait({closing}, timeout=_CLOSE_TIMEOUT)
+        if not closing.done():
+            _warn_of_end(f"it is left behind after {_CLOSE_TIMEOUT:g} s")
+    finally:
+        closing.cancel()
+        keep([closing])
 
 
 async def _closed(close: Callable[[], Awaitable[object]]) -> None:

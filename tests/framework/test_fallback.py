@@ -1,0 +1,747 @@
+"""Several providers in one turn: what is heard, told and remembered when one of them fails in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from kit import (
+    PATIENCE,
+    Conversation,
+    Listener,
+    Script,
+    ScriptedServer,
+    chunks_of,
+    emitted_by,
+    heard_for,
+    interrupt_late,
+    listen,
+    on_track,
+    pushed_samples,
+    requests_of,
+    settled,
+    speak_timed,
+    speech_of,
+    until,
+    visemes_of,
+)
+from kit.agents import Call, calling, left_to_us
+from videosdk.agents import TTS, FallbackTTS, FlushMarker, Pipeline
+from videosdk.agents.room.output_stream import CustomAudioStreamTrack
+from videosdk.agents.speech_generation import SpeechGeneration
+
+from videosdk.plugins.lokutor import LokutorTTS, TransparentFallbackTTS
+from videosdk.plugins.lokutor.errors import InvalidRequestError, NetworkError, ServiceError
+
+Maker = Callable[..., LokutorTTS]
+KINDS = ["say", "reply", "user"]
+NOBODY = "ws://127.0.0.1:9"
+REPLY = "Half of it is lost."
+BROKEN_OFF = "Half of it"
+
+
+def failing_after(spoken: str) -> Script:
+    """Return a script that speaks so much of its request, and fails for good."""
+
+    async def fail(conversation: Conversation) -> None:
+        text = (await conversation.request())["text"]
+        await conversation.text(visemes_of(text))
+        await conversation.audio(speech_of(spoken))
+        await conversation.text('{"type": "error", "code": "internal.cancelled"}')
+        await conversation.gone()
+
+    return fail
+
+
+async def refuse(conversation: Conversation) -> None:
+    """Open the connection, and refuse the first request for good."""
+    await conversation.request()
+    await conversation.text('{"type": "error", "code": "validation.invalid_voice"}')
+    await conversation.gone()
+
+
+@pytest.fixture
+async def second() -> AsyncIterator[ScriptedServer]:
+    """Return the service of the second provider."""
+    async with ScriptedServer() as server:
+        server.scripts.extend([speak_timed] * 10)
+        yield server
+
+
+Pair = Callable[..., TransparentFallbackTTS]
+
+
+@pytest.fixture
+def pair(
+    make_tts: Maker, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> Pair:
+    """Return a maker of two providers in one, each with a service of its own, on the test's track."""
+
+    def make(url: str = scripted.url, seconds: float = 60.0, **options: Any) -> TransparentFallbackTTS:
+        first = make_tts(url, max_retries=0, **options)
+        tts = TransparentFallbackTTS([first, make_tts(second.url, **options)], temporary_disable_sec=seconds)
+        tts.audio_track = track
+        return tts
+
+    return make
+
+
+class ForeignTTS(TTS):
+    """A plugin of somebody else's: it takes all text at once, then speaks it, then fails if it shall.
+
+    Args:
+        fails_after: How many characters it speaks before it fails; None if it doesn't.
+        raises: Whether it raises then; otherwise it only emits its error.
+        words: Whether it tells words.
+    """
+
+    def __init__(self, fails_after: int | None = None, *, raises: bool = True, words: bool = False) -> None:
+        super().__init__(sample_rate=24_000, word_timestamps=words)
+        self.fails_after = fails_after
+        self.raises = raises
+        self.taken: list[str] = []
+        self.first_chunk_sent = False
+        self.loop: Any = None
+
+    def reset_first_audio_tracking(self) -> None:
+        self.first_chunk_sent = False
+
+    async def synthesize(self, text: Any, voice_id: str | None = None, **kwargs: Any) -> None:
+        self.taken.append(" ".join([piece async for piece in text if isinstance(piece, str)]))
+        spoken = self.taken[-1][: self.fails_after]
+        if spoken:
+            await self._push(spoken)
+        if self.fails_after is not None:
+            self.emit("error", "out of order")
+            if self.raises:
+                raise RuntimeError("out of order")
+
+    async def _push(self, spoken: str) -> None:
+        if not self.first_chunk_sent and self._first_audio_callback is not None:
+            self.first_chunk_sent = True
+            await self._first_audio_callback()
+        assert self.audio_track is not None
+        await self.audio_track.add_new_bytes(heard_for(spoken))
+        words = spoken.split()
+        for count in range(len(words) if self.supports_word_timestamps else 0):
+            word = {"word": words[count], "cumulative_text": " ".join(words[: count + 1])}
+            self.emit("word_spoken", word)
+
+    async def interrupt(self) -> None:
+        return
+
+
+def interims_of(text: str) -> list[str]:
+    words = text.split()
+    return [" ".join(words[: count + 1]) for count in range(len(words))]
+
+
+async def heard_up_to(call: Call, words: str) -> None:
+    """Play the track until the words were heard, frame by frame."""
+    async with asyncio.timeout(PATIENCE):
+        while call.room.interims[-1:] != [words]:
+            await call.listener.hear()
+            await settled()
+
+
+async def heard_to_the_end(call: Call, text: str) -> None:
+    """Wait until the room was told of each word, and then of the whole."""
+    await until(lambda: call.room.interims[-1:] == [text])
+    await until(lambda: call.room.has_exactly(text) and bool(call.room.finals))
+    await call.over()
+    await until(lambda: call.session.agent_state.value == "idle")
+    await settled()
+    assert call.room.has_exactly(text)
+    assert call.room.interims == interims_of(text)
+
+
+async def spoken(tts: TransparentFallbackTTS, track: CustomAudioStreamTrack, text: Any) -> bytes:
+    """Speak ``text`` while the track is played, and return all that is heard."""
+    heard = bytearray()
+
+    async def play() -> None:
+        while True:  # As fast as the clock: played faster, words are told late.
+            heard.extend((await track.recv()).to_ndarray().astype("<i2").tobytes())
+
+    playing = asyncio.create_task(play())
+    await until(lambda: bool(heard))
+    await asyncio.wait_for(tts.synthesize(text), PATIENCE)
+    await until(lambda: not track.frame_buffer)
+    playing.cancel()
+    await asyncio.wait({playing})
+    return bytes(heard).strip(b"\0")
+
+
+# What is passed on
+
+
+async def test_all_providers_are_prewarmed(
+    pair: Pair, scripted: ScriptedServer, second: ScriptedServer
+) -> None:
+    await pair().prewarm()
+    assert (len(scripted.conversations), len(second.conversations)) == (1, 1)
+
+
+async def test_a_provider_that_cannot_be_prewarmed_keeps_no_other_from_it(
+    second: ScriptedServer, pair: Pair
+) -> None:
+    tts = pair()
+
+    async def fail() -> None:
+        raise RuntimeError("no")
+
+    tts.providers[0].prewarm = fail
+    await tts.prewarm()
+    assert len(second.conversations) == 1
+
+
+async def test_the_pipelines_chunker_takes_the_active_providers_language(make_tts: Maker) -> None:
+    tts = TransparentFallbackTTS([make_tts(NOBODY, language="es"), ForeignTTS()])
+    assert Pipeline(tts=tts).chunking_language == "es"
+    assert TransparentFallbackTTS([ForeignTTS()]).language is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_words_reach_the_room_and_the_memory(
+    pair: Pair, scripted: ScriptedServer, track: CustomAudioStreamTrack, kind: str
+) -> None:
+    scripted.scripts.append(speak_timed)
+    tts = pair(word_timestamps=True)
+    words = emitted_by(tts, "word_spoken")  # type: ignore[arg-type]
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        call.play()
+        await call.begin(kind, "Hello there. How are you?")
+        await heard_to_the_end(call, "Hello there. How are you?")
+        assert len(words) == 5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_reply_that_is_talked_over_is_remembered_as_heard(
+    pair: Pair, scripted: ScriptedServer, track: CustomAudioStreamTrack, kind: str
+) -> None:
+    scripted.scripts.append(speak_timed)
+    async with calling(pair(word_timestamps=True), track) as call:  # type: ignore[arg-type]
+        await call.begin(kind, "This goes on for a long time.")
+        await until(lambda: len(track.frame_buffer) >= 29)
+        await heard_up_to(call, "This goes on")
+        await call.cut()
+        await settled()
+        assert call.room.has_exactly("This goes on")
+        assert ("assistant", "This goes on") in call.memory
+
+
+async def test_a_reply_that_is_cut_off_before_its_first_word_is_not_remembered(
+    pair: Pair, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(lambda conversation: conversation.gone())
+    async with calling(pair(word_timestamps=True), track) as call:  # type: ignore[arg-type]
+        await call.begin("reply", REPLY)
+        await until(lambda: scripted.texts == [REPLY])
+        await call.cut()
+        assert call.room.ours == []
+        assert ("assistant", REPLY) not in call.memory
+
+
+async def test_visemes_and_metrics_are_passed_on(
+    pair: Pair, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(speak_timed)
+    tts = pair(visemes=True)
+    visemes = emitted_by(tts, "visemes")  # type: ignore[arg-type]
+    metrics = emitted_by(tts, "metrics")  # type: ignore[arg-type]
+    await spoken(tts, track, "Hello.")
+    await until(lambda: sum(map(len, visemes)) == len("Hello."))
+    assert len(metrics) == 1
+
+
+async def test_a_stream_is_the_active_providers(pair: Pair, track: CustomAudioStreamTrack) -> None:
+    pcm = b"".join([piece async for piece in pair().stream_synthesize("A phrase.")])
+    assert pcm == heard_for("A phrase.")
+    assert not pushed_samples(track)
+
+
+async def test_a_hooks_turn_has_its_final_transcript(
+    pair: Pair, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    tts = pair(word_timestamps=True)
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+
+        @call.pipeline.on("tts")
+        async def speak(text: AsyncIterator[str]) -> AsyncIterator[bytes]:
+            async for pcm in tts.stream_synthesize(text):
+                yield pcm
+
+        call.play()
+        await call.begin("reply", "Hello there.")
+        await until(lambda: bool(call.room.finals))
+        assert call.room.finals == ["Hello there."]
+
+
+async def test_text_that_is_there_goes_out_in_as_few_requests_as_without_it(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    tokens = ["Here ", "is ", "a ", "first ", "one. ", "And ", "here ", "is ", "another ", "one."]
+    first = make_tts(scripted.url, pacing=False)
+    await first.synthesize(chunks_of(tokens))
+    tts = TransparentFallbackTTS([first])
+    tts.audio_track = track
+    await tts.synthesize(chunks_of(tokens))
+    assert scripted.texts == ["".join(tokens)] * 2
+
+
+# The next provider, in the same turn
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_whole_reply_if_the_first_cannot_be_reached(
+    pair: Pair, second: ScriptedServer, track: CustomAudioStreamTrack, kind: str
+) -> None:
+    tts = pair(NOBODY, word_timestamps=True)
+    errors = listen(tts)  # type: ignore[arg-type]
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        call.play()
+        await call.begin(kind, "Hello there.")
+        await heard_to_the_end(call, "Hello there.")
+        assert second.texts == ["Hello there."]
+    assert [type(error) for error in errors] == [NetworkError]  # Once, though it was raised as well.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_whole_reply_if_the_first_refuses_it_when_text_was_taken(
+    pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack, kind: str
+) -> None:
+    scripted.scripts.append(refuse)
+    tts = pair()
+    errors = listen(tts)  # type: ignore[arg-type]
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        call.play()
+        await call.begin(kind, "Hello there. How are you?")
+        await until(lambda: " ".join(second.texts) == "Hello there. How are you?")
+        await call.over()
+        await until(lambda: call.session.agent_state.value == "idle")
+        await settled()
+        assert call.memory[-1] == ("assistant", "Hello there. How are you?")
+    assert [type(error) for error in errors] == [InvalidRequestError]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_it_goes_on_behind_the_word_at_which_the_first_broke_off(
+    pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack, kind: str
+) -> None:
+    scripted.scripts.append(failing_after(BROKEN_OFF))
+    tts = pair(word_timestamps=True)
+    words = emitted_by(tts, "word_spoken")  # type: ignore[arg-type]
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        call.play()
+        await call.begin(kind, REPLY)
+        await heard_to_the_end(call, REPLY)
+        assert second.texts == ["is lost."]
+        assert call.memory[-1] == ("assistant", REPLY)
+    starts = [word["start"] for word in words]
+    assert starts == sorted(starts)
+    assert starts[3] == pytest.approx(len(BROKEN_OFF) * 0.02, abs=0.021)
+
+
+async def test_nothing_is_heard_twice_or_lost(
+    pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    async def first_only(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.audio(speech_of("One two."))
+        await conversation.end()
+        await refuse(conversation)
+
+    scripted.scripts.append(first_only)
+    heard = await spoken(pair(), track, requests_of("One two.", "Three four.", "Five."))
+    assert scripted.texts == ["One two.", "Three four."]
+    assert second.texts == ["Three four.", "Five."]
+    assert heard.startswith(heard_for("One two.").strip(b"\0"))
+    assert heard.endswith(heard_for("Three four.", "Five.").strip(b"\0"))
+
+
+async def test_visemes_go_on_behind_those_of_the_first(
+    pair: Pair, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(failing_after(BROKEN_OFF))
+    tts = pair(visemes=True, word_timestamps=True)
+    visemes = emitted_by(tts, "visemes")  # type: ignore[arg-type]
+    await spoken(tts, track, REPLY)
+    await until(lambda: sum(map(len, visemes)) >= len(REPLY) - 1)
+    told = {viseme.index: viseme.sound for batch in visemes for viseme in batch}
+    assert {index: REPLY[index] for index in told if told[index] != "sil"} == {
+        index: sound for index, sound in told.items() if sound != "sil"
+    }
+    assert max(told) == len(REPLY) - 1
+
+
+async def test_an_interruption_behind_the_change_remembers_what_both_have_said(
+    pair: Pair, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(failing_after(BROKEN_OFF))
+    async with calling(pair(word_timestamps=True), track) as call:  # type: ignore[arg-type]
+        await call.listener.hear()
+        await call.begin("reply", REPLY)
+        await heard_up_to(call, "Half of it is")
+        await call.cut()
+        await settled()
+        assert call.room.has_exactly("Half of it is")
+        assert call.memory[-1] == ("assistant", "Half of it is")
+
+
+async def test_without_word_timing_too(
+    pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    """An estimate, as it is without a change."""
+    first = "This is a first sentence that is short."
+    rest = "And this is the second one that is spoken by somebody else in another voice."
+
+    async def only_one(conversation: Conversation) -> None:
+        text = (await conversation.request())["text"]
+        await conversation.audio(speech_of(text))
+        await conversation.end()
+        await refuse(conversation)
+
+    scripted.scripts.append(only_one)
+    async with calling(pair(), track) as call:  # type: ignore[arg-type]
+        await call.listener.hear()
+        await call.begin("reply", f"{first} {rest}")
+        async with asyncio.timeout(PATIENCE):
+            while not (second.texts and len(track.frame_buffer) >= len(second.texts[0])):
+                await call.listener.hear(not second.texts)
+                await asyncio.sleep(0.001)
+        assert scripted.texts[0] == first
+        await call.listener.hear(len(rest) // 2)
+        await call.cut()
+        remembered = call.memory[-1][1]
+    assert remembered.startswith(first)
+    assert f"{first} {rest}".startswith(remembered)
+    assert len(remembered) == pytest.approx(len(first) + len(rest) / 2, abs=12)
+
+
+async def test_an_interruption_while_the_first_is_still_heard_begins_no_second(
+    pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(failing_after(BROKEN_OFF))
+    tts = pair(word_timestamps=True)
+    errors = listen(tts)  # type: ignore[arg-type]
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        await call.listener.hear()
+        await call.begin("say", REPLY)
+        await until(lambda: bool(errors))
+        await heard_up_to(call, "Half of")
+        await call.cut()
+        await settled()
+        assert call.room.has_exactly("Half of")
+        assert second.texts == []
+
+
+async def test_an_interruption_while_the_language_model_thinks_ends_the_turn(
+    pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    closed = asyncio.Event()
+
+    async def thinking() -> AsyncIterator[str]:
+        try:
+            yield "One two."
+            await asyncio.Event().wait()
+        finally:
+            closed.set()
+
+    scripted.scripts.append(failing_after("One two."))
+    tts = pair(word_timestamps=True)
+    errors, words = listen(tts), emitted_by(tts, "word_spoken")  # type: ignore[arg-type]
+    listener = Listener(track)
+    await listener.hear()
+    turn = asyncio.create_task(tts.synthesize(thinking()))
+    await until(lambda: bool(errors))
+    while len(words) < 2:
+        await listener.hear()
+        await settled()
+    await listener.hear(20)
+    await tts.interrupt()
+    await asyncio.wait_for(turn, PATIENCE)
+    assert closed.is_set()
+    assert second.texts == []
+
+
+async def test_the_first_audio_is_told_once(
+    pair: Pair, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(failing_after(BROKEN_OFF))
+    tts = pair()
+    released: list[None] = []
+
+    async def on_first_audio() -> None:
+        released.append(None)
+
+    tts.on_first_audio_byte(on_first_audio)
+    await spoken(tts, track, REPLY)
+    assert len(released) == 1
+
+
+async def test_the_late_second_interrupt_does_not_reach_the_next_turn(
+    pair: Pair, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.extend([speak_timed] * 2)
+    await interrupt_late(pair(), track, "Heard whole.")  # type: ignore[arg-type]
+    assert on_track(track) == heard_for("Heard whole.")
+
+
+@pytest.mark.parametrize("broken_off", ["", BROKEN_OFF])
+async def test_a_user_who_talks_over_a_failing_provider_hears_the_next_answer_whole(
+    pair: Pair,
+    scripted: ScriptedServer,
+    second: ScriptedServer,
+    track: CustomAudioStreamTrack,
+    broken_off: str,
+) -> None:
+    scripted.scripts.append(failing_after(broken_off) if broken_off else refuse)
+    second.scripts.appendleft(speak_timed)
+    tts = pair(word_timestamps=True)
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        call.play()
+        await call.begin("user", REPLY)
+        await until(lambda: len(call.room.interims) >= 2)
+        said = call.room.interims[-1]
+        call.mind.answers.append("I wait until you have spoken.")
+        await call.ears.hear("No, wait a moment.")
+        await until(lambda: call.room.interims[-1:] == ["I wait until you have spoken."])
+        await until(lambda: call.session.agent_state.value == "idle")
+        await call.over()
+        await until(lambda: call.memory[-1] == ("assistant", "I wait until you have spoken."))
+        remembered = [text for role, text in call.memory if role == "assistant"]
+        assert len(remembered) == 2
+        assert REPLY.startswith(remembered[0])
+        assert remembered[0].startswith(said)
+        if left_to_us("one"):
+            assert call.room.finals == remembered
+
+
+async def test_what_the_text_iterator_raises_is_nobodys_failure(
+    pair: Pair, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    async def broken() -> AsyncIterator[str]:
+        yield "One two."
+        raise KeyError("mine")
+
+    tts = pair()
+    errors = listen(tts)  # type: ignore[arg-type]
+    with pytest.raises(KeyError, match="mine"):
+        await tts.synthesize(broken())
+    assert errors == []
+    assert tts.active_provider is tts.providers[0]
+
+
+async def test_a_turn_that_nobody_can_begin_raises(pair: Pair, second: ScriptedServer) -> None:
+    tts = pair(NOBODY)
+    second.away = True
+    errors = listen(tts)  # type: ignore[arg-type]
+    with pytest.raises(ServiceError):
+        await tts.synthesize("Hello.")
+    assert [type(error) for error in errors] == [NetworkError, ServiceError]
+
+
+async def test_a_turn_that_nobody_can_end_is_released(
+    pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(failing_after(BROKEN_OFF))
+    second.scripts.clear()
+    second.scripts.append(failing_after("is"))
+    async with calling(pair(word_timestamps=True), track) as call:  # type: ignore[arg-type]
+        call.play()
+        await call.begin("say", REPLY)
+        await call.over()
+        await until(lambda: call.room.ours == left_to_us("Half of it is"))
+        await until(lambda: call.session.agent_state.value == "idle")
+
+
+async def test_closing_tells_what_was_heard_and_begins_no_second(
+    pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(failing_after(BROKEN_OFF))
+    tts = pair(word_timestamps=True)
+    errors = listen(tts)  # type: ignore[arg-type]
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        await call.listener.hear()
+        await call.begin("reply", REPLY)
+        await until(lambda: bool(errors))
+        await heard_up_to(call, "Half of")
+        await call.close()
+        assert call.room.has_exactly("Half of")
+        assert second.texts == []
+
+
+async def test_while_the_track_is_paused_the_second_waits(
+    pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(failing_after(BROKEN_OFF))
+    tts = pair(word_timestamps=True)
+    errors, words = listen(tts), emitted_by(tts, "word_spoken")  # type: ignore[arg-type]
+    listener = Listener(track)
+    await listener.hear()
+    turn = asyncio.create_task(tts.synthesize(REPLY))
+    await until(lambda: bool(errors))
+    await track.pause()
+    await listener.hear(len(BROKEN_OFF))
+    await settled()
+    assert second.texts == []
+    await track.resume()
+    while not turn.done():
+        await listener.hear()
+        await settled()
+    await turn
+    assert second.texts == ["is lost."]
+    assert [word["word"] for word in words[:3]] == BROKEN_OFF.split()
+
+
+# Coming back
+
+
+async def test_the_first_is_tried_again_after_its_cool_down_and_heard_when_it_fails_again(
+    pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.extend([refuse, speak_timed, refuse])
+    tts = pair(seconds=0.0, word_timestamps=True)
+    errors = listen(tts)  # type: ignore[arg-type]
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        call.play()
+        for text in ("The first turn.", "The next.", "And another."):
+            await call.begin("say", text)
+            await call.over()
+        assert scripted.texts == ["The first turn.", "The next.", "And another."]
+        assert second.texts == ["The first turn.", "And another."]
+        assert call.room.has_exactly("The first turn.", "The next.", "And another.")
+    assert len(errors) == 2
+
+
+async def test_until_then_the_second_speaks(
+    pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(refuse)
+    tts = pair()
+    await spoken(tts, track, "The first turn.")
+    await spoken(tts, track, "The next.")
+    assert scripted.texts == ["The first turn."]
+    assert second.texts == ["The first turn.", "The next."]
+
+
+async def test_an_error_between_two_turns_is_emitted_and_switches(pair: Pair) -> None:
+    tts = pair()
+    errors = listen(tts)  # type: ignore[arg-type]
+    tts.providers[0].emit("error", "out of order")
+    await until(lambda: tts.active_provider is tts.providers[1])
+    assert [str(error) for error in errors] == ["out of order"]
+
+
+# Plugins of somebody else's
+
+
+@pytest.mark.parametrize("raises", [True, False])
+async def test_another_plugin_that_fails_before_its_audio_is_followed_from_the_start(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, *, raises: bool
+) -> None:
+    tts = TransparentFallbackTTS([ForeignTTS(0, raises=raises), make_tts(scripted.url)])
+    tts.audio_track = track
+    await spoken(tts, track, chunks_of(["Hello there.", "How are you?", FlushMarker()]))
+    assert " ".join(scripted.texts) == "Hello there. How are you?"
+
+
+@pytest.mark.parametrize("raises", [True, False])
+async def test_another_plugin_that_tells_words_is_followed_behind_them(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, *, raises: bool
+) -> None:
+    scripted.scripts.append(speak_timed)
+    first = ForeignTTS(len(BROKEN_OFF), raises=raises, words=True)
+    tts = TransparentFallbackTTS([first, make_tts(scripted.url, word_timestamps=True)])
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        call.play()
+        await call.begin("reply", REPLY)
+        await heard_to_the_end(call, REPLY)
+        assert scripted.texts == ["is lost."]
+
+
+async def test_another_plugin_that_tells_none_is_followed_by_what_it_has_not_taken(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    class Taker(ForeignTTS):
+        async def synthesize(self, text: Any, voice_id: str | None = None, **kwargs: Any) -> None:
+            await self._push(await anext(text))
+            raise RuntimeError("out of order")
+
+    tts = TransparentFallbackTTS([Taker(), make_tts(scripted.url)])
+    tts.audio_track = track
+    await spoken(tts, track, chunks_of(["Hello there.", "How are you?"]))
+    assert scripted.texts[-1] == "How are you?"
+
+
+@pytest.mark.parametrize("words", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_another_plugin_as_the_second_goes_on(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, kind: str, *, words: bool
+) -> None:
+    scripted.scripts.append(failing_after(BROKEN_OFF))
+    second = ForeignTTS(words=words)
+    second.first_chunk_sent = True  # By an earlier turn.
+    tts = TransparentFallbackTTS([make_tts(scripted.url, max_retries=0, word_timestamps=True), second])
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        call.play()
+        await call.begin(kind, REPLY)
+        await until(lambda: bool(second.taken))
+        await until(lambda: call.room.ours == left_to_us(REPLY) and bool(call.room.finals))
+        await call.over()
+        assert second.taken == ["is lost."]
+        assert call.room.interims == interims_of(REPLY if words else BROKEN_OFF)
+
+
+async def test_an_interruption_of_another_plugin_without_words_is_estimated_over_the_whole_turn(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(failing_after(BROKEN_OFF))
+    second = ForeignTTS()
+    tts = TransparentFallbackTTS([make_tts(scripted.url, max_retries=0, word_timestamps=True), second])
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        call.play()
+        await call.begin("reply", REPLY)
+        await until(lambda: bool(second.taken) and bool(track.frame_buffer))
+        await call.stop_playing()
+        assert second.taken == ["is lost."]
+        while call.speech.compute_spoken_transcript() != "Half of it is":
+            assert track.frame_buffer
+            await call.listener.hear()
+        await call.cut()
+        await settled()
+        assert call.memory[-1][1] == "Half of it is"
+        assert call.room.ours == left_to_us("Half of it is")
+
+
+async def test_where_nobody_plays_the_track_the_second_goes_on_at_once(
+    pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    async def first_only(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.audio(speech_of("One two."))
+        await conversation.end()
+        await refuse(conversation)
+
+    scripted.scripts.append(first_only)
+    tts = pair(word_timestamps=True)
+    await asyncio.wait_for(tts.synthesize(requests_of("One two.", "Three.")), PATIENCE)
+    assert second.texts == ["Three."]
+
+
+async def test_the_frameworks_own_does_not(
+    pair: Pair, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    """So that this file fails when the class isn't needed any more."""
+    scripted.scripts.append(refuse)
+    tts = FallbackTTS(pair(word_timestamps=True).providers)
+    tts.audio_track = track  # type: ignore[assignment]
+    speech = SpeechGeneration(tts=tts, audio_track=track)
+    assert speech.tts is tts
+    assert not tts.supports_word_timestamps
+    words = emitted_by(tts, "word_spoken")  # type: ignore[arg-type]
+    await tts.synthesize("Hello.")
+    assert on_track(track) == b""
+    assert words == []

@@ -1,0 +1,361 @@
+"""The framework's ``FallbackTTS``, with nothing lost between the providers and the pipeline.
+
+Rule of this file: it works with any plugins, and knows of them what the framework's ``TTS`` says. Source:
+videosdk-agents 1.0.28 to 1.0.30, where ``FallbackTTS`` is the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
+from weakref import WeakSet
+
+from videosdk.agents import TTS, FallbackTTS
+from videosdk.agents.speech_generation import SpeechGeneration
+
+from ._audio.playback import is_played, played_out, rate_of
+from ._framework.callers import find_caller
+from ._framework.transcript import EndOfTurns, Room, estimate_from_here, remember, unsubscribe_others
+from ._tasks import keep
+from ._text.characters import joined
+from ._text.feed import Text
+from ._text.markup import without_markup
+from ._text.replay import Reading, ReplayableText, count_letters
+from .visemes import Viseme
+
+_UNKNOWN = "unknown error"
+
+
+class TransparentFallbackTTS(FallbackTTS):
+    """A ``FallbackTTS`` whose providers the pipeline sees through, for any text-to-speech plugins.
+
+    It passes on what ``FallbackTTS`` keeps back: :meth:`prewarm`, the events ``"word_spoken"``,
+    ``"visemes"`` and ``"metrics"``, the language, and streams. A provider that fails in the middle of a reply
+    is followed by the next one in the same turn, which goes on behind what was heard. Words, the agent's
+    memory and the room's final transcript go on as well. Each failure is emitted once, as it is.
+
+    Args:
+        providers: The plugins, the preferred one first.
+        **options: As for ``FallbackTTS``: ``temporary_disable_sec``, ``permanent_disable_after_attempts``,
+            ``latency_threshold_ms``, ``consecutive_latency_hits``.
+    """
+
+    audio_track: Any  # The base class says None.
+
+    def __init__(self, providers: Sequence[TTS], **options: Any) -> None:
+        self._turn: _Turn | None = None
+        self._cancelled: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._followed: WeakSet[SpeechGeneration] = WeakSet()
+        super().__init__(list(providers), **options)
+        self.supports_word_timestamps = any(provider.supports_word_timestamps for provider in self.providers)
+
+    @property
+    def language(self) -> str | None:
+        """The language of the provider that speaks, for the pipeline's sentence chunker; None: unknown."""
+        return getattr(self.active_provider, "language", None)
+
+    @property
+    def spoken_before(self) -> str:
+        """What other providers have said in this turn, before the one that speaks now."""
+        return "" if self._turn is None else self._turn.before
+
+    async def prewarm(self) -> None:
+        """Prewarm all providers, so that the second one starts as fast as the first."""
+        await asyncio.gather(*(each.prewarm() for each in self.providers), return_exceptions=True)
+
+    async def synthesize(self, text: Text, voice_id: str | None = None, **kwargs: Any) -> None:
+        """Speak ``text`` with the first provider that works, and go on with the next where one fails.
+
+        Args:
+            text: A string, or an async iterator of ``str`` and ``FlushMarker``.
+            voice_id: Passed to each provider, where given.
+            **kwargs: Passed to each provider.
+
+        Raises:
+            Exception: All have failed before any text was taken, or the text iterator has raised. Later
+                failures are only emitted, and the turn is released.
+        """
+        options = kwargs if voice_id is None else {"voice_id": voice_id, **kwargs}
+        self.check_recovery()  # type: ignore[no-untyped-call]
+        turn = self._begin(ReplayableText(text))
+        try:
+            await self._speak(turn, options)
+        except asyncio.CancelledError:
+            if turn.task is not None:
+                self._cancelled.add(turn.task)
+            raise
+        finally:
+            turn.returned = True
+            await turn.text.close()
+
+    def stream_synthesize(self, text_stream: Text, **kwargs: Any) -> AsyncIterator[bytes]:
+        """Return the speech for ``text_stream`` as PCM, from the provider that speaks now."""
+        stream: AsyncIterator[bytes] = self.active_provider.stream_synthesize(text_stream, **kwargs)
+        return stream
+
+    async def interrupt(self) -> None:
+        """Stop speaking (barge-in), whichever provider speaks, and begin with no other."""
+        turn = self._turn
+        if turn is None:
+            await self.active_provider.interrupt()
+            return
+        if self._comes_late(turn):
+            return
+        turn.interrupted = True
+        for provider in dict.fromkeys([turn.provider, self.active_provider]):
+            await provider.interrupt()
+        turn.text.end()
+        speech = find_caller().speech
+        if speech is not None and self._knows_heard(turn):
+            remember(speech, turn.heard)
+
+    async def aclose(self) -> None:
+        """Close all providers."""
+        if self._turn is not None:
+            self._turn.interrupted = True
+            self._turn.text.end()
+            self._turn.end(self._turn.heard)
+        await super().aclose()  # type: ignore[no-untyped-call]
+
+    def _begin(self, text: ReplayableText) -> _Turn:
+        speech = find_caller().speech
+        if speech is not None and speech.tts is not self:
+            speech = None
+        if speech is not None:
+            self._follow(speech)
+        self._on_heard()  # No other turn comes before the listener has heard the last one.
+        told = speech is not None and self.supports_word_timestamps
+        self._turn = _Turn(self.active_provider, text, speech, Room() if told else None)
+        self._turn.on_first_audio = self._first_audio_callback
+        return self._turn
+
+    async def _speak(self, turn: _Turn, options: dict[str, Any]) -> None:
+        more = True
+        while more:
+            turn.provider = self.active_provider
+            raised = await self._try(turn, options)
+            if turn.interrupted:
+                return
+            if turn.failure is None:
+                break
+            if not await self._switch_provider(str(turn.failure), failed_provider=turn.provider):
+                await self._give_up(turn, raised)
+                return
+            more = await self._go_on(turn)
+        turn.spoken = not turn.interrupted
+
+    async def _try(self, turn: _Turn, options: dict[str, Any]) -> Exception | None:
+        """Have the turn's provider speak what is left; return what it has raised, if anything."""
+        provider, turn.failure = turn.provider, None
+        turn.reading = turn.text.read(ahead=getattr(provider, "pulls_ahead", False))
+        turn.announced = False
+        provider.on_first_audio_byte(turn.announce)
+        provider.reset_first_audio_tracking()
+        try:
+            await provider.synthesize(turn.reading, **options)
+        except Exception as error:
+            if turn.text.error is not None:  # Nobody else could speak it either.
+                raise
+            if turn.failure is None:  # Otherwise it was emitted.
+                turn.failure = error
+                self.emit("error", error)
+            return error
+        finally:
+            turn.reading.close()
+        return None
+
+    async def _give_up(self, turn: _Turn, raised: Exception | None) -> None:
+        """End a turn that nobody can speak."""
+        if raised is not None and not turn.text.taken:
+            raise raised
+        # The framework waits for this callback; without it, the turn would hang.
+        await turn.announce()
+
+    async def _go_on(self, turn: _Turn) -> bool:
+        """Find out what was heard of a provider that has failed. Return whether there is more to say."""
+        taken = turn.reading is not None and turn.reading.taken > 0
+        if taken:
+            spoken = await self._spoken(turn)
+            if turn.interrupted:
+                return False
+            turn.hand_over(spoken, self._seconds_pushed())
+        if turn.speech is not None and not self.active_provider.supports_word_timestamps:
+            estimate_from_here(turn.speech)
+        return not taken or (await turn.text.has_more() and not turn.interrupted)
+
+    async def _spoken(self, turn: _Turn) -> str | None:
+        """Return what the turn's provider has said before it failed, when it was heard; None: unknown."""
+        known: str | None = getattr(turn.provider, "spoken_text", None)
+        if known == "" or (known is None and not turn.announced):
+            return ""
+        # Until then its words are told, and those of the next one would come too early.
+        track, rate = self.audio_track, rate_of(self.audio_track, self.sample_rate)
+        heard = await played_out(track, rate, lambda: turn.interrupted)
+        return turn.told if heard and turn.provider.supports_word_timestamps else known
+
+    def _knows_heard(self, turn: _Turn) -> bool:
+        """Return whether a turn's words tell what was heard of it when it is interrupted."""
+        told = bool(turn.provider.supports_word_timestamps) and not turn.over
+        return told and (is_played(self.audio_track) or not turn.begun)
+
+    def _seconds_pushed(self) -> float:
+        if not is_played(self.audio_track):
+            return 0.0
+        pushed: int = self.audio_track.snapshot_playback()[1]
+        return pushed / rate_of(self.audio_track, self.sample_rate)
+
+    def _comes_late(self, turn: _Turn) -> bool:
+        """Return whether an interrupt is meant for the turn before.
+
+        The framework interrupts a second time from the task whose turn it has cancelled.
+        """
+        task = asyncio.current_task()
+        if task is None or task is turn.task:
+            return False
+        return task in self._cancelled and task.cancelling() > 0
+
+    def _follow(self, speech: SpeechGeneration) -> None:
+        """Learn when the turns of a pipeline are over."""
+        unsubscribe_others(self, speech)
+        if speech not in self._followed:
+            self._followed.add(speech)
+            EndOfTurns(speech, self._on_heard, self._on_interrupted)
+
+    def _on_heard(self) -> None:
+        if self._turn is not None and self._turn.returned:
+            self._turn.end()
+
+    def _on_interrupted(self, heard: str) -> None:
+        if self._turn is not None and self._turn.interrupted:
+            self._turn.end(heard)
+
+    def _setup_event_listeners(self) -> None:
+        """Listen to all providers, for good: the base class forgets those that it returns to."""
+        for provider in self.providers:
+            self._listen_to(provider)
+
+    def _listen_to(self, provider: Any) -> None:
+        def on_error(error: Any) -> None:
+            self._on_error(provider, error)
+
+        def on_word(word: Any) -> None:
+            if self._turn is not None and self._turn.provider is provider:
+                self.emit("word_spoken", self._turn.take_word(word))
+
+        def on_visemes(visemes: Any) -> None:
+            if self._turn is not None and self._turn.provider is provider:
+                self.emit("visemes", self._turn.place(visemes))  # type: ignore[arg-type]
+
+        def on_metrics(metrics: Any) -> None:
+            self.emit("metrics", metrics)  # type: ignore[arg-type]
+
+        provider.on("error", on_error)
+        provider.on("word_spoken", on_word)
+        provider.on("visemes", on_visemes)
+        provider.on("metrics", on_metrics)
+
+    def _on_error(self, provider: TTS, error: Any) -> None:
+        turn = self._turn
+        if turn is not None and turn.provider is provider and turn.is_read:
+            turn.failure = error or _UNKNOWN  # It is followed when it has returned.
+        elif provider is self.active_provider:
+            switching = self._switch_provider(str(error), failed_provider=provider)
+            keep([asyncio.create_task(switching)])
+        self.emit("error", error)
+
+    def _on_provider_error(self, error_msg: Any) -> None:
+        """Do nothing: the base class listens to the active provider besides us."""
+
+
+class _Turn:
+    """One turn, over all who speak it.
+
+    Attributes:
+        provider: Who speaks, or has spoken last.
+        text: What is left to say.
+        speech: What speaks the turn for the framework, if anything.
+        task: Whose turn it is.
+        reading: What the provider reads.
+        failure: Why the provider doesn't go on.
+        on_first_audio: Awaited once, at the first audio of any provider.
+        announced: Whether the provider has told of its first audio.
+        begun: Whether any has.
+        before: What others have said before.
+        told: What the provider's words say that it has said.
+        interrupted: Whether the caller has interrupted.
+        returned: Whether nothing more of it will be spoken.
+        spoken: Whether it was spoken to its end.
+        over: Whether the listener has heard its end.
+    """
+
+    def __init__(
+        self, provider: Any, text: ReplayableText, speech: SpeechGeneration | None, room: Room | None
+    ) -> None:
+        self.provider = provider
+        self.text = text
+        self.speech = speech
+        self.task = asyncio.current_task()
+        self.reading: Reading | None = None
+        self.failure: Any = None
+        self.on_first_audio: Callable[[], Awaitable[None]] | None = None
+        self.announced = self.begun = self.interrupted = self.returned = self.spoken = self.over = False
+        self.before = self.told = ""
+        self._room = room
+        self._seconds = 0.0  # Of the audio before.
+
+    @property
+    def heard(self) -> str:
+        """What was heard of it, as far as words tell."""
+        return joined(self.before, self.told)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the provider speaks."""
+        return self.reading is not None and not self.reading.closed
+
+    async def announce(self) -> None:
+        """Take note of the provider's first audio."""
+        self.announced = self.begun = True
+        callback, self.on_first_audio = self.on_first_audio, None
+        if callback is not None:
+            await callback()
+
+    def take_word(self, word: Any) -> Any:
+        """Return a provider's word as one of the turn."""
+        if not isinstance(word, dict):
+            return word
+        self.told = str(word.get("cumulative_text", self.told))
+        times = {name: word[name] + self._seconds for name in ("start", "end") if name in word}
+        return {**word, **times, "cumulative_text": self.heard}
+
+    def place(self, visemes: Any) -> Any:
+        """Return a provider's visemes as those of the turn."""
+        shift = len(joined(self.before, "x")) - 1
+        return [
+            replace(each, index=each.index + shift, start=each.start + self._seconds)
+            if isinstance(each, Viseme)
+            else each
+            for each in visemes
+        ]
+
+    def hand_over(self, spoken: str | None, seconds: float) -> None:
+        """Let the next provider go on behind what was ``spoken``, ``seconds`` into the turn's audio."""
+        if spoken is None:
+            spoken = self.text.drop(self.reading.taken if self.reading else 0)
+        else:
+            self.text.drop_spoken(spoken)
+        self.before, self.told, self._seconds = joined(self.before, spoken.strip()), "", seconds
+
+    def end(self, heard: str | None = None) -> None:
+        """Tell the room once what was heard of it; None: to its end."""
+        if self.over:
+            return
+        self.over = True
+        if heard is None:
+            whole = without_markup(self.text.whole)
+            untold = self.spoken and count_letters(self.heard) < count_letters(whole)
+            heard = whole if untold else self.heard
+        if heard and self._room is not None:
+            self._room.send_final(heard)
