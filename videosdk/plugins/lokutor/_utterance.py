@@ -298,10 +298,12 @@ class Utterance:
 
     async def _speak(self, text: Text) -> None:
         self._silence_timer.start(self._limits.max_silence)
+        if not self._permit:
+            # Before any text is taken, so that somebody else can speak it; and before the handshake, which a
+            # service that has no room for a request may refuse as well.
+            await self._take_permit(self._permits.longest_wait)
         connection = await self._open(fresh=False)
         self._tally.standby_used = connection.waited
-        if not self._permit:  # Before any text is taken, so that somebody else can speak it.
-            await self._take_permit(self._permits.longest_wait)
         self._text_pulled = True
         self._start(self._feed.run(text))
         # Runs after the feeder's first step, so text that is ready has been taken by then.

@@ -1,0 +1,121 @@
+"""One call, in a process of its own, as VideoSDK's worker runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import logging
+import time
+from dataclasses import dataclass, field
+
+from shared_plan import SharedPlan
+from videosdk.agents.room.output_stream import CustomAudioStreamTrack
+
+from videosdk.plugins.lokutor import LokutorTTS, SynthesisMetrics, TransparentFallbackTTS
+from videosdk.plugins.lokutor.errors import LokutorError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a call needs to know.
+
+    Attributes:
+        number: Which call it is.
+        redis: Where the plan is kept.
+        per_minute: Requests that it allows.
+        first: URL of the service.
+        second: URL of the second provider.
+        start: When the first turn begins, in seconds since the epoch.
+        turns: How many turns there are.
+        interval: Seconds from turn to turn.
+    """
+
+    number: int
+    redis: str
+    per_minute: int
+    first: str
+    second: str
+    start: float
+    turns: int
+    interval: float
+
+
+@dataclass
+class Result:
+    """What became of a call.
+
+    Attributes:
+        waits: Seconds from each turn's text to its first audio.
+        spoken: Which provider has spoken each turn, 0 or 1; None: nobody.
+        errors: What was reported: the kinds of errors.
+    """
+
+    waits: list[float] = field(default_factory=list)
+    spoken: list[int | None] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+async def hold_call(settings: Settings) -> Result:
+    """Speak the call's turns on a track."""
+    logging.getLogger("videosdk.agents").setLevel(logging.CRITICAL)
+    with contextlib.redirect_stdout(io.StringIO()):  # FallbackTTS prints each change.
+        return await _hold_call(settings)
+
+
+async def _hold_call(settings: Settings) -> Result:
+    plan = await SharedPlan.connect(settings.redis, settings.per_minute)
+    track = CustomAudioStreamTrack(asyncio.get_running_loop())
+    first = LokutorTTS(api_key="local", base_url=settings.first, limiter=plan)
+    second = LokutorTTS(api_key="local", base_url=settings.second, voice="M2")
+    # At once available again: the plan is exhausted for seconds, not for minutes.
+    tts = TransparentFallbackTTS(
+        [first, second], temporary_disable_sec=0, permanent_disable_after_attempts=10**6
+    )
+    tts.audio_track = first.audio_track = second.audio_track = track
+    result = Result()
+
+    def on_error(error: object) -> None:
+        kind = type(error).__name__ if isinstance(error, LokutorError) else str(error)
+        result.errors.append(kind)
+
+    tts.on("error", on_error)
+    playing = asyncio.create_task(_play(track))
+    await asyncio.sleep(max(settings.start + settings.number / 8 * settings.interval - time.time(), 0))
+    try:
+        for turn in range(settings.turns):
+            begun = time.time()
+            await _speak(tts, [first, second], f"This is turn {turn} of call {settings.number}.", result)
+            await asyncio.sleep(max(begun + settings.interval - time.time(), 0))
+    finally:
+        playing.cancel()
+        await tts.aclose()
+    return result
+
+
+async def _speak(tts: TransparentFallbackTTS, providers: list[LokutorTTS], text: str, result: Result) -> None:
+    begun = time.time()
+    first_audio: list[float] = []
+    speakers: list[int] = []
+
+    async def on_first_audio() -> None:
+        first_audio.append(time.time() - begun)
+
+    def on_metrics(number: int, cost: SynthesisMetrics) -> None:
+        if cost.audio_pushed:
+            speakers.append(number)
+
+    listeners = [lambda cost, number=number: on_metrics(number, cost) for number in range(len(providers))]
+    for provider, listener in zip(providers, listeners, strict=True):
+        provider.on("metrics", listener)  # type: ignore[arg-type]  # The base class lists its own events only.
+    tts.on_first_audio_byte(on_first_audio)
+    await tts.synthesize(text)
+    for provider, listener in zip(providers, listeners, strict=True):
+        provider.off("metrics", listener)  # type: ignore[arg-type]
+    result.waits += first_audio
+    result.spoken.append(speakers[-1] if speakers else None)
+
+
+async def _play(track: CustomAudioStreamTrack) -> None:
+    while True:
+        await track.recv()

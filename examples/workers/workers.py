@@ -1,0 +1,136 @@
+"""Eight calls, each in a process of VideoSDK's executor, share one plan that is too small for them.
+
+The plan is kept in Redis. The local server has the limits of the plan and refuses what exceeds it; a second
+provider speaks what the plan has no room for. No account and no network are needed, but ``redis-server`` and
+a minute::
+
+    pip install -e ".[local]" pyrate-limiter redis
+    python examples/workers/workers.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+# The processes that are started find the modules beside this one, too.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [sys.path[0], os.environ.get("PYTHONPATH")]))
+
+try:
+    from call import Result, Settings, hold_call
+    from videosdk.agents.execution import ResourceConfig, ResourceType, TaskExecutor, TaskType
+
+    from videosdk.plugins.lokutor.local.server import LocalServer
+    from videosdk.plugins.lokutor.local.signal_engine import SignalEngine
+except ModuleNotFoundError as missing:
+    sys.exit(f'{missing.name} is not installed: pip install -e ".[local]" pyrate-limiter redis')
+
+CALLS = 8
+STARTUP = 8.0
+"""Seconds for the processes to start: each imports the framework."""
+
+
+@contextmanager
+def redis_server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run a Redis on loopback, and yield its URL."""
+    program = shutil.which("redis-server")
+    if program is None:
+        sys.exit("redis-server is not installed: apt-get install redis-server")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - our own command
+        try:
+            yield f"redis://127.0.0.1:{port}", process
+        finally:
+            process.terminate()
+
+
+async def hold_calls(options: argparse.Namespace) -> None:
+    """Hold all calls, and show what became of them."""
+    config = ResourceConfig(
+        resource_type=ResourceType.PROCESS,
+        num_idle_resources=CALLS,
+        max_resources=CALLS,
+        initialize_timeout=60.0,
+        close_timeout=2.0,
+        use_dedicated_inference_process=False,
+    )
+    executor = TaskExecutor(config)
+    with redis_server() as (redis, process):
+        async with (
+            LocalServer(SignalEngine(), requests_per_minute=options.per_minute, sessions=20) as first,
+            LocalServer(SignalEngine()) as second,
+        ):
+            await executor.start()
+            try:
+                interval = 60 / (options.demand * options.per_minute / CALLS)
+                turns = round(options.seconds / interval)
+                start = time.time() + STARTUP
+                calls = [
+                    executor.execute(
+                        hold_call,
+                        TaskType.JOB,
+                        300.0,
+                        0,
+                        0,
+                        Settings(
+                            number, redis, options.per_minute, first.url, second.url, start, turns, interval
+                        ),
+                    )
+                    for number in range(CALLS)
+                ]
+                if options.kill_redis is not None:
+                    asyncio.get_running_loop().call_later(STARTUP + options.kill_redis, process.kill)
+                done = await asyncio.gather(*calls)
+            finally:
+                await executor.stop()
+            for result in done:
+                if not isinstance(result.result, Result):
+                    sys.exit(f"A call failed: {result.error}")
+            show([result.result for result in done], first, options)
+
+
+def show(results: list[Result], first: LocalServer, options: argparse.Namespace) -> None:
+    """Print what became of the turns."""
+    waits = sorted(wait for result in results for wait in result.waits)
+    spoken = [who for result in results for who in result.spoken]
+    errors = [error for result in results for error in result.errors]
+    used = sum(len(record.requests) for record in first.connections)
+    print(f"turns                    {len(spoken)}")
+    print(f"by the first provider    {spoken.count(0)}")
+    print(f"by the second provider   {spoken.count(1)}")
+    print(f"by nobody                {spoken.count(None)}")
+    print(f"requests of the plan     {used} of {options.per_minute}")
+    print(f"refused by the service   {sum(first.refusals.values())}")
+    print(f"first audio, longest, s  {waits[-1]:.2f}")
+    print(f"errors                   {', '.join(sorted(set(errors))) or 'none'}")
+
+
+def main() -> None:
+    """Read the command line, and hold the calls."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--per-minute", type=int, default=60, help="requests of the plan (default: 60)")
+    parser.add_argument(
+        "--demand", type=float, default=3.0, help="times the plan that is wanted (default: 3)"
+    )
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long the calls last (default: 30)")
+    parser.add_argument("--kill-redis", type=float, help="seconds after which Redis is killed")
+    options = parser.parse_args()
+    logging.getLogger("videosdk.agents").setLevel(logging.CRITICAL)
+    asyncio.run(hold_calls(options))
+
+
+if __name__ == "__main__":
+    main()
