@@ -96,10 +96,10 @@ async def hold_calls(options: argparse.Namespace) -> None:
                 done = await asyncio.gather(*calls)
             finally:
                 await executor.stop()
-            for result in done:
-                if not isinstance(result.result, Result):
-                    sys.exit(f"A call failed: {result.error}")
-            show([result.result for result in done], first, options)
+            results = [each.result for each in done if isinstance(each.result, Result)]
+            if len(results) < CALLS:
+                sys.exit(f"A call failed: {next(each.error for each in done if each.error)}")
+            show(results, first, options)
 
 
 def show(results: list[Result], first: LocalServer, options: argparse.Namespace) -> None:
