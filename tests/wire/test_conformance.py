@@ -29,7 +29,7 @@ from kit.service import (
 )
 
 from videosdk.plugins.lokutor._conformance.facts import FACTS
-from videosdk.plugins.lokutor._conformance.findings import Finding, Report, Verdict
+from videosdk.plugins.lokutor._conformance.findings import Finding, Report, Verdict, lines_of
 from videosdk.plugins.lokutor._conformance.lab import ALLOWANCE, PROBES, SENTENCE, SHORT, Limits
 from videosdk.plugins.lokutor._conformance.run import examine
 from videosdk.plugins.lokutor._wire.endpoint import Endpoint, parse_base_url
@@ -65,6 +65,10 @@ async def examined(url: str, limits: Limits = BRIEF, key: str = KEY, facts: Iter
 def finding(report: Report, name: str) -> Finding:
     [found] = [found for fact, found in report.findings if fact.name == name]
     return found
+
+
+def lines(report: Report) -> str:
+    return "\n".join(line for fact, found in report.findings for line in lines_of(fact, found))
 
 
 def unknowns(report: Report) -> set[str]:
@@ -489,7 +493,7 @@ async def test_what_is_otherwise_is_found_out(service: NotedService, name: str) 
     deviate, differing = DEVIATIONS[name]
     deviate(service)
     report = await examined(service.address)
-    assert set(report.differing) - (TIMED - differing) == differing, "\n".join(report.lines())
+    assert set(report.differing) - (TIMED - differing) == differing, lines(report)
 
 
 def test_each_fact_can_be_found_out() -> None:
@@ -633,7 +637,7 @@ async def test_the_report_holds_no_key_and_no_words_of_unknown_messages(service:
     service.codes["validation.invalid_voice"] = f"unknown to {KEY}"
     a_message_of_a_new_kind(service)
     report = await examined(service.address)
-    told = json.dumps(report.as_json()) + "\n".join(report.lines())
+    told = json.dumps(report.as_json()) + lines(report)
     assert {"error-voice", "known-messages"} <= set(report.differing)
     assert KEY not in told
     assert "secret" not in told
@@ -646,5 +650,5 @@ async def test_the_report_says_what_follows(service: NotedService) -> None:
     [fact] = [fact for fact in report.as_json()["facts"] if fact["verdict"] == "differs"]
     assert fact["name"] == "visemes"
     assert fact["means"]
-    assert any(fact["means"] in line for line in report.lines())
+    assert fact["means"] in lines(report)
     assert report.summary().startswith(f"Of {len(FACTS)} assumptions: ")

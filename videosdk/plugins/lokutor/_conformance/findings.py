@@ -86,17 +86,6 @@ class Report:
             "facts": [_as_json(fact, finding) for fact, finding in self.findings],
         }
 
-    def lines(self) -> Iterator[str]:
-        """Yield the report in words, for a terminal."""
-        group = ""
-        for fact, finding in self.findings:
-            if fact.group != group:
-                group = fact.group
-                yield f"\n{group}"
-            yield from lines_of(fact, finding)
-        yield ""
-        yield self.summary()
-
     def summary(self) -> str:
         """Return the last line."""
         counts = ", ".join(f"{self.count(verdict)} {words}" for verdict, words in _COUNTED.items())

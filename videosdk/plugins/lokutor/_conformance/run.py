@@ -6,6 +6,7 @@ Rule of this file: whatever a service does, a run ends with a verdict on each fa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -27,6 +28,7 @@ async def examine(
     *,
     facts: Iterable[Fact] = FACTS,
     notify: Callable[[str], None] = lambda _: None,
+    tell: Callable[[Fact, Finding], None] = lambda *_: None,
 ) -> Report:
     """Hold a service against the notes.
 
@@ -34,7 +36,8 @@ async def examine(
         endpoint: Its address, and the key.
         limits: How far to go.
         facts: Which ones; all by default.
-        notify: Told what is being probed.
+        notify: Told what takes long.
+        tell: Told each finding, as soon as there is one.
 
     Raises:
         LokutorError: The service can't be spoken to at all.
@@ -45,9 +48,9 @@ async def examine(
         await lab.find_way()
         findings = []
         for fact in facts:
-            notify(fact.name)
             finding = await _find(lab, fact)
-            findings.append((fact, Finding(finding.verdict, endpoint.redact(finding.evidence))))
+            findings.append((fact, replace(finding, evidence=endpoint.redact(finding.evidence))))
+            tell(*findings[-1])
         return Report(
             service=endpoint.shown_url,
             plugin=__version__,
