@@ -27,6 +27,8 @@ PURE = {
     "_conformance.facts": set[str](),
     "_conformance.findings": {"textwrap"},
     "_conformance.replies": {"array", "functools", "sys"},
+    "_doctor.__init__": set[str](),
+    "_doctor.lines": set[str](),
     "_audio.__init__": set[str](),
     "_audio.pcm": set[str](),
     "_audio.silence": set[str](),
@@ -86,6 +88,7 @@ DOWNWARDS = ["__init__", "tts", "_utterance", "_wire.connection", "_wire.protoco
 LAYERS = [
     {"__main__"},
     {"_cli"},
+    {"_doctor"},
     {"_conformance", "local", "__init__"},
     {"tts"},
     {"_framework"},
@@ -189,7 +192,9 @@ def test_no_module_imports_itself_by_a_detour(module: str) -> None:
 
 @pytest.mark.parametrize("module", sorted(reachable("__init__")))
 def test_the_plugin_imports_neither_the_local_server_nor_the_command_line(module: str) -> None:
-    assert not any(name.startswith(("local.", "_cli", "_conformance", "__main__")) for name in ours(module))
+    assert not any(
+        name.startswith(("local.", "_cli", "_conformance", "_doctor", "__main__")) for name in ours(module)
+    )
 
 
 def test_few_modules_know_the_framework() -> None:

@@ -145,3 +145,22 @@ async def test_a_refused_key_is_one_line(service: NotedService, call: Any, monke
     assert (result.status, result.out) == (1, "")
     assert result.err.startswith("error: Lokutor refused the API key (HTTP 401)")
     assert "another-key" not in result.err
+
+
+# doctor
+
+
+async def test_the_doctor_finds_nothing(service: NotedService, call: Any) -> None:
+    result = await call("doctor")
+    assert (result.status, result.err) == (0, "")
+    assert "ok    sample rate: mono" in result.out
+    assert KEY not in result.out
+
+
+async def test_the_doctor_says_what_to_do(service: NotedService, call: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("LOKUTOR_API_KEY", f"'{KEY}'")
+    result = await call("doctor", "--url", service.address)
+    assert result.status == 1
+    assert result.err == "error: look at: key\n"
+    assert "wrong key: there are quotation marks around it -> copy it again" in result.out
+    assert KEY not in result.out + result.err

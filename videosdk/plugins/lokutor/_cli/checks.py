@@ -1,4 +1,4 @@
-"""The commands that examine a service: ``conformance``.
+"""The commands that examine a service: ``conformance`` and ``doctor``.
 
 Rule of this file: what costs more than usual is asked for first, and no line carries a key.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +20,11 @@ from .._conformance.facts import Fact
 from .._conformance.findings import Finding, Report, lines_of
 from .._conformance.lab import ALLOWANCE, Limits
 from .._conformance.run import examine
+from .._doctor.lines import Health
+from .._doctor.run import diagnose
+from ..tts import DEFAULT_BASE_URL
 from .services import bad_values, service
-from .terminal import MISUSED, CommandError, one_line, remark, say_line, without_keys
+from .terminal import BASE_URL, KEY, MISUSED, CommandError, one_line, remark, say_line, without_keys
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[Any]
@@ -60,6 +65,14 @@ def add_conformance(commands: Commands) -> None:
     )
     conformance.add_argument("--yes", action="store_true", help="don't ask before spending more than usual")
     conformance.set_defaults(command=_conformance)
+
+
+def add_doctor(commands: Commands) -> None:
+    """Add ``doctor``."""
+    text = "find what keeps an agent on this machine from speaking"
+    doctor = commands.add_parser("doctor", help=text, description=f"{text.capitalize()}.")
+    doctor.add_argument("--url", metavar="URL", help=f"base URL of the service (default: {BASE_URL})")
+    doctor.set_defaults(command=_doctor)
 
 
 def _seconds(text: str) -> float:
@@ -135,3 +148,20 @@ class _Teller:
             self._group = fact.group
         shown = replace(finding, evidence=one_line(without_keys(finding.evidence)))
         say_line("\n".join(lines_of(fact, shown)))
+
+
+def _doctor(arguments: argparse.Namespace) -> None:
+    faults = asyncio.run(_diagnose(arguments.url or os.environ.get(BASE_URL) or DEFAULT_BASE_URL))
+    if faults:
+        raise CommandError(f"look at: {', '.join(faults)}")
+
+
+async def _diagnose(base_url: str) -> list[str]:
+    """Print the lines, and return what is wrong."""
+    faults = []
+    async with aclosing(diagnose(base_url, os.environ.get(KEY))) as lines:
+        async for line in lines:
+            say_line(str(replace(line, says=one_line(without_keys(line.says)))))
+            if line.health is Health.WRONG:
+                faults.append(line.name)
+    return faults

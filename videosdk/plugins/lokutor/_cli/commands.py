@@ -23,7 +23,7 @@ from .._wire.endpoint import LONG_KEY, is_loopback
 from ..errors import LokutorError
 from ..tts import LokutorTTS
 from ..version import __version__
-from .checks import add_conformance
+from .checks import add_conformance, add_doctor
 from .services import bad_values, local_server, named, service
 from .terminal import (
     FAILED,
@@ -105,7 +105,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = _Parser(prog=_program(), description="Lokutor text-to-speech from a terminal.")
     parser.add_argument("--version", action="version", version=f"videosdk-plugins-lokutor {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_say, _add_serve, _add_voices, add_conformance):
+    for add in (_add_say, _add_serve, _add_voices, add_doctor, add_conformance):
         add(commands)
     words = sys.argv[1:] if argv is None else argv
     try:
