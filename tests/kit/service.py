@@ -41,6 +41,7 @@ class NotedService(LoopbackServer):
         super().__init__("/{path:.*}")
         self.paths = {"/ws/tts", "/ws"}
         self.routes: dict[str, Any] = _discovery()
+        self.raw_routes: dict[str, str] = {}  # Answers that are sent as they are.
         self.takes_header = True
         self.takes_key_in_url = True
         self.keyless: tuple[int, str] | None = (401, "auth.missing_key")
@@ -67,6 +68,8 @@ class NotedService(LoopbackServer):
         return [conversation for conversation in self.conversations if not conversation.closed.is_set()]
 
     async def _serve(self, http: web.Request) -> web.StreamResponse:
+        if http.path in self.raw_routes:
+            return web.Response(text=self.raw_routes[http.path])
         if http.path in self.routes:
             return web.json_response(self.routes[http.path])
         if http.path not in self.paths:

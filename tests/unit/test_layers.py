@@ -58,6 +58,7 @@ PURE = {
     "_wire.endpoint": {"yarl"},
     "_wire.progress": set[str](),
     "_wire.protocol": set[str](),
+    "_wire.recording": set[str](),
     "_wire.retry": {"random"},
 }
 """Modules that do no I/O and read no clock, and what each may import that Python doesn't bring along."""

@@ -11,10 +11,13 @@ from typing import Any, NamedTuple
 
 import pytest
 from kit import PATIENCE
-from kit.service import KEY, NotedService
+from kit.service import KEY, NotedService, speech
 
+from videosdk.plugins.lokutor import LokutorTTS
 from videosdk.plugins.lokutor._cli.commands import main
+from videosdk.plugins.lokutor._cli.services import _replaying
 from videosdk.plugins.lokutor._conformance.facts import FACTS
+from videosdk.plugins.lokutor.errors import AuthenticationError
 
 
 class Result(NamedTuple):
@@ -164,3 +167,48 @@ async def test_the_doctor_says_what_to_do(service: NotedService, call: Any, monk
     assert result.err == "error: look at: key\n"
     assert "wrong key: there are quotation marks around it -> copy it again" in result.out
     assert KEY not in result.out + result.err
+
+
+# Recordings
+
+
+@pytest.mark.parametrize("name", ["wire.jsonl", "wire.jsonl.gz"])
+async def test_what_was_recorded_can_be_served(
+    service: NotedService, here: Path, call: Any, monkeypatch: Any, name: str
+) -> None:
+    service.speak = lambda fields: speech({**fields, "text": fields["text"][:2]})
+    result = await call("conformance", "--idle", "0", "--record", name)
+    assert "long-text" in result.err
+    options = {"host": "127.0.0.1", "port": 0, "api_key": None}
+    server = _replaying(here / name, options)
+    async with server, LokutorTTS(api_key="any", base_url=server.url, trim_silence=False) as tts:
+        pcm = b"".join([piece async for piece in tts.stream_synthesize("Words that nobody has recorded.")])
+    assert 0.03 < len(pcm) / 48_000 < 0.07
+    assert KEY.encode() not in (here / name).read_bytes()
+
+
+async def test_a_replay_with_a_key_of_its_own(service: NotedService, here: Path, call: Any) -> None:
+    await call("conformance", "--idle", "0", "--record", "wire.jsonl")
+    server = _replaying(here / "wire.jsonl", {"host": "127.0.0.1", "port": 0, "api_key": "another"})
+    async with server:
+        with pytest.raises(AuthenticationError):
+            async with LokutorTTS(api_key="any-other-key", base_url=server.url) as tts:
+                _ = [piece async for piece in tts.stream_synthesize("Hello.")]
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b"\x1f\x8b\0"])
+@pytest.mark.parametrize("name", ["wire.jsonl", "wire.gz"])
+async def test_a_file_that_is_no_recording_is_one_line(
+    here: Path, call: Any, content: bytes, name: str
+) -> None:
+    (here / name).write_bytes(content)
+    result = await call("serve", "--port", "0", "--replay", name)
+    assert (result.status, result.out) == (1, "")
+    assert result.err.count("\n") == 1
+    assert result.err.startswith("error: ")
+
+
+async def test_a_recording_that_is_not_there_is_one_line(call: Any) -> None:
+    result = await call("serve", "--replay", "nowhere.jsonl")
+    assert (result.status, result.out) == (1, "")
+    assert result.err == "error: No such file or directory\n"

@@ -33,8 +33,10 @@ from videosdk.plugins.lokutor._conformance.findings import Finding, Report, Verd
 from videosdk.plugins.lokutor._conformance.lab import ALLOWANCE, PROBES, SENTENCE, SHORT, Limits
 from videosdk.plugins.lokutor._conformance.run import examine
 from videosdk.plugins.lokutor._wire.endpoint import Endpoint, parse_base_url
+from videosdk.plugins.lokutor._wire.recording import read_recording
 from videosdk.plugins.lokutor.errors import AuthenticationError, NetworkError, ServiceError
 from videosdk.plugins.lokutor.local.espeak import EspeakEngine
+from videosdk.plugins.lokutor.local.replay import ReplayServer
 from videosdk.plugins.lokutor.local.server import LocalServer
 
 BRIEF = Limits(idle=0.01, quiet=0.02, patience=PATIENCE, limit_waits=50, limit_wait=0.01)
@@ -101,6 +103,31 @@ async def test_a_text_over_the_longest_is_only_sent_when_asked_for(service: Note
     assert finding(await examined(service.address, limits), "error-length").verdict is Verdict.HOLDS
     service.ignored.add("validation.text_too_long")
     assert (await examined(service.address, limits)).differing == ["error-length"]
+
+
+async def test_a_longest_text_that_is_too_long_to_send(service: NotedService) -> None:
+    service.routes["/config"]["max_text_length"] = 10**18
+    limits = replace(BRIEF, too_long=True, allowance=3 * ALLOWANCE)
+    report = await examined(service.address, limits, facts={"error-length"})
+    assert finding(report, "error-length").verdict is Verdict.UNKNOWN
+
+
+ODD: list[Any] = [
+    None, [], [None], {}, {"a": [[[]]]}, "text", 7, {"voices": {}}, {"voices": [None, {"id": 7}, {"id": []}]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", ODD, ids=str)
+async def test_whatever_discovery_answers_is_a_verdict(service: NotedService, body: Any) -> None:
+    names = {"voices", "languages", "models", "config", "health"}
+    service.routes = {f"/{name}": body for name in names}
+    report = await examined(service.address, facts=names)
+    assert set(report.differing) == names
+
+
+async def test_an_answer_that_is_nested_deeply_is_a_verdict(service: NotedService) -> None:
+    service.raw_routes = {"/voices": "[" * 900 + "]" * 900}
+    assert (await examined(service.address, facts={"voices"})).differing == ["voices"]
 
 
 async def test_nothing_is_spent_beyond_the_allowance(service: NotedService) -> None:
@@ -524,8 +551,8 @@ async def test_each_end_is_one(service: NotedService, endings: tuple[str, ...], 
 
 async def test_an_early_request_that_is_dropped(service: NotedService) -> None:
     async def drop(conversation: Conversation, fields: Fields) -> None:
-        if fields["text"] != SENTENCE or conversation is service.conversations[1]:
-            return  # On the other one, the sentence comes twice, and nothing early.
+        if fields["text"] != SENTENCE or len(service.conversations) < 4:
+            return  # On those before, nothing comes early.
         await conversation.ws.receive()
 
     service.before = drop
@@ -652,3 +679,44 @@ async def test_the_report_says_what_follows(service: NotedService) -> None:
     assert fact["means"]
     assert fact["means"] in lines(report)
     assert report.summary().startswith(f"Of {len(FACTS)} assumptions: ")
+
+
+# Recordings
+
+
+RECORDED = [
+    "only_the_old_path",
+    "only_the_key_in_the_url",
+    "another_code_without_a_key",
+    "one_request_for_each_connection",
+    "audio_behind_the_end",
+    "a_session_outlives_its_connection",
+    "unused_connections_are_closed",
+    "no_discovery",
+    "unknown_keys_are_refused",
+    "each_reply_is_another",
+    "audio_in_json",
+    "visemes_count_from_the_connection",
+    "late_visemes",
+    "any_voice_speaks",
+    "an_error_ends_the_connection",
+]
+"""A few of each kind. A server that plays a recording answers pings, whatever was recorded."""
+
+
+async def recorded(service: NotedService) -> list[str]:
+    lines: list[str] = []
+    endpoint = Endpoint(parse_base_url(service.address, allow_insecure=False), KEY)
+    await examine(endpoint, BRIEF, record=lines.append)
+    return lines
+
+
+@pytest.mark.parametrize("name", RECORDED)
+async def test_a_recording_is_otherwise_in_the_same_way(service: NotedService, name: str) -> None:
+    deviate, differing = DEVIATIONS[name]
+    deviate(service)
+    written = await recorded(service)
+    async with ReplayServer(read_recording(written)) as server:
+        replayed = await examined(server.url)
+    assert set(replayed.differing) - (TIMED - differing) == differing, lines(replayed)
+    assert KEY not in "".join(written)

@@ -11,8 +11,9 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from .._conformance.run import examine
 from .._doctor.lines import Health
 from .._doctor.run import diagnose
 from ..tts import DEFAULT_BASE_URL
-from .services import bad_values, service
+from .services import bad_values, open_recording, service
 from .terminal import BASE_URL, KEY, MISUSED, CommandError, one_line, remark, say_line, without_keys
 
 if TYPE_CHECKING:
@@ -46,6 +47,12 @@ def add_conformance(commands: Commands) -> None:
     )
     conformance.add_argument("--url", metavar="URL", help="base URL of the service (default: as for 'say')")
     conformance.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON as well")
+    conformance.add_argument(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="keep what went over the wire, without the key, for 'serve --replay'; .gz compresses it",
+    )
     conformance.add_argument(
         "--idle",
         type=_seconds,
@@ -99,8 +106,12 @@ def _conformance(arguments: argparse.Namespace) -> None:
         _ask(f"This may send {limits.allowance:,} characters instead of {ALLOWANCE:,}.")
     if arguments.out is not None:
         arguments.out.open("a").close()  # Before anything is spent for a report that can't be written.
-    with bad_values():
-        report = asyncio.run(_examine(arguments.url, limits))
+    with bad_values(), ExitStack() as stack:
+        record = None
+        if arguments.record is not None:
+            file = stack.enter_context(open_recording(arguments.record, "wt"))
+            record = partial(print, file=file)
+        report = asyncio.run(_examine(arguments.url, limits, record))
     if arguments.out is not None:
         arguments.out.write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
     say_line(f"\n{report.summary()}")
@@ -131,9 +142,9 @@ def _ask(what: str) -> None:
         raise CommandError("nothing was sent")
 
 
-async def _examine(url: str | None, limits: Limits) -> Report:
+async def _examine(url: str | None, limits: Limits, record: Callable[[str], object] | None) -> Report:
     async with service(remark, url) as used:
-        return await examine(used.endpoint, limits, notify=remark, tell=_Teller())
+        return await examine(used.endpoint, limits, notify=remark, tell=_Teller(), record=record)
 
 
 class _Teller:

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -43,7 +43,7 @@ from .terminal import (
 from .wav import WavError, WavFile, WavStream
 
 if TYPE_CHECKING:
-    pass
+    from ..local.server import LocalServer
 
 _SAMPLE_RATE = 24_000
 _MAX_PORT = 65_535
@@ -191,6 +191,12 @@ def _add_serve(commands: Commands[_Parser]) -> None:
         help="accept web pages of this origin, such as https://app.example; may be repeated "
         "(default: only pages of this machine)",
     )
+    serve.add_argument(
+        "--replay",
+        type=Path,
+        metavar="FILE",
+        help="answer as another service has, in a recording of 'conformance --record'",
+    )
     serve.set_defaults(command=_serve)
 
 
@@ -314,11 +320,12 @@ def _serve(arguments: argparse.Namespace) -> None:
         reason = f"--host {named(host)} can be reached by other machines: it needs --api-key, or {SERVER_KEY}"
         raise CommandError(reason, MISUSED)
     with suppress(KeyboardInterrupt):  # The way to end it.
-        asyncio.run(_serve_forever(host, arguments.port, api_key, arguments.allow_origin))
+        server = local_server(host, arguments.port, api_key, arguments.allow_origin, arguments.replay)
+        asyncio.run(_serve_forever(server))
 
 
-async def _serve_forever(host: str, port: int, api_key: str | None, origins: Sequence[str]) -> None:
-    async with local_server(host, port, api_key, origins) as server:
+async def _serve_forever(running: AbstractAsyncContextManager[LocalServer]) -> None:
+    async with running as server:
         say_line(f"listening on {server.url}")
         await asyncio.Event().wait()
 

@@ -5,15 +5,17 @@ Rule of this file: a wrong value is told in the plugin's own words, before anyth
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
 
 from .._wire.endpoint import Endpoint, may_be_key, parse_base_url
 from ..tts import DEFAULT_BASE_URL, find_key
-from .terminal import BASE_URL, KEY, MISUSED, CommandError, reason_of
+from .terminal import BASE_URL, KEY, MISUSED, CommandError, escaped, reason_of
 
 if TYPE_CHECKING:
     from ..local.server import LocalServer
@@ -53,20 +55,19 @@ async def service(notify: Callable[[str], None], url: str | None = None) -> Asyn
 
 @asynccontextmanager
 async def local_server(
-    host: str, port: int, api_key: str | None, origins: Sequence[str] = ()
+    host: str,
+    port: int,
+    api_key: str | None,
+    origins: Sequence[str] = (),
+    replay: Path | None = None,
 ) -> AsyncIterator[LocalServer]:
-    """Run the local server for as long as this lasts."""
+    """Run the local server for as long as this lasts, or one that plays a recording."""
     from ..local.engine import SynthesisError
-    from ..local.espeak import EspeakEngine, LocalVoiceMissingError
-    from ..local.server import LocalServer
 
+    options = {"host": host, "port": port, "api_key": api_key, "allowed_origins": origins}
     async with AsyncExitStack() as stack:
-        try:
-            engine = EspeakEngine()
-        except LocalVoiceMissingError as error:
-            raise CommandError(str(error)) from None
         with bad_values():
-            server = LocalServer(engine, host=host, port=port, api_key=api_key, allowed_origins=origins)
+            server = _speaking(options) if replay is None else _replaying(replay, options)
         try:
             await stack.enter_async_context(server)
         except OSError as error:
@@ -77,6 +78,35 @@ async def local_server(
         except SynthesisError as error:
             raise CommandError(str(error)) from None
         yield server
+
+
+def _speaking(options: dict[str, Any]) -> LocalServer:
+    from ..local.espeak import EspeakEngine, LocalVoiceMissingError
+    from ..local.server import LocalServer
+
+    try:
+        return LocalServer(EspeakEngine(), **options)
+    except LocalVoiceMissingError as error:
+        raise CommandError(str(error)) from None
+
+
+def _replaying(path: Path, options: dict[str, Any]) -> LocalServer:
+    from .._wire.recording import RecordingError, read_recording
+    from ..local.replay import ReplayServer
+
+    try:
+        with open_recording(path, "rt") as lines:
+            return ReplayServer(read_recording(lines), **options)
+    except (RecordingError, UnicodeError, EOFError) as error:
+        reason = error if isinstance(error, RecordingError) else "it is not text"
+        raise CommandError(f"{escaped(str(path))} is no recording: {reason}") from None
+
+
+def open_recording(path: Path, mode: Literal["rt", "wt"]) -> TextIO:
+    """Open a recording, which a name that ends with .gz compresses."""
+    if path.suffix == ".gz":
+        return cast("TextIO", gzip.open(path, mode, encoding="utf-8"))
+    return cast("TextIO", path.open(mode, encoding="utf-8"))
 
 
 @contextmanager

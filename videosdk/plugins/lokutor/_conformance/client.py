@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +30,7 @@ from .._wire.protocol import (
 )
 from .._wire.proxy import find_proxy
 from ..errors import LokutorError, NetworkError, ProtocolError
+from .recorder import Recorder
 from .replies import Came, Ending, Reply
 
 _UPGRADE = {
@@ -40,6 +41,7 @@ _UPGRADE = {
 }
 _CLOSE_TIMEOUT = 1.0
 """Seconds for a close frame to leave."""
+_SWITCHING = 101
 _PING = b"lokutor"
 
 
@@ -67,8 +69,12 @@ class Answer:
 class Wire:
     """One open WebSocket. A task reads it all the time, so that each message has its time."""
 
-    def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(
+        self, ws: aiohttp.ClientWebSocketResponse, recorder: Recorder | None = None, number: int = 0
+    ) -> None:
         self._ws = ws
+        self._recorder = recorder
+        self._number = number
         self._loop = asyncio.get_running_loop()
         self._inbox: asyncio.Queue[tuple[float, aiohttp.WSMessage]] = asyncio.Queue()
         self._ponged = asyncio.Event()
@@ -82,6 +88,8 @@ class Wire:
     async def send(self, message: Mapping[str, Any] | str) -> None:
         """Send a request, or any other text."""
         text = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
+        if self._recorder is not None:
+            self._recorder.on_message(self._number, text, sent=True)
         with suppress(aiohttp.ClientError, OSError):  # What it ended with is seen by reading.
             await self._ws.send_str(text)
 
@@ -168,8 +176,17 @@ class Wire:
                 self._ponged.set()
             else:
                 self._inbox.put_nowait((self._loop.time(), message))
+                self._record(message)
             if message.type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.ERROR}:
                 return
+
+    def _record(self, message: aiohttp.WSMessage) -> None:
+        if self._recorder is None:
+            return
+        if message.type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
+            self._recorder.on_message(self._number, message.data, sent=False)
+        else:
+            self._recorder.on_close(self._number, self._ws.close_code)
 
 
 def _decode_all(text: str) -> list[Event]:
@@ -195,10 +212,18 @@ class Client:
         endpoint: Its address, and the key.
         session: To connect with.
         within: Seconds for a handshake or an answer of plain HTTP.
+        recorder: Told what goes over the wire.
     """
 
-    def __init__(self, endpoint: Endpoint, session: aiohttp.ClientSession, within: float) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        session: aiohttp.ClientSession,
+        within: float,
+        recorder: Recorder | None = None,
+    ) -> None:
         self.endpoint = endpoint
+        self._recorder = recorder
         self.handshakes = 0
         self._session = session
         self._within = within
@@ -216,14 +241,12 @@ class Client:
             LokutorError: The handshake failed.
         """
         self.handshakes += 1
-        ws = await open_socket(
-            self._session,
-            url,
-            headers,
-            within=self._within,
-            proxy=self._proxy,
-        )
-        wire = Wire(ws)
+        try:
+            ws = await open_socket(self._session, url, headers, within=self._within, proxy=self._proxy)
+        except LokutorError as error:
+            self._note(url, headers, error.status)
+            raise
+        wire = Wire(ws, self._recorder, self._note(url, headers, _SWITCHING))
         try:
             yield wire
         finally:
@@ -232,11 +255,23 @@ class Client:
     async def knock(self, url: URL, headers: Mapping[str, str]) -> Answer:
         """Begin a handshake and return what it is answered with, whose body a WebSocket would not show."""
         self.handshakes += 1
-        return await self._get(_plain(url), {**_UPGRADE, **headers})
+        answer = await self._get(_plain(url), {**_UPGRADE, **headers})
+        self._note(url, headers, answer.status, answer.body)
+        return answer
 
     async def route(self, name: str) -> Answer:
         """Ask a route of discovery, without the key."""
-        return await self._get(_plain(self.endpoint.url).origin() / name, {})
+        url = _plain(self.endpoint.url).origin() / name
+        answer = await self._get(url, {})
+        if self._recorder is not None:
+            self._recorder.on_route(url.path, answer.status, answer.body)
+        return answer
+
+    def _note(self, url: URL, headers: Mapping[str, str], status: int | None, body: Any = None) -> int:
+        """Record a handshake, and return the number of its connection."""
+        if self._recorder is None or status is None:
+            return 0
+        return self._recorder.on_handshake(url, headers, status, body)
 
     async def _get(self, url: URL, headers: Mapping[str, str]) -> Answer:
         try:
@@ -245,7 +280,7 @@ class Client:
                 self._session.get(url, headers=headers, allow_redirects=False, proxy=self._proxy) as response,
             ):
                 # Who switches protocols has no body, and no end.
-                body = b"" if response.status == 101 else await response.read()  # noqa: PLR2004
+                body = b"" if response.status == _SWITCHING else await response.read()
                 names = {name.lower(): value for name, value in response.headers.items()}
                 return Answer(response.status, _json(body), names)
         except TimeoutError:
@@ -256,10 +291,13 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(endpoint: Endpoint, within: float) -> AsyncIterator[Client]:
-    """Yield a client with a session of its own."""
+async def connected(
+    endpoint: Endpoint, within: float, record: Callable[[str], object] | None = None
+) -> AsyncIterator[Client]:
+    """Yield a client with a session of its own; ``record`` takes each line of a recording."""
+    recorder = None if record is None else Recorder(endpoint, record)
     async with new_session() as session:
-        yield Client(endpoint, session, within)
+        yield Client(endpoint, session, within, recorder)
 
 
 def _plain(url: URL) -> URL:
@@ -268,6 +306,8 @@ def _plain(url: URL) -> URL:
 
 def _json(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        value = json.loads(body)
+        json.dumps(value)  # What is nested too deeply to be written is of no use.
     except (ValueError, RecursionError):
         return None
+    return value

@@ -119,6 +119,8 @@ async def probe_after_end(lab: Lab) -> Finding:
 async def probe_early_request(lab: Lab) -> Finding:
     """Send a request behind another that has not ended."""
     plain = await lab.plain()
+    if not plain.pcm:
+        return unknown(f"the sentence alone: {plain.outcome}")
     async with lab.wire() as wire:
         lab.spend(lab.request(SHORT))
         begun = asyncio.get_running_loop().time()

@@ -56,8 +56,11 @@ async def probe_error_length(lab: Lab) -> Finding:
     if not lab.limits.too_long:
         return unknown("not tried: --too-long tries")
     body = (await lab.client.route("config")).body
-    longest = body.get("max_text_length") if isinstance(body, dict) else None
-    text = "a " * ((longest if isinstance(longest, int) else _LONGEST) // 2 + 1)
+    stated = body.get("max_text_length") if isinstance(body, dict) else None
+    longest = stated if isinstance(stated, int) and stated > 0 else _LONGEST
+    if longest > lab.limits.allowance:
+        return unknown(f"the longest text has {longest} characters: that is too many to send")
+    text = "a " * (longest // 2 + 1)
     return await _refusal(lab, lab.request(text), "validation.text_too_long")
 
 

@@ -29,6 +29,7 @@ async def examine(
     facts: Iterable[Fact] = FACTS,
     notify: Callable[[str], None] = lambda _: None,
     tell: Callable[[Fact, Finding], None] = lambda *_: None,
+    record: Callable[[str], object] | None = None,
 ) -> Report:
     """Hold a service against the notes.
 
@@ -38,12 +39,13 @@ async def examine(
         facts: Which ones; all by default.
         notify: Told what takes long.
         tell: Told each finding, as soon as there is one.
+        record: Takes each line of a recording of the wire, without the key.
 
     Raises:
         LokutorError: The service can't be spoken to at all.
     """
     begun = monotonic()
-    async with connected(endpoint, limits.handshake) as client:
+    async with connected(endpoint, limits.handshake, record) as client:
         lab = Lab(client, limits, notify)
         await lab.find_way()
         findings = []
