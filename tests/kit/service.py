@@ -47,6 +47,7 @@ class NotedService(LoopbackServer):
         self.keyless: tuple[int, str] | None = (401, "auth.missing_key")
         self.wrong_key: tuple[int, str] | None = (401, "auth.invalid_key")
         self.endings: tuple[str, ...] = ("EOS",)
+        self.coded = True  # Whether errors have a code.
         self.codes: dict[str, str] = {}  # What an error's code is instead.
         self.reads = {"language", "lang"}
         self.default_voice = "F1"
@@ -102,7 +103,8 @@ class NotedService(LoopbackServer):
             fields = self._fields(text)
         except Refused as refused:
             code = self.codes.get(str(refused), str(refused))
-            await conversation.text(json.dumps({"type": "error", "data": {"code": code, "message": "no"}}))
+            coded = json.dumps({"type": "error", "data": {"code": code, "message": "no"}})
+            await conversation.text(coded if self.coded else f"ERR: {code}")
             await self.after(conversation, {"refused": code})
             return
         self.served.append(fields)

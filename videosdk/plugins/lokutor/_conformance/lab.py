@@ -177,20 +177,27 @@ class Lab:
         return {name: code for name in ("language", "lang") if name not in self._omitted}
 
     @asynccontextmanager
-    async def wire(self) -> AsyncIterator[Wire]:
+    async def wire(
+        self, url: URL | None = None, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Wire]:
         """Open a connection, if need be when the limit of this minute is over.
+
+        Args:
+            url: Another address than the one that works.
+            headers: Those for it.
 
         Raises:
             LokutorError: The handshake failed.
         """
-        context = self.client.wire(*self._way)
+        way = self._way if url is None else (url, headers or {})
+        context = self.client.wire(*way)
         while True:
             try:
                 wire = await context.__aenter__()
                 break
             except RateLimitError as error:
                 await self._wait_for_limit(error, error.retry_after)
-                context = self.client.wire(*self._way)
+                context = self.client.wire(*way)
         try:
             yield wire
         finally:

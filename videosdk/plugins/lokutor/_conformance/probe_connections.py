@@ -16,6 +16,7 @@ from .lab import OLD_PATH, SENTENCE, SHORT, Lab, passage, probe, with_key
 from .replies import Ending, Reply
 
 _SWITCHING = 101
+_TOO_MANY = 429
 _REFUSED = frozenset({401, 403})
 _WRONG_KEY = "not-a-key-of-anybody"
 _PING_TIME = 1.0
@@ -51,7 +52,7 @@ async def probe_key_in_url(lab: Lab) -> Finding:
 
 async def _speaks_at(lab: Lab, url: URL, headers: Mapping[str, str]) -> Finding:
     try:
-        async with lab.client.wire(url, headers) as wire:
+        async with lab.wire(url, headers) as wire:
             reply = await lab.ask(lab.request(SHORT), wire)
     except RateLimitError as error:
         return unknown(str(error))
@@ -76,8 +77,11 @@ async def probe_wrong_key(lab: Lab) -> Finding:
 
 async def _is_refused(lab: Lab, url: URL, headers: Mapping[str, str], code: str) -> Finding:
     answer = await lab.client.knock(url, headers)
+    if answer.status == _TOO_MANY:
+        await lab.wait_for_minute()
+        answer = await lab.client.knock(url, headers)
     if answer.status == _SWITCHING:
-        async with lab.client.wire(url, headers) as wire:
+        async with lab.wire(url, headers) as wire:
             reply = await lab.ask(lab.request(SHORT), wire)
         return judged(False, f"the handshake was accepted; then {reply.outcome}")
     return judged(answer.status in _REFUSED and answer.error_code in {code, None}, _shown(answer))
@@ -129,6 +133,8 @@ async def probe_early_request(lab: Lab) -> Finding:
         await wire.send(lab.request(SHORT))
         first = await first_asked
         second = await wire.reply(lab.request(SHORT), begun, lab.limits.patience)
+    if second.error is not None and second.error.code == _LIMITED:
+        return unknown(second.outcome)
     queued = first.spoken and second.spoken and 0.7 < first.seconds / plain.seconds < 1.4  # noqa: PLR2004
     return judged(queued, f"first {first.outcome} (alone {plain.seconds:.2f} s), second {second.outcome}")
 
@@ -136,6 +142,17 @@ async def probe_early_request(lab: Lab) -> Finding:
 @probe("cancel")
 async def probe_cancel(lab: Lab) -> Finding:
     """Hang up in the middle of a reply, and ask again on another connection."""
+    try:
+        return await _cancel(lab)
+    except RateLimitError:  # Of sessions, or of requests a minute: the second passes.
+        await lab.wait_for_minute()
+    try:
+        return await _cancel(lab)
+    except RateLimitError as error:
+        return judged(False, f"the next connection: {error}")
+
+
+async def _cancel(lab: Lab) -> Finding:
     usual = (await lab.plain()).first_audio or 0.0
     message = lab.request(passage(_CANCELLED_CHARACTERS))
     async with lab.wire() as wire:
@@ -148,6 +165,8 @@ async def probe_cancel(lab: Lab) -> Finding:
         async with lab.client.wire(lab.address, lab.headers) as wire:
             opened = clock() - begun
             reply = await lab.ask(lab.request(SHORT), wire)
+    except RateLimitError:
+        raise
     except LokutorError as error:
         return judged(False, f"the next connection: {error}")
     if reply.first_audio is None:
