@@ -15,7 +15,9 @@ from typing import Any
 
 from faults.table import reliability_table
 
+from videosdk.plugins.lokutor._conformance.facts import FACTS, SURE, UNPROBED
 from videosdk.plugins.lokutor._utterance import _MOVES, State
+from videosdk.plugins.lokutor.errors import _FINAL_CODES
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -74,6 +76,31 @@ def state_diagram() -> str:
     return "\n".join([*lines, "```", "", f"Every state that isn't over can also move to {ends}."])
 
 
+def facts_tables() -> str:
+    """Return what each letter means, and a table for each group of facts."""
+    lines = ["| sure | meaning |", "|---|---|"]
+    lines += [f"| {letter.value} | {meaning} |" for letter, meaning in SURE.items()]
+    for group in dict.fromkeys(fact.group for fact in FACTS):
+        lines += ["", f"## {group}", "", "| fact | what is assumed | sure | source | if it is otherwise |"]
+        lines.append("|---|---|---|---|---|")
+        lines += [
+            f"| `{fact.name}` | {fact.assumes} | {fact.sure.value} | {fact.source} | {fact.otherwise} |"
+            for fact in FACTS
+            if fact.group == group
+        ]
+    return "\n".join(lines)
+
+
+def unprobed_table() -> str:
+    lines = ["| what is assumed | sure | why it isn't probed |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| {what} | {sure.value} | {why} |" for what, sure, why in UNPROBED)])
+
+
+def catalogue_table() -> str:
+    lines = ["| code | error |", "|---|---|"]
+    return "\n".join([*lines, *(f"| `{code}` | `{kind.__name__}` |" for code, kind in _FINAL_CODES.items())])
+
+
 def page_names() -> list[str]:
     """Return the pages in the order of the table of contents, the index first."""
     index = (DOCS / "index.md").read_text(encoding="utf-8")
@@ -102,6 +129,9 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "faults": (DOCS / "reliability.md", reliability_table),
     "benchmark": (DOCS / "performance.md", benchmark_table),
     "states": (DOCS / "architecture.md", state_diagram),
+    "facts": (DOCS / "protocol.md", facts_tables),
+    "unprobed": (DOCS / "protocol.md", unprobed_table),
+    "catalogue": (DOCS / "protocol.md", catalogue_table),
 }
 """Generated parts by name: the document that each is in, and what it should be."""
 

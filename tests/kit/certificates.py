@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import ssl
+from datetime import datetime
 
 import trustme
 
@@ -17,6 +18,13 @@ def _authority() -> trustme.CA:
 def server_context() -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     _authority().issue_cert("127.0.0.1", "tts.example").configure_cert(context)
+    return context
+
+
+def server_context_until(end: datetime) -> ssl.SSLContext:
+    """Return one whose certificate is good until ``end`` only."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    _authority().issue_cert("127.0.0.1", not_after=end).configure_cert(context)
     return context
 
 

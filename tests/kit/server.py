@@ -115,6 +115,9 @@ class LoopbackServer(ABC):
         path: The only one that it knows.
     """
 
+    autoping = True
+    """Whether pings are answered."""
+
     def __init__(self, path: str) -> None:
         self._path = path
         self._runner: web.AppRunner | None = None
@@ -138,7 +141,7 @@ class LoopbackServer(ABC):
             script: What is said.
             begun: Called with the conversation before the first word.
         """
-        ws = web.WebSocketResponse(timeout=1.0)
+        ws = web.WebSocketResponse(timeout=1.0, autoping=self.autoping)
         await ws.prepare(http)
         conversation = Conversation(ws, http)
         begun(conversation)

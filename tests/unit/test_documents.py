@@ -257,7 +257,13 @@ def test_every_command_that_is_shown_is_one() -> None:
     ]
     for arguments in shown:
         assert _parse(shlex.split(arguments)).command, arguments
-    assert {arguments.split()[0] for arguments in shown} == {"say", "serve", "voices"}
+    assert {arguments.split()[0] for arguments in shown} == {
+        "say",
+        "serve",
+        "voices",
+        "conformance",
+        "doctor",
+    }
 
 
 def test_the_two_commands_are_in_the_readme() -> None:

@@ -24,6 +24,12 @@ PURE = {
     "visemes": set[str](),
     "_options": set[str](),
     "_shown": set[str](),
+    "_conformance.__init__": set[str](),
+    "_conformance.facts": set[str](),
+    "_conformance.findings": {"textwrap"},
+    "_conformance.replies": {"array", "functools", "sys"},
+    "_doctor.__init__": set[str](),
+    "_doctor.lines": set[str](),
     "_audio.__init__": set[str](),
     "_audio.pcm": set[str](),
     "_audio.silence": set[str](),
@@ -54,6 +60,7 @@ PURE = {
     "_wire.progress": set[str](),
     "_wire.protocol": set[str](),
     "_wire.quota": {"datetime", "email.utils"},
+    "_wire.recording": set[str](),
     "_wire.retry": {"random"},
     "local._limits": set[str](),
 }
@@ -74,7 +81,7 @@ KNOW_THE_FRAMEWORK = {
 }  # fmt: skip
 """The only modules that import ``videosdk.agents``: what changes there is looked up in few places."""
 
-KNOW_AIOHTTP = {"_wire.connection", "_wire.connector", "_wire.discovery"}
+KNOW_AIOHTTP = {"_wire.connection", "_wire.connector", "_wire.discovery", "_conformance.client"}
 """The plugin's only modules that import ``aiohttp`` when they run."""
 
 MAPS_EXCEPTIONS = "_wire.connection"
@@ -87,7 +94,8 @@ DOWNWARDS = ["__init__", "tts", "_utterance", "_wire.connection", "_wire.protoco
 LAYERS = [
     {"__main__"},
     {"_cli"},
-    {"local", "__init__"},
+    {"_doctor"},
+    {"_conformance", "local", "__init__"},
     {"fallback", "tts"},
     {"_framework"},
     {"_utterance"},
@@ -190,7 +198,9 @@ def test_no_module_imports_itself_by_a_detour(module: str) -> None:
 
 @each("module", sorted(reachable("__init__")))
 def test_the_plugin_imports_neither_the_local_server_nor_the_command_line(module: str) -> None:
-    assert not any(name.startswith(("local.", "_cli", "__main__")) for name in ours(module))
+    assert not any(
+        name.startswith(("local.", "_cli", "_conformance", "_doctor", "__main__")) for name in ours(module)
+    )
 
 
 def test_few_modules_know_the_framework() -> None:

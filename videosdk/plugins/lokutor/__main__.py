@@ -5,7 +5,8 @@ import signal
 import sys
 from types import FrameType
 
-from ._cli.commands import INTERRUPTED, main
+from ._cli.commands import main
+from ._cli.terminal import INTERRUPTED
 
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 

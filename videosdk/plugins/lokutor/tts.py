@@ -185,7 +185,7 @@ class LokutorTTS(TTS):
             }
         )
         url = _given("base_url", base_url, "LOKUTOR_BASE_URL") or DEFAULT_BASE_URL
-        self._endpoint = Endpoint(parse_base_url(url, allow_insecure=allow_insecure), _find_key(api_key))
+        self._endpoint = Endpoint(parse_base_url(url, allow_insecure=allow_insecure), find_key(api_key))
         self._limits = Limits(
             connect_timeout=connect_timeout,
             first_audio_timeout=first_audio_timeout,
@@ -621,7 +621,12 @@ def _given(name: str, value: object, variable: str) -> str:
     return (value or "").strip() or os.environ.get(variable, "").strip()
 
 
-def _find_key(api_key: str | None) -> str:
+def find_key(api_key: str | None) -> str:
+    """Return the key that is given, else the environment's.
+
+    Raises:
+        ValueError: There is none, or one that no header can hold.
+    """
     key = _given("api_key", api_key, "LOKUTOR_API_KEY")
     if not key:
         raise ValueError("No API key: pass api_key=..., or set the environment variable LOKUTOR_API_KEY")

@@ -9,48 +9,44 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .._options import SpeechOptions
 from .._text.characters import is_speakable
 from .._wire.discovery import Offer, discover
-from .._wire.endpoint import LONG_KEY, is_loopback, may_be_key, redact_key
+from .._wire.endpoint import LONG_KEY, is_loopback
 from ..errors import LokutorError
-from ..tts import DEFAULT_BASE_URL, LokutorTTS
+from ..tts import LokutorTTS
 from ..version import __version__
+from .checks import add_conformance, add_doctor
+from .services import bad_values, local_server, named, service
+from .terminal import (
+    FAILED,
+    INTERRUPTED,
+    MISUSED,
+    SERVER_KEY,
+    CommandError,
+    discard_unwritten,
+    escaped,
+    notice,
+    one_line,
+    reason_of,
+    remark,
+    say_line,
+    without_keys,
+)
 from .wav import WavError, WavFile, WavStream
 
 if TYPE_CHECKING:
     from ..local.server import LocalServer
 
-FAILED = 1
-MISUSED = 2
-INTERRUPTED = 130
-"""As shells report a process that SIGINT ended."""
-
-_KEY, _BASE_URL = "LOKUTOR_API_KEY", "LOKUTOR_BASE_URL"
-_SERVER_KEY = "LOKUTOR_LOCAL_API_KEY"
 _SAMPLE_RATE = 24_000
 _MAX_PORT = 65_535
-
-
-class CommandError(Exception):
-    """Ends a command with one line.
-
-    Attributes:
-        status: The exit status.
-    """
-
-    def __init__(self, message: str, status: int = FAILED) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,8 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(argv)
     finally:
-        _discard_unwritten(sys.stdout)
-        _discard_unwritten(sys.stderr)
+        discard_unwritten(sys.stdout)
+        discard_unwritten(sys.stderr)
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -84,75 +80,15 @@ def _run(argv: Sequence[str] | None) -> int:
     except (LokutorError, WavError) as error:
         return _fail(error, FAILED)
     except OSError as error:  # The system's limits, such as that of open files.
-        return _fail(_reason(error), FAILED)
+        return _fail(reason_of(error), FAILED)
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
     return 0
 
 
 def _fail(reason: object, status: int) -> int:
-    _remark(f"error: {_one_line(_without_keys(str(reason)))}")
+    remark(f"error: {one_line(without_keys(str(reason)))}")
     return status
-
-
-def _print(text: str) -> None:
-    """Print ``text`` to standard output.
-
-    Raises:
-        BrokenPipeError: Nobody reads it any more.
-        CommandError: It can't be written.
-    """
-    if sys.stdout is None:  # It was closed when the process began, as by >&-.
-        raise CommandError("can't write to standard output: it is closed")
-    try:
-        print(_encodable(text, sys.stdout), flush=True)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise CommandError(f"can't write to standard output: {_reason(error)}") from None
-
-
-def _notice(text: str) -> None:
-    """Print what is good to know before the result; that will tell if nothing can be printed."""
-    with suppress(OSError, CommandError):
-        _print(text)
-
-
-def _remark(text: str) -> None:
-    """Print a line to standard error, if there is any."""
-    if sys.stderr is not None:  # print() would take standard output instead.
-        with suppress(OSError):
-            print(_encodable(text, sys.stderr), file=sys.stderr, flush=True)
-
-
-def _discard_unwritten(stream: TextIO | None) -> None:
-    """Drop what a stream couldn't write: Python would try again at exit, and complain."""
-    if stream is None:
-        return
-    try:
-        stream.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def _encodable(text: str, stream: TextIO) -> str:
-    """Return ``text`` with escapes for what the encoding of ``stream`` lacks."""
-    encoding = stream.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
-def _without_keys(text: str) -> str:
-    """Return ``text`` without the user's keys: a service may quote one in its refusal."""
-    for name in (_KEY, _SERVER_KEY):
-        if key := os.environ.get(name, "").strip():
-            text = redact_key(text, key)
-    return text
-
-
-def _one_line(text: str) -> str:
-    """Return ``text`` fit for a terminal: a service's words may hold line breaks and control codes."""
-    escaped = text.encode(errors="backslashreplace").decode()  # A file's name may hold lone surrogates.
-    return " ".join("".join(char if char.isprintable() else " " for char in escaped).split())
 
 
 class _Parser(argparse.ArgumentParser):
@@ -162,14 +98,14 @@ class _Parser(argparse.ArgumentParser):
         raise CommandError(f"{message} (see --help)", MISUSED)
 
     def _print_message(self, message: str, file: object = None) -> None:
-        _print(message.rstrip("\n"))
+        say_line(message.rstrip("\n"))
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = _Parser(prog=_program(), description="Lokutor text-to-speech from a terminal.")
     parser.add_argument("--version", action="version", version=f"videosdk-plugins-lokutor {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_say, _add_serve, _add_voices):
+    for add in (_add_say, _add_serve, _add_voices, add_doctor, add_conformance):
         add(commands)
     words = sys.argv[1:] if argv is None else argv
     try:
@@ -244,8 +180,8 @@ def _add_serve(commands: Commands[_Parser]) -> None:
         "--api-key",
         type=_not_empty,
         metavar="K",
-        default=os.environ.get(_SERVER_KEY) or None,
-        help=f"the only accepted key; {_SERVER_KEY} keeps it out of process lists (default: any key)",
+        default=os.environ.get(SERVER_KEY) or None,
+        help=f"the only accepted key; {SERVER_KEY} keeps it out of process lists (default: any key)",
     )
     serve.add_argument(
         "--allow-origin",
@@ -270,6 +206,12 @@ def _add_serve(commands: Commands[_Parser]) -> None:
         default="requests",
         help="what the requests of a minute are: each handshake, or each request inside a connection "
         "(default: %(default)s)",
+    )
+    serve.add_argument(
+        "--replay",
+        type=Path,
+        metavar="FILE",
+        help="answer as another service has, in a recording of 'conformance --record'",
     )
     serve.set_defaults(command=_serve)
 
@@ -323,12 +265,12 @@ def _say(arguments: argparse.Namespace) -> None:
     text = _text(arguments.text)
     names = ("voice", "language", "speed", "steps")
     options = {name: value for name in names if (value := getattr(arguments, name)) is not None}
-    notify, report = (_notice, _print) if arguments.out else (_remark, _remark)
-    with _bad_values():
+    notify, report = (notice, say_line) if arguments.out else (remark, remark)
+    with bad_values():
         SpeechOptions(**options)  # Before anything is opened for values that can't be spoken.
         with _wav(arguments.out) as wav:
             first_audio = asyncio.run(_speak(text, options, wav, notify))
-    name = _escaped(str(arguments.out or "standard output"))
+    name = escaped(str(arguments.out or "standard output"))
     report(f"{name}: {wav.duration:.2f} s of audio, first audio after {first_audio * 1000:.0f} ms")
 
 
@@ -341,11 +283,6 @@ def _wav(path: Path | None) -> WavFile | WavStream:
     if sys.stdout.isatty():
         raise CommandError("a terminal can't play a WAV: redirect standard output, or name a file", MISUSED)
     return WavStream(sys.stdout.fileno(), _SAMPLE_RATE)
-
-
-def _escaped(name: str) -> str:
-    """Return a file's name in one line, with escapes for what can't be shown."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)
 
 
 def _text(argument: str) -> str:
@@ -375,7 +312,7 @@ def _read_input() -> str:
     try:
         data = sys.stdin.buffer.read()
     except OSError as error:
-        raise CommandError(f"can't read standard input: {_reason(error)}") from None
+        raise CommandError(f"can't read standard input: {reason_of(error)}") from None
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -386,10 +323,8 @@ async def _speak(
     text: str, options: dict[str, Any], wav: WavFile | WavStream, notify: Callable[[str], None]
 ) -> float:
     """Write the speech of ``text`` to ``wav``, as it comes; return the seconds to its first audio."""
-    async with _service(notify) as service:
-        tts = LokutorTTS(
-            api_key=service.api_key, base_url=service.base_url, sample_rate=_SAMPLE_RATE, **options
-        )
+    async with service(notify) as used:
+        tts = LokutorTTS(api_key=used.api_key, base_url=used.base_url, sample_rate=_SAMPLE_RATE, **options)
         async with tts:
             return await _record(tts.stream_synthesize(text), wav)
 
@@ -408,117 +343,46 @@ async def _record(speech: AsyncIterator[bytes], wav: WavFile | WavStream) -> flo
 def _serve(arguments: argparse.Namespace) -> None:
     host, api_key = arguments.host, arguments.api_key
     if api_key is None and not is_loopback(host):
-        reason = (
-            f"--host {_named(host)} can be reached by other machines: it needs --api-key, or {_SERVER_KEY}"
-        )
+        reason = f"--host {named(host)} can be reached by other machines: it needs --api-key, or {SERVER_KEY}"
         raise CommandError(reason, MISUSED)
     with suppress(KeyboardInterrupt):  # The way to end it.
-        asyncio.run(
-            _serve_forever(
-                host,
-                arguments.port,
-                api_key,
-                allowed_origins=arguments.allow_origin,
-                requests_per_minute=arguments.requests_per_minute,
-                sessions=arguments.sessions,
-                count=arguments.count,
-            )
+        server = local_server(
+            host,
+            arguments.port,
+            api_key,
+            arguments.replay,
+            allowed_origins=arguments.allow_origin,
+            requests_per_minute=arguments.requests_per_minute,
+            sessions=arguments.sessions,
+            count=arguments.count,
         )
+        asyncio.run(_serve_forever(server))
 
 
-def _named(host: str) -> str:
-    """Return ``host`` for a message, unless it may be a key that stands in its place."""
-    return "***" if may_be_key(host) else host
-
-
-async def _serve_forever(host: str, port: int, api_key: str | None, **options: Any) -> None:
-    async with _local_server(host, port, api_key, **options) as server:
-        _print(f"listening on {server.url}")
+async def _serve_forever(running: AbstractAsyncContextManager[LocalServer]) -> None:
+    async with running as server:
+        say_line(f"listening on {server.url}")
         await asyncio.Event().wait()
 
 
 def _voices(_: argparse.Namespace) -> None:
-    with _bad_values():
+    with bad_values():
         offer = asyncio.run(_discover())
     voices = [(voice.id, voice.gender, " ".join(voice.languages)) for voice in offer.voices]
     languages = [(language.code, language.name) for language in offer.languages]
-    _print(_table(("VOICE", "GENDER", "LANGUAGES"), voices) + "\n")
-    _print(_table(("LANGUAGE", "NAME"), languages))
+    say_line(_table(("VOICE", "GENDER", "LANGUAGES"), voices) + "\n")
+    say_line(_table(("LANGUAGE", "NAME"), languages))
 
 
 async def _discover() -> Offer:
-    async with _service(_notice) as service:
-        return await discover(service.base_url)
+    async with service(notice) as used:
+        return await discover(used.base_url)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, *(tuple(_one_line(cell) or "-" for cell in row) for row in rows)]
+    lines = [head, *(tuple(one_line(cell) or "-" for cell in row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Service:
-    """Where to speak. Its ``repr`` doesn't show the key."""
-
-    base_url: str
-    api_key: str | None = field(repr=False)
-
-
-@asynccontextmanager
-async def _service(notify: Callable[[str], None]) -> AsyncIterator[_Service]:
-    """Yield the service that the environment names; where it names none, a local server of our own."""
-    api_key, base_url = os.environ.get(_KEY), os.environ.get(_BASE_URL)
-    if api_key or base_url:
-        yield _Service(base_url or DEFAULT_BASE_URL, api_key)
-        return
-    notify(f"{_KEY} and {_BASE_URL} are not set: using a local server")
-    async with _local_server("127.0.0.1", 0, None) as server:
-        yield _Service(server.url, "local")
-
-
-@asynccontextmanager
-async def _local_server(
-    host: str, port: int, api_key: str | None, **options: Any
-) -> AsyncIterator[LocalServer]:
-    """Run the local server, with ``options`` of its own, for as long as this lasts."""
-    from ..local.engine import SynthesisError
-    from ..local.espeak import EspeakEngine, LocalVoiceMissingError
-    from ..local.server import LocalServer
-
-    async with AsyncExitStack() as stack:
-        try:
-            engine = EspeakEngine()
-        except LocalVoiceMissingError as error:
-            raise CommandError(str(error)) from None
-        with _bad_values():
-            server = LocalServer(engine, host=host, port=port, api_key=api_key, **options)
-        try:
-            await stack.enter_async_context(server)
-        except OSError as error:
-            raise CommandError(f"can't listen on {_named(host)}:{port}: {_reason(error)}") from None
-        except UnicodeError:  # As getaddrinfo() says it.
-            reason = f"can't listen on {_named(host)!r}: it is not the name of a host"
-            raise CommandError(reason, MISUSED) from None
-        except SynthesisError as error:
-            raise CommandError(str(error)) from None
-        yield server
-
-
-@contextmanager
-def _bad_values() -> Iterator[None]:
-    """Report a value that the plugin refuses, from the command line or the environment, in its words."""
-    try:
-        yield
-    except ValueError as error:
-        raise CommandError(str(error), MISUSED) from None
-
-
-def _reason(error: OSError) -> str:
-    """Return what the system says, without the addresses and paths that asyncio and Python add to it."""
-    if error.errno is None or isinstance(error, socket.gaierror):
-        return error.strerror or str(error)
-    return os.strerror(error.errno)

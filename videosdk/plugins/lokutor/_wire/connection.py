@@ -2,7 +2,8 @@
 
 Rule of this file: the only one that knows what aiohttp's exceptions mean. It maps them to the tree in
 ``errors.py``, and raises outside the ``except`` block, so that no ``__context__`` can carry a request (and
-with it the API key) into a traceback. Nothing is retried here. Only modules of ``_wire`` import aiohttp.
+with it the API key) into a traceback. Nothing is retried here. Of the plugin, only modules of ``_wire``
+import aiohttp.
 """
 
 from __future__ import annotations
@@ -175,40 +176,26 @@ class Connection:
         Raises:
             LokutorError: The handshake failed; the kind says who can act.
         """
-        _check_session(session)
-        _refuse_redirects(session)
         clock = asyncio.get_running_loop().time
         begun = clock()
         try:
-            async with asyncio.timeout(connect_timeout):
-                ws = await session.ws_connect(
-                    endpoint.url,
-                    headers=endpoint.headers,
-                    max_msg_size=_MAX_MESSAGE,
-                    heartbeat=heartbeat,
-                    autoping=False,  # A pong is a sign of life that aiohttp would keep to itself.
-                    # Without this, close() waits up to 10 s for the peer's close frame.
-                    timeout=aiohttp.ClientWSTimeout(ws_close=0),
-                    proxy=proxy,
-                )
-                connection = cls(ws, endpoint, spawn, clock() - begun)
-                connection._on_limit = on_limit
-                if heartbeat is not None:  # A pong that waits in the socket must not come too late.
-                    connection._burst_time = min(_BURST_TIME, heartbeat / 5)
-                return connection
-        except TimeoutError:
-            failure: LokutorError = _timed_out(session, endpoint)
-        # A user's own session can raise both.
-        except (Exception, asyncio.CancelledError) as error:
-            if was_cancelled(error):
-                raise
-            failure = _handshake_failure(error, endpoint)
-        if on_limit is not None and isinstance(failure, RateLimitError):
-            on_limit(failure)
-        try:
-            raise failure
-        finally:
-            del failure  # Its traceback refers to this frame.
+            ws = await open_socket(
+                session,
+                endpoint.url,
+                endpoint.headers,
+                within=connect_timeout,
+                heartbeat=heartbeat,
+                proxy=proxy,
+            )
+        except RateLimitError as error:
+            if on_limit is not None:
+                on_limit(error)
+            raise
+        connection = cls(ws, endpoint, spawn, clock() - begun)
+        connection._on_limit = on_limit
+        if heartbeat is not None:  # A pong that waits in the socket must not come too late.
+            connection._burst_time = min(_BURST_TIME, heartbeat / 5)
+        return connection
 
     async def send(self, request: SpeechRequest) -> None:
         """Send one request.
@@ -519,6 +506,47 @@ class Connection:
         )
 
 
+async def open_socket(
+    session: aiohttp.ClientSession,
+    url: URL,
+    headers: Mapping[str, str],
+    *,
+    within: float,
+    heartbeat: float | None = None,
+    proxy: URL | None = None,
+) -> aiohttp.ClientWebSocketResponse:
+    """Resolve, connect and shake hands; the pings that come are left to whoever receives.
+
+    Raises:
+        LokutorError: The handshake failed; the kind says who can act.
+    """
+    _check_session(session)
+    _refuse_redirects(session)
+    try:
+        async with asyncio.timeout(within):
+            return await session.ws_connect(
+                url,
+                headers=headers,
+                max_msg_size=_MAX_MESSAGE,
+                heartbeat=heartbeat,
+                autoping=False,  # A pong is a sign of life that aiohttp would keep to itself.
+                # Without this, close() waits up to 10 s for the peer's close frame.
+                timeout=aiohttp.ClientWSTimeout(ws_close=0),
+                proxy=proxy,
+            )
+    except TimeoutError:
+        failure: LokutorError = _timed_out(session, url)
+    # A user's own session can raise both.
+    except (Exception, asyncio.CancelledError) as error:
+        if was_cancelled(error):
+            raise
+        failure = _handshake_failure(error, url)
+    try:
+        raise failure
+    finally:
+        del failure  # Its traceback refers to this frame.
+
+
 def new_session() -> aiohttp.ClientSession:
     """Return a session of the plugin's own, for the running loop."""
     # No limit: a WebSocket holds its slot, and the 101st call would wait in silence. Nothing is kept
@@ -597,31 +625,31 @@ def _shut(raw: socket.socket) -> None:
         raw.close()
 
 
-def _timed_out(session: aiohttp.ClientSession, endpoint: Endpoint) -> NetworkError:
-    text = f"Could not connect to {endpoint.url.host} within connect_timeout"
+def _timed_out(session: aiohttp.ClientSession, url: URL) -> NetworkError:
+    text = f"Could not connect to {url.host} within connect_timeout"
     limit = 0 if session.connector is None else session.connector.limit
     # A socket holds its place in the connector while it is open, and the next one waits for it in silence.
     hint = f": the connector of your session allows only {limit} at a time" if 0 < limit < _FEW else ""
     return NetworkError(text + hint)
 
 
-def _handshake_failure(error: BaseException, endpoint: Endpoint) -> LokutorError:
+def _handshake_failure(error: BaseException, url: URL) -> LokutorError:
     """Map aiohttp's exception. Its own text and repr can show the request, so neither is passed on."""
     match error:
         case _RedirectError():
             return _refusal(error.status, None)
         case aiohttp.ClientHttpProxyError():
-            return unreached(error, endpoint.url)
+            return unreached(error, url)
         # Of the handshake, or of a session that raises for each status. Without headers it was no HTTP.
         case aiohttp.ClientResponseError() if error.headers is not None:
             return _refusal(error.status, error.headers)
         case aiohttp.InvalidURL():
-            return ConfigurationError(f"aiohttp can't read the URL of {endpoint.url.host}: check base_url")
+            return ConfigurationError(f"aiohttp can't read the URL of {url.host}: check base_url")
         case aiohttp.ClientError() | OSError():
-            return unreached(error, endpoint.url)
+            return unreached(error, url)
         case _:
             return ConfigurationError(
-                f"Connecting to {endpoint.url.host} is not possible ({type(error).__name__}): "
+                f"Connecting to {url.host} is not possible ({type(error).__name__}): "
                 "check base_url, and the session if it is your own"
             )
 

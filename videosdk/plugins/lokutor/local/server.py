@@ -225,7 +225,7 @@ class LocalServer:
         app = web.Application(middlewares=[self._admit])
         for path in (TTS_PATH, "/ws"):
             app.router.add_get(path, self._serve)
-        for path, answer in _discovery().items():
+        for path, answer in self._routes().items():
             app.router.add_get(path, _json_handler(answer))
         # No access log: it would show the key of clients that send it in the URL.
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -236,6 +236,9 @@ class LocalServer:
             await runner.cleanup()
             raise
         return runner
+
+    def _routes(self) -> dict[str, Any]:
+        return _discovery()
 
     @web.middleware
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -1,0 +1,214 @@
+"""The commands that examine a service: what they print, write, ask and cost."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from kit import PATIENCE
+from kit.service import KEY, NotedService, speech
+
+from videosdk.plugins.lokutor import LokutorTTS
+from videosdk.plugins.lokutor._cli.commands import main
+from videosdk.plugins.lokutor._cli.services import _replaying
+from videosdk.plugins.lokutor._conformance.facts import FACTS
+from videosdk.plugins.lokutor.errors import AuthenticationError
+
+
+class Result(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty directory, as a user who has set nothing."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NotedService]:
+    """Return the service that the environment names."""
+    async with NotedService() as service:
+        monkeypatch.setenv("LOKUTOR_API_KEY", KEY)
+        monkeypatch.setenv("LOKUTOR_BASE_URL", service.address)
+        yield service
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Return a caller of ``main`` in a thread, so that a server of the test's own loop can answer it."""
+
+    async def call(*arguments: str) -> Result:
+        async with asyncio.timeout(3 * PATIENCE):
+            status = await asyncio.to_thread(main, arguments)
+        return Result(status, *capsys.readouterr())
+
+    return call
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+# conformance
+
+
+async def test_conformance_needs_no_account(call: Any) -> None:
+    result = await call("conformance", "--idle", "0")
+    assert result.status == 0, result
+    assert "local server" in result.err
+    assert (
+        f"Of {len(FACTS)} assumptions: {len(FACTS) - 2} as assumed, 0 otherwise, 2 not known." in result.out
+    )
+    lines = [line for line in result.out.splitlines() if line.startswith("  ")]
+    assert len(lines) == len(FACTS)
+
+
+async def test_conformance_says_what_is_otherwise_and_what_follows(
+    service: NotedService, here: Path, call: Any
+) -> None:
+    service.paths = {"/ws"}
+    service.codes["validation.invalid_voice"] = f"{KEY}\x1b[31m\nsecond line"
+    result = await call("conformance", "--idle", "0", "--out", "report.json")
+    assert result.status == 1
+    assert result.err == "error: not as assumed: path, error-voice\n"
+    assert "  differs [A] path: " in result.out
+    assert "The plugin can't connect" in result.out
+    written = (here / "report.json").read_text("utf-8")
+    assert {fact["name"] for fact in json.loads(written)["facts"]} == {fact.name for fact in FACTS}
+    assert KEY not in written + result.out + result.err
+    assert "\x1b" not in result.out
+
+
+async def test_conformance_takes_another_address(service: NotedService, call: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("LOKUTOR_BASE_URL", "wss://nowhere.invalid")
+    assert (await call("conformance", "--idle", "0", "--url", service.address)).status == 0
+
+
+@pytest.mark.parametrize("arguments", [["--too-long"], ["--rate-limit", "12"]])
+async def test_more_than_usual_is_asked_for(service: NotedService, call: Any, arguments: list[str]) -> None:
+    result = await call("conformance", *arguments)
+    assert result.status == 2
+    assert "instead of 3,000. Add --yes" in result.err
+    assert not service.conversations
+
+
+@pytest.mark.parametrize("answer", ["n\n", "", "\n"])
+async def test_no_leave_no_request(service: NotedService, call: Any, monkeypatch: Any, answer: str) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    result = await call("conformance", "--too-long")
+    assert (result.status, result.out) == (1, "")
+    assert result.err.endswith("Go on? [y/N]\nerror: nothing was sent\n")
+    assert not service.conversations
+
+
+async def test_leave_at_the_terminal(service: NotedService, call: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    result = await call("conformance", "--too-long", "--idle", "0")
+    assert result.status == 0, result
+    assert max(len(fields["text"]) for fields in service.served) == 1_000
+
+
+async def test_a_report_that_can_not_be_written_costs_nothing(service: NotedService, call: Any) -> None:
+    result = await call("conformance", "--out", "no-such-directory/report.json")
+    assert (result.status, result.out) == (1, "")
+    assert not service.conversations
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["--idle", "x"], 2, "from 0 to"),
+        (["--rate-limit", "-1"], 2, "from 0 to"),
+        (["--url", "ftp://x"], 2, "base_url"),
+        (["--url", "ws://tts.example"], 2, "unencrypted"),
+    ],
+)
+async def test_what_is_mistyped_is_one_line(
+    service: NotedService, call: Any, arguments: list[str], status: int, words: str
+) -> None:
+    result = await call("conformance", *arguments)
+    assert (result.status, result.out) == (status, "")
+    assert words in result.err
+    assert result.err.count("\n") == 1
+
+
+async def test_a_refused_key_is_one_line(service: NotedService, call: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("LOKUTOR_API_KEY", "another-key-5f2c9e")
+    result = await call("conformance")
+    assert (result.status, result.out) == (1, "")
+    assert result.err.startswith("error: Lokutor refused the API key (HTTP 401)")
+    assert "another-key" not in result.err
+
+
+# doctor
+
+
+async def test_the_doctor_finds_nothing(service: NotedService, call: Any) -> None:
+    result = await call("doctor")
+    assert (result.status, result.err) == (0, "")
+    assert "ok    sample rate: mono" in result.out
+    assert KEY not in result.out
+
+
+async def test_the_doctor_says_what_to_do(service: NotedService, call: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("LOKUTOR_API_KEY", f"'{KEY}'")
+    result = await call("doctor", "--url", service.address)
+    assert result.status == 1
+    assert result.err == "error: look at: key\n"
+    assert "wrong key: there are quotation marks around it -> copy it again" in result.out
+    assert KEY not in result.out + result.err
+
+
+# Recordings
+
+
+@pytest.mark.parametrize("name", ["wire.jsonl", "wire.jsonl.gz"])
+async def test_what_was_recorded_can_be_served(
+    service: NotedService, here: Path, call: Any, monkeypatch: Any, name: str
+) -> None:
+    service.speak = lambda fields: speech({**fields, "text": fields["text"][:2]})
+    result = await call("conformance", "--idle", "0", "--record", name)
+    assert "long-text" in result.err
+    options = {"host": "127.0.0.1", "port": 0, "api_key": None}
+    server = _replaying(here / name, options)
+    async with server, LokutorTTS(api_key="any", base_url=server.url, trim_silence=False) as tts:
+        pcm = b"".join([piece async for piece in tts.stream_synthesize("Words that nobody has recorded.")])
+    assert 0.03 < len(pcm) / 48_000 < 0.07
+    assert KEY.encode() not in (here / name).read_bytes()
+
+
+async def test_a_replay_with_a_key_of_its_own(service: NotedService, here: Path, call: Any) -> None:
+    await call("conformance", "--idle", "0", "--record", "wire.jsonl")
+    server = _replaying(here / "wire.jsonl", {"host": "127.0.0.1", "port": 0, "api_key": "another"})
+    async with server:
+        with pytest.raises(AuthenticationError):
+            async with LokutorTTS(api_key="any-other-key", base_url=server.url) as tts:
+                _ = [piece async for piece in tts.stream_synthesize("Hello.")]
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b"\x1f\x8b\0"])
+@pytest.mark.parametrize("name", ["wire.jsonl", "wire.gz"])
+async def test_a_file_that_is_no_recording_is_one_line(
+    here: Path, call: Any, content: bytes, name: str
+) -> None:
+    (here / name).write_bytes(content)
+    result = await call("serve", "--port", "0", "--replay", name)
+    assert (result.status, result.out) == (1, "")
+    assert result.err.count("\n") == 1
+    assert result.err.startswith("error: ")
+
+
+async def test_a_recording_that_is_not_there_is_one_line(call: Any) -> None:
+    result = await call("serve", "--replay", "nowhere.jsonl")
+    assert (result.status, result.out) == (1, "")
+    assert result.err == "error: No such file or directory\n"

@@ -1,0 +1,727 @@
+"""The conformance check: our notes hold for the local server, and each way to be otherwise is found out.
+
+Every deviation meets the whole check, so that a probe that takes one for another is found out as well.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from kit import PATIENCE, Clock, Conversation
+from kit.service import (
+    KEY,
+    Fields,
+    NotedService,
+    Refused,
+    Sent,
+    pieces,
+    speech,
+    timing,
+    timing_first,
+)
+
+from videosdk.plugins.lokutor._conformance.facts import FACTS
+from videosdk.plugins.lokutor._conformance.findings import Finding, Report, Verdict, lines_of
+from videosdk.plugins.lokutor._conformance.lab import ALLOWANCE, PROBES, SENTENCE, SHORT, Limits
+from videosdk.plugins.lokutor._conformance.run import examine
+from videosdk.plugins.lokutor._wire.endpoint import Endpoint, parse_base_url
+from videosdk.plugins.lokutor._wire.recording import read_recording
+from videosdk.plugins.lokutor.errors import AuthenticationError, NetworkError, ServiceError
+from videosdk.plugins.lokutor.local.espeak import EspeakEngine
+from videosdk.plugins.lokutor.local.replay import ReplayServer
+from videosdk.plugins.lokutor.local.server import LocalServer
+
+BRIEF = Limits(idle=0.01, quiet=0.02, patience=PATIENCE, limit_waits=50, limit_wait=0.01)
+"""As short as a server on loopback allows."""
+HURRIED = replace(BRIEF, patience=1.0)
+"""For what never ends."""
+TIMED = {"ping", "cancel", "first-audio", "first-audio-length", "real-time"}
+"""Facts about seconds, which a busy machine may take from a service that is as noted."""
+ASKED_FOR = {"rate-limit", "error-length"}
+"""Facts whose probes cost more, and run only if they are asked for."""
+
+Deviate = Callable[[NotedService], None]
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[NotedService]:
+    async with NotedService() as service:
+        yield service
+
+
+async def examined(url: str, limits: Limits = BRIEF, key: str = KEY, facts: Iterable[str] = ()) -> Report:
+    names = set(facts)
+    endpoint = Endpoint(parse_base_url(url, allow_insecure=False), key)
+    chosen = [fact for fact in FACTS if not names or fact.name in names]
+    return await examine(endpoint, limits, facts=chosen)
+
+
+def finding(report: Report, name: str) -> Finding:
+    [found] = [found for fact, found in report.findings if fact.name == name]
+    return found
+
+
+def lines(report: Report) -> str:
+    return "\n".join(line for fact, found in report.findings for line in lines_of(fact, found))
+
+
+def unknowns(report: Report) -> set[str]:
+    return {fact.name for fact, found in report.findings if found.verdict is Verdict.UNKNOWN}
+
+
+def test_each_fact_has_a_probe() -> None:
+    assert [fact.name for fact in FACTS if fact.name not in PROBES] == []
+    assert len({fact.name for fact in FACTS}) == len(FACTS) == len(PROBES)
+
+
+async def test_the_local_server_is_as_noted() -> None:
+    async with LocalServer(EspeakEngine(), api_key=KEY) as server:
+        report = await examined(server.url)
+        assert report.characters >= sum(len(request.text) for request in server.requests)
+    assert report.differing == []
+    assert unknowns(report) == ASKED_FOR
+    assert report.characters < ALLOWANCE
+
+
+async def test_a_service_that_is_as_noted(service: NotedService) -> None:
+    report = await examined(service.address)
+    assert report.differing == []
+    assert unknowns(report) == ASKED_FOR
+    assert report.handshakes >= len(service.conversations)
+
+
+async def test_a_text_over_the_longest_is_only_sent_when_asked_for(service: NotedService) -> None:
+    limits = replace(BRIEF, too_long=True, allowance=3 * ALLOWANCE)
+    assert finding(await examined(service.address, limits), "error-length").verdict is Verdict.HOLDS
+    service.ignored.add("validation.text_too_long")
+    assert (await examined(service.address, limits)).differing == ["error-length"]
+
+
+async def test_a_longest_text_that_is_too_long_to_send(service: NotedService) -> None:
+    service.routes["/config"]["max_text_length"] = 10**18
+    limits = replace(BRIEF, too_long=True, allowance=3 * ALLOWANCE)
+    report = await examined(service.address, limits, facts={"error-length"})
+    assert finding(report, "error-length").verdict is Verdict.UNKNOWN
+
+
+ODD: list[Any] = [
+    None, [], [None], {}, {"a": [[[]]]}, "text", 7, {"voices": {}}, {"voices": [None, {"id": 7}, {"id": []}]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", ODD, ids=str)
+async def test_whatever_discovery_answers_is_a_verdict(service: NotedService, body: Any) -> None:
+    names = {"voices", "languages", "models", "config", "health"}
+    service.routes = {f"/{name}": body for name in names}
+    report = await examined(service.address, facts=names)
+    assert set(report.differing) == names
+
+
+async def test_an_answer_that_is_nested_deeply_is_a_verdict(service: NotedService) -> None:
+    service.raw_routes = {"/voices": "[" * 900 + "]" * 900}
+    assert (await examined(service.address, facts={"voices"})).differing == ["voices"]
+
+
+async def test_nothing_is_spent_beyond_the_allowance(service: NotedService) -> None:
+    report = await examined(service.address, replace(BRIEF, allowance=500))
+    assert sum(len(fields["text"]) for fields in service.served) <= report.characters <= 500
+    assert "500 characters" in finding(report, "long-text").evidence
+    assert report.differing == []
+
+
+# Each way to be otherwise
+
+DEVIATIONS: dict[str, tuple[Deviate, set[str]]] = {}
+"""By name: what makes a service otherwise, and all the facts that then differ."""
+
+
+def deviation(*differing: str) -> Callable[[Deviate], Deviate]:
+    def register(deviate: Deviate) -> Deviate:
+        DEVIATIONS[deviate.__name__] = deviate, set(differing)
+        return deviate
+
+    return register
+
+
+@deviation("path")
+def only_the_old_path(service: NotedService) -> None:
+    service.paths = {"/ws"}
+
+
+@deviation("path", "old-path")
+def only_the_key_in_the_url(service: NotedService) -> None:
+    service.takes_header = False
+
+
+@deviation("old-path")
+def no_old_path(service: NotedService) -> None:
+    service.paths = {"/ws/tts"}
+
+
+@deviation("key-in-url")
+def no_key_in_the_url(service: NotedService) -> None:
+    service.takes_key_in_url = False
+
+
+@deviation("missing-key")
+def speaks_without_a_key(service: NotedService) -> None:
+    service.keyless = None
+
+
+@deviation("wrong-key")
+def another_answer_to_a_wrong_key(service: NotedService) -> None:
+    service.wrong_key = 400, "auth.invalid_key"
+
+
+@deviation("missing-key")
+def another_code_without_a_key(service: NotedService) -> None:
+    service.keyless = 401, "auth.who_are_you"
+
+
+@deviation("ping")
+def deaf_to_pings(service: NotedService) -> None:
+    service.autoping = False
+
+
+@deviation("two-requests", "early-request", "idle")
+def one_request_for_each_connection(service: NotedService) -> None:
+    async def close(conversation: Conversation, fields: Fields) -> None:
+        if "refused" not in fields:
+            await conversation.ws.close()
+
+    service.after = close
+
+
+@deviation("after-end")
+def audio_behind_the_end(service: NotedService) -> None:
+    async def send_more(conversation: Conversation, fields: Fields) -> None:
+        if fields.get("text") == SHORT:
+            await conversation.audio(bytes(100))
+
+    service.after = send_more
+
+
+@deviation("cancel")
+def a_session_outlives_its_connection(service: NotedService) -> None:
+    left: list[Conversation] = []
+
+    async def speak_on(conversation: Conversation, fields: Fields) -> None:
+        if len(fields["text"]) == 150:
+            left.append(conversation)
+            await conversation.audio(bytes(100))
+            await conversation.gone()
+
+    service.before = speak_on
+    service.refuse_handshake = lambda: bool(left) and left.pop() is not None
+
+
+@deviation("sessions")
+def one_session_at_a_time(service: NotedService) -> None:
+    service.refuse_handshake = lambda: bool(service.open_now)
+
+
+@deviation("idle")
+def unused_connections_are_closed(service: NotedService) -> None:
+    async def close_unused(_: Conversation, fields: Fields) -> None:
+        if fields.get("text") == SHORT and len(service.open_now) == 2:
+            for other in service.open_now:
+                if not other.requests:
+                    await other.ws.close()
+
+    service.after = close_unused
+
+
+@deviation("voices")
+def another_name_for_a_voice(service: NotedService) -> None:
+    service.routes["/voices"]["voices"][0]["id"] = "maria"
+
+
+@deviation("languages")
+def another_language(service: NotedService) -> None:
+    service.routes["/languages"]["languages"].append({"code": "pl", "name": "Polish"})
+
+
+@deviation("models")
+def no_models(service: NotedService) -> None:
+    service.routes["/models"] = {"items": []}
+
+
+@deviation("config")
+def another_sample_rate_in_the_config(service: NotedService) -> None:
+    service.routes["/config"]["sample_rate"] = 24_000
+
+
+@deviation("health")
+def another_word_for_health(service: NotedService) -> None:
+    service.routes["/health"] = {"status": "fine"}
+
+
+@deviation("voices", "languages", "models", "config", "health")
+def no_discovery(service: NotedService) -> None:
+    service.routes = {}
+
+
+def refusing(service: NotedService, wrong: Callable[[dict[str, Any]], bool], code: str) -> None:
+    """Have a service refuse what else it took."""
+
+    def check(fields: Fields) -> None:
+        if wrong(fields["sent"]):
+            raise Refused(code)
+        service.check_fields(fields)
+
+    service.check = check
+
+
+@deviation("defaults")
+def a_voice_is_required(service: NotedService) -> None:
+    refusing(service, lambda sent: "voice" not in sent, "validation.invalid_request_format")
+
+
+@deviation("unknown-keys")
+def unknown_keys_are_refused(service: NotedService) -> None:
+    refusing(service, lambda sent: "x_of_nobody" in sent, "validation.invalid_request_format")
+
+
+@deviation("unknown-keys")
+def the_older_spelling_is_refused(service: NotedService) -> None:
+    refusing(service, lambda sent: "lang" in sent, "validation.invalid_request_format")
+
+
+@deviation("language")
+def only_lang_is_read(service: NotedService) -> None:
+    service.reads = {"lang"}
+
+
+@deviation("lang")
+def only_language_is_read(service: NotedService) -> None:
+    service.reads = {"language"}
+
+
+@deviation("new-voices")
+def no_new_voices(service: NotedService) -> None:
+    service.voices = frozenset({"F1"})
+
+
+@deviation("old-voices")
+def no_old_voices(service: NotedService) -> None:
+    service.voices, service.default_voice = frozenset({"en_f1"}), "en_f1"
+
+
+@deviation("speed")
+def one_speed(service: NotedService) -> None:
+    service.speak = lambda fields: speech({**fields, "speed": 1.05})
+
+
+@deviation("steps")
+def few_steps(service: NotedService) -> None:
+    service.most_steps = 20
+
+
+@deviation("model")
+def no_old_model(service: NotedService) -> None:
+    refusing(service, lambda sent: sent.get("version") == "versa-1.0", "tts.model_not_found")
+
+
+@deviation("long-text")
+def long_texts_are_cut_off(service: NotedService) -> None:
+    service.speak = lambda fields: speech({**fields, "text": fields["text"][:500]})
+
+
+@deviation("repeatable")
+def each_reply_is_another(service: NotedService) -> None:
+    service.speak = lambda fields: speech(fields) + bytes(9_000 * (len(service.served) % 2))
+
+
+@deviation("numbers", "number-language")
+def digits_are_left_out(service: NotedService) -> None:
+    service.speak = lambda fields: speech(
+        {**fields, "text": "".join(char for char in fields["text"] if not char.isdecimal())}
+    )
+
+
+@deviation("number-language")
+def numbers_are_english(service: NotedService) -> None:
+    service.speak = lambda fields: speech({**fields, "language": "en"})
+
+
+def samples_of(fields: Fields) -> np.ndarray[Any, np.dtype[np.int16]]:
+    return np.frombuffer(speech(fields), "<i2")
+
+
+@deviation("pcm")
+def big_endian(service: NotedService) -> None:
+    service.speak = lambda fields: samples_of(fields).byteswap().tobytes()
+
+
+@deviation("pcm")
+def wav_files(service: NotedService) -> None:
+    service.speak = lambda fields: b"RIFF" + bytes(40) + speech(fields)
+
+
+@deviation("sample-rate", "viseme-unit")
+def another_sample_rate(service: NotedService) -> None:
+    service.speak = lambda fields: speech({**fields, "speed": fields["speed"] * 2})
+
+
+@deviation("sample-rate", "viseme-unit")
+def stereo(service: NotedService) -> None:
+    service.speak = lambda fields: samples_of(fields).repeat(2).tobytes()
+
+
+@deviation("binary-audio")
+def audio_in_json(service: NotedService) -> None:
+    def in_json(visemes: list[dict[str, Any]], pcm: bytes) -> list[Sent]:
+        sent = timing_first(visemes, pcm)
+        return [piece if isinstance(piece, str) else as_json(piece) for piece in sent]
+
+    service.arrange = in_json
+
+
+def as_json(piece: bytes) -> str:
+    return json.dumps({"type": "audio", "data": base64.b64encode(piece).decode()})
+
+
+@deviation("whole-samples")
+def half_a_sample_at_the_end(service: NotedService) -> None:
+    service.speak = lambda fields: speech(fields) + b"\0"
+
+
+@deviation("known-messages")
+def a_message_of_a_new_kind(service: NotedService) -> None:
+    service.arrange = lambda visemes, pcm: [
+        json.dumps({"type": "queue", "text": "secret"}),
+        *timing_first(visemes, pcm),
+    ]
+
+
+@deviation("silence")
+def silence_in_front(service: NotedService) -> None:
+    service.speak = lambda fields: bytes(44_100) + speech(fields)
+    service.time = lambda fields, _: [{**item, "t": item["t"] + 0.5} for item in timing(fields)]
+
+
+@deviation("visemes")
+def no_visemes(service: NotedService) -> None:
+    service.time = lambda *_: []
+
+
+@deviation("visemes-off")
+def visemes_that_nobody_asked_for(service: NotedService) -> None:
+    service.before = send_visemes
+
+
+async def send_visemes(conversation: Conversation, fields: Fields) -> None:
+    if not fields["visemes"]:
+        await conversation.text(json.dumps(timing(fields)))
+
+
+def counted(service: NotedService, count: Callable[[str], int]) -> None:
+    """Have visemes count what stands in front of a character otherwise."""
+
+    def count_otherwise(fields: Fields, _: Conversation) -> list[dict[str, Any]]:
+        return [{**item, "v": count(fields["text"][: item["v"]])} for item in timing(fields)]
+
+    service.time = count_otherwise
+
+
+@deviation("viseme-index")
+def visemes_from_one(service: NotedService) -> None:
+    counted(service, lambda text: len(text) + 1)
+
+
+@deviation("viseme-index")
+def visemes_in_utf_16(service: NotedService) -> None:
+    counted(service, lambda text: len(text.encode("utf-16-le")) // 2)
+
+
+@deviation("viseme-index")
+def visemes_in_bytes(service: NotedService) -> None:
+    counted(service, lambda text: len(text.encode()))
+
+
+@deviation("viseme-index")
+def visemes_of_another_text(service: NotedService) -> None:
+    counted(service, lambda text: len(text.replace("😀", "")))
+
+
+@deviation("viseme-unit", "sample-rate")
+def visemes_in_milliseconds(service: NotedService) -> None:
+    service.time = lambda fields, _: [{**item, "t": item["t"] * 1000} for item in timing(fields)]
+
+
+@deviation("viseme-base")
+def visemes_count_from_the_connection(service: NotedService) -> None:
+    def since_the_connection(fields: Fields, conversation: Conversation) -> list[dict[str, Any]]:
+        before = sum(len(speech(request)) for request in conversation.requests[:-1]) / 88_200
+        return [{**item, "t": item["t"] + before} for item in timing(fields)]
+
+    service.time = since_the_connection
+
+
+@deviation("viseme-order")
+def visemes_in_disorder(service: NotedService) -> None:
+    service.time = lambda fields, _: timing(fields)[1::2] + timing(fields)[::2]
+
+
+@deviation("viseme-lateness")
+def late_visemes(service: NotedService) -> None:
+    service.arrange = lambda visemes, pcm: [*pieces(pcm), json.dumps(visemes)]
+
+
+def with_another_code(code: str) -> Deviate:
+    def deviate(service: NotedService) -> None:
+        service.codes[code] = "internal.error"
+
+    return deviate
+
+
+for name, code in {
+    "error-voice": "validation.invalid_voice",
+    "error-language": "validation.invalid_language",
+    "error-speed": "validation.speed_out_of_range",
+    "error-steps": "validation.steps_out_of_range",
+}.items():
+    DEVIATIONS[f"another code: {name}"] = with_another_code(code), {name}
+DEVIATIONS["another code: error-format"] = (
+    with_another_code("validation.invalid_request_format"),
+    {"error-format", "error-empty"},
+)
+
+
+@deviation("error-voice", "error-language", "error-speed", "error-steps", "error-format", "error-empty")
+def errors_without_codes(service: NotedService) -> None:
+    service.coded = False
+
+
+@deviation("error-voice")
+def any_voice_speaks(service: NotedService) -> None:
+    service.ignored.add("validation.invalid_voice")
+
+
+@deviation("error-empty")
+def an_empty_text_is_silence(service: NotedService) -> None:
+    service.ignored.add("validation.invalid_request_format")
+
+
+@deviation("after-error")
+def an_error_ends_the_connection(service: NotedService) -> None:
+    async def close(conversation: Conversation, fields: Fields) -> None:
+        if "refused" in fields:
+            await conversation.ws.close()
+
+    service.after = close
+
+
+@pytest.mark.parametrize("name", DEVIATIONS)
+async def test_what_is_otherwise_is_found_out(service: NotedService, name: str) -> None:
+    deviate, differing = DEVIATIONS[name]
+    deviate(service)
+    report = await examined(service.address)
+    assert set(report.differing) - (TIMED - differing) == differing, lines(report)
+
+
+def test_each_fact_can_be_found_out() -> None:
+    elsewhere = {"rate-limit", "error-length", "end", "early-request", *TIMED}
+    found_out = set[str]().union(*(differing for _, differing in DEVIATIONS.values()))
+    assert {fact.name for fact in FACTS} == found_out | elsewhere
+
+
+async def test_requests_without_an_end(service: NotedService) -> None:
+    service.endings = ()
+    report = await examined(service.address, HURRIED, facts={"end"})
+    assert report.differing == ["end"]
+    assert "no end came" in finding(report, "end").evidence
+
+
+@pytest.mark.parametrize(
+    ("endings", "evidence"),
+    [
+        (("EOS",), "EOS in plain text"),
+        (('{"type":"eos"}',), "eos in JSON"),
+        (("EOS", '{"type":"eos"}'), "EOS in plain text and eos in JSON"),
+    ],
+)
+async def test_each_end_is_one(service: NotedService, endings: tuple[str, ...], evidence: str) -> None:
+    service.endings = endings
+    assert finding(await examined(service.address, facts={"end"}), "end") == Finding(Verdict.HOLDS, evidence)
+
+
+async def test_an_early_request_that_is_dropped(service: NotedService) -> None:
+    async def drop(conversation: Conversation, fields: Fields) -> None:
+        if fields["text"] != SENTENCE or len(service.conversations) < 4:
+            return  # On those before, nothing comes early.
+        await conversation.ws.receive()
+
+    service.before = drop
+    report = await examined(service.address, HURRIED, facts={"early-request"})
+    assert report.differing == ["early-request"]
+    assert "second no end came" in finding(report, "early-request").evidence
+
+
+# What is a matter of time
+
+
+def slow(service: NotedService, clock: Clock, seconds: Callable[[int], float]) -> None:
+    """Have a service take its time, by the length of the text."""
+
+    async def wait(_: Conversation, fields: Fields) -> None:
+        await clock.advance(seconds(len(fields["text"])))
+
+    service.before = wait
+
+
+async def test_a_late_first_audio(service: NotedService, clock: Clock) -> None:
+    slow(service, clock, lambda _: 5.0)
+    report = await examined(service.address, facts={"first-audio", "first-audio-length"})
+    assert report.differing == ["first-audio"]
+    assert "median 5" in finding(report, "first-audio").evidence
+
+
+async def test_a_first_audio_that_depends_on_the_length(service: NotedService, clock: Clock) -> None:
+    slow(service, clock, lambda length: 0.01 * length)
+    report = await examined(service.address, facts={"first-audio-length"})
+    assert report.differing == ["first-audio-length"]
+    figures = re.search(r"([+-][\d.]+) ± ([\d.]+) ms", finding(report, "first-audio-length").evidence)
+    assert figures
+    assert float(figures[1]) == pytest.approx(1000, abs=200)
+
+
+async def test_audio_that_is_made_slower_than_it_is_played(service: NotedService, clock: Clock) -> None:
+    slow(service, clock, lambda length: 15.0 if length == 320 else 0.0)
+    assert (await examined(service.address, facts={"real-time"})).differing == ["real-time"]
+
+
+# The limit of requests a minute
+
+
+async def test_a_limit_that_counts_handshakes(service: NotedService) -> None:
+    service.refuse_handshake = lambda: len(service.conversations) > 3
+    report = await examined(service.address, replace(BRIEF, requests=9), facts={"rate-limit"})
+    assert report.differing == ["rate-limit"]
+    assert "handshake 3 was refused" in finding(report, "rate-limit").evidence
+
+
+async def test_a_limit_that_counts_requests(service: NotedService) -> None:
+    def limit(_: Fields) -> None:
+        if len(service.served) > 4:
+            raise Refused("auth.rate_limited")
+
+    service.check = limit
+    report = await examined(service.address, replace(BRIEF, requests=9), facts={"rate-limit"})
+    assert finding(report, "rate-limit").verdict is Verdict.HOLDS
+    assert "request 5 was refused" in finding(report, "rate-limit").evidence
+
+
+async def test_no_limit_within_what_was_tried(service: NotedService) -> None:
+    report = await examined(service.address, replace(BRIEF, requests=3), facts={"rate-limit"})
+    assert finding(report, "rate-limit").verdict is Verdict.UNKNOWN
+
+
+async def test_a_limit_is_waited_for(service: NotedService) -> None:
+    """A free plan takes ten requests a minute, and the check makes more."""
+    handshakes = itertools.count(1)
+    service.refuse_handshake = lambda: next(handshakes) % 3 == 0
+    told: list[str] = []
+    endpoint = Endpoint(parse_base_url(service.address, allow_insecure=False), KEY)
+    report = await examine(endpoint, BRIEF, notify=told.append)
+    assert set(report.differing) <= {"sessions", *TIMED}  # Four at once are over any limit of three.
+    assert unknowns(report) == ASKED_FOR
+    assert any("limit of requests a minute" in line for line in told)
+
+
+# Where nothing can be told
+
+
+async def test_a_service_that_takes_no_key_of_ours(service: NotedService) -> None:
+    with pytest.raises(AuthenticationError):
+        await examined(service.address, key="another-key-5f2c9e")
+
+
+async def test_a_service_that_is_not_there(unused_tcp_port: int) -> None:
+    with pytest.raises(NetworkError):
+        await examined(f"ws://127.0.0.1:{unused_tcp_port}")
+
+
+async def test_a_service_that_refuses_every_request(service: NotedService) -> None:
+    refusing(service, lambda _: True, "tts.synthesis_failed")
+    with pytest.raises(ServiceError, match="synthesis_failed"):
+        await examined(service.address)
+
+
+async def test_a_service_that_says_nothing(service: NotedService) -> None:
+    service.speak = lambda _: b""
+    with pytest.raises(ServiceError, match="an end without audio"):
+        await examined(service.address)
+
+
+# The report
+
+
+async def test_the_report_holds_no_key_and_no_words_of_unknown_messages(service: NotedService) -> None:
+    service.codes["validation.invalid_voice"] = f"unknown to {KEY}"
+    a_message_of_a_new_kind(service)
+    report = await examined(service.address)
+    told = json.dumps(report.as_json()) + lines(report)
+    assert {"error-voice", "known-messages"} <= set(report.differing)
+    assert KEY not in told
+    assert "secret" not in told
+    assert "'queue'" in finding(report, "known-messages").evidence
+
+
+async def test_the_report_says_what_follows(service: NotedService) -> None:
+    no_visemes(service)
+    report = await examined(service.address)
+    [fact] = [fact for fact in report.as_json()["facts"] if fact["verdict"] == "differs"]
+    assert fact["name"] == "visemes"
+    assert fact["means"]
+    assert fact["means"] in lines(report)
+    assert report.summary().startswith(f"Of {len(FACTS)} assumptions: ")
+
+
+# Recordings
+
+
+RECORDED = [
+    "only_the_old_path",
+    "only_the_key_in_the_url",
+    "another_code_without_a_key",
+    "one_request_for_each_connection",
+    "audio_behind_the_end",
+    "a_session_outlives_its_connection",
+    "unused_connections_are_closed",
+    "no_discovery",
+    "unknown_keys_are_refused",
+    "each_reply_is_another",
+    "audio_in_json",
+    "visemes_count_from_the_connection",
+    "late_visemes",
+    "any_voice_speaks",
+    "an_error_ends_the_connection",
+]
+"""A few of each kind. A server that plays a recording answers pings, whatever was recorded."""
+
+
+async def recorded(service: NotedService) -> list[str]:
+    lines: list[str] = []
+    endpoint = Endpoint(parse_base_url(service.address, allow_insecure=False), KEY)
+    await examine(endpoint, BRIEF, record=lines.append)
+    return lines
+
+
+@pytest.mark.parametrize("name", RECORDED)
+async def test_a_recording_is_otherwise_in_the_same_way(service: NotedService, name: str) -> None:
+    deviate, differing = DEVIATIONS[name]
+    deviate(service)
+    written = await recorded(service)
+    async with ReplayServer(read_recording(written)) as server:
+        replayed = await examined(server.url)
+    assert set(replayed.differing) - (TIMED - differing) == differing, lines(replayed)
+    assert KEY not in "".join(written)

@@ -1,0 +1,1 @@
+"""Holds a service against what this plugin takes for granted, fact by fact."""

@@ -1,0 +1,313 @@
+"""A client that speaks the protocol without the plugin: what it gets is told as it came.
+
+Rule of this file: nothing is retried, repaired or left out, and no text carries the key. Errors of the
+connection are those of ``errors.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from .._wire.connection import new_session, open_socket, unreached
+from .._wire.endpoint import Endpoint
+from .._wire.protocol import (
+    EndOfRequest,
+    ErrorReply,
+    Event,
+    Unknown,
+    Visemes,
+    decode_binary,
+    decode_rest,
+    decode_text,
+)
+from .._wire.proxy import find_proxy
+from ..errors import LokutorError, NetworkError, ProtocolError
+from .recorder import Recorder
+from .replies import Came, Ending, Reply
+
+_UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",  # Of RFC 6455, section 1.3.
+}
+_CLOSE_TIMEOUT = 1.0
+"""Seconds for a close frame to leave."""
+_SWITCHING = 101
+_PING = b"lokutor"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What plain HTTP was answered with.
+
+    Attributes:
+        status: HTTP status.
+        body: The JSON in it, or None.
+        headers: Its headers, by their names in lower case.
+    """
+
+    status: int
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def error_code(self) -> str | None:
+        """The code of the error that it tells, in whatever form, or None."""
+        event = None if self.body is None else _decode(json.dumps(self.body))
+        return event.code if isinstance(event, ErrorReply) else None
+
+
+class Wire:
+    """One open WebSocket. A task reads it all the time, so that each message has its time."""
+
+    def __init__(
+        self, ws: aiohttp.ClientWebSocketResponse, recorder: Recorder | None = None, number: int = 0
+    ) -> None:
+        self._ws = ws
+        self._recorder = recorder
+        self._number = number
+        self._loop = asyncio.get_running_loop()
+        self._inbox: asyncio.Queue[tuple[float, aiohttp.WSMessage]] = asyncio.Queue()
+        self._ponged = asyncio.Event()
+        self._reader = self._loop.create_task(self._read())
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended."""
+        return self._reader.done()
+
+    async def send(self, message: Mapping[str, Any] | str) -> None:
+        """Send a request, or any other text."""
+        text = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
+        if self._recorder is not None:
+            self._recorder.on_message(self._number, text, sent=True)
+        with suppress(aiohttp.ClientError, OSError):  # What it ended with is seen by reading.
+            await self._ws.send_str(text)
+
+    async def ask(self, message: Mapping[str, Any] | str, patience: float) -> Reply:
+        """Send a request and return what comes for it, until nothing has come for ``patience`` seconds."""
+        begun = self._loop.time()
+        await self.send(message)
+        return await self.reply(message, begun, patience)
+
+    async def reply(self, message: Mapping[str, Any] | str, begun: float, patience: float) -> Reply:
+        """Return what comes for a request that was sent at ``begun``."""
+        text = "" if isinstance(message, str) else str(message.get("text", ""))
+        came: list[Came] = []
+        while True:
+            event = await self._next(begun, patience)
+            if isinstance(event, Ending):
+                return Reply(text, tuple(came), event, self._ws.close_code)
+            came += event
+            if isinstance(event[-1].event, EndOfRequest):
+                return Reply(text, tuple(came), Ending.END)
+            if isinstance(event[-1].event, ErrorReply):
+                return Reply(text, tuple(came), Ending.ERROR)
+
+    async def first(self, patience: float) -> None:
+        """Wait for the first message."""
+        await self._next(0.0, patience)
+
+    async def rest(self, seconds: float) -> list[Event]:
+        """Return what comes within so many seconds, or until it ends."""
+        due = self._loop.time() + seconds
+        events: list[Event] = []
+        while (left := due - self._loop.time()) > 0:
+            came = await self._next(due, left)
+            if isinstance(came, Ending):
+                break
+            events += [item.event for item in came]
+        return events
+
+    async def ping(self, within: float) -> float | None:
+        """Return how many seconds the answer to a ping takes, or None if there is none."""
+        begun = self._loop.time()
+        try:
+            async with asyncio.timeout(within):
+                await self._ws.ping(_PING)
+                await self._ponged.wait()
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            return None
+        return self._loop.time() - begun
+
+    async def ended(self, within: float) -> bool:
+        """Return whether it ends within so many seconds, while nothing is asked."""
+        done, _ = await asyncio.wait({self._reader}, timeout=within)
+        return bool(done)
+
+    async def close(self) -> None:
+        """Close it."""
+        self._reader.cancel()
+        await asyncio.wait({self._reader})
+        with suppress(TimeoutError, aiohttp.ClientError, OSError):
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await self._ws.close()
+
+    async def _next(self, begun: float, patience: float) -> list[Came] | Ending:
+        if self.closed and self._inbox.empty():
+            return Ending.CLOSED
+        try:
+            async with asyncio.timeout(patience):
+                at, message = await self._inbox.get()
+        except TimeoutError:
+            return Ending.SILENT
+        if message.type is aiohttp.WSMsgType.BINARY:
+            return [Came(at - begun, decode_binary(message.data), binary=True)]
+        if message.type is aiohttp.WSMsgType.TEXT:
+            return [Came(at - begun, event) for event in _decode_all(message.data)]
+        return Ending.CLOSED
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._ws.receive()
+            if message.type is aiohttp.WSMsgType.PING:
+                with suppress(aiohttp.ClientError, OSError):
+                    await self._ws.pong(message.data)
+            elif message.type is aiohttp.WSMsgType.PONG:
+                self._ponged.set()
+            else:
+                self._inbox.put_nowait((self._loop.time(), message))
+                self._record(message)
+            if message.type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.ERROR}:
+                return
+
+    def _record(self, message: aiohttp.WSMessage) -> None:
+        if self._recorder is None:
+            return
+        if message.type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
+            self._recorder.on_message(self._number, message.data, sent=False)
+        else:
+            self._recorder.on_close(self._number, self._ws.close_code)
+
+
+def _decode_all(text: str) -> list[Event]:
+    event = _decode(text)
+    events = [event]
+    while isinstance(event, Visemes) and event.rest:
+        event = decode_rest(event)
+        events.append(event)
+    return events
+
+
+def _decode(text: str) -> Event:
+    try:
+        return decode_text(text)
+    except ProtocolError:
+        return Unknown(text)
+
+
+class Client:
+    """Opens connections to one service.
+
+    Args:
+        endpoint: Its address, and the key.
+        session: To connect with.
+        within: Seconds for a handshake or an answer of plain HTTP.
+        recorder: Told what goes over the wire.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        session: aiohttp.ClientSession,
+        within: float,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.endpoint = endpoint
+        self._recorder = recorder
+        self.handshakes = 0
+        self._session = session
+        self._within = within
+        self._proxy = find_proxy(endpoint.url)
+
+    @asynccontextmanager
+    async def wire(self, url: URL, headers: Mapping[str, str]) -> AsyncIterator[Wire]:
+        """Open a WebSocket, and close it.
+
+        Args:
+            url: Where; on the host of the endpoint.
+            headers: Of the handshake.
+
+        Raises:
+            LokutorError: The handshake failed.
+        """
+        self.handshakes += 1
+        try:
+            ws = await open_socket(self._session, url, headers, within=self._within, proxy=self._proxy)
+        except LokutorError as error:
+            self._note(url, headers, error.status)
+            raise
+        wire = Wire(ws, self._recorder, self._note(url, headers, _SWITCHING))
+        try:
+            yield wire
+        finally:
+            await wire.close()
+
+    async def knock(self, url: URL, headers: Mapping[str, str]) -> Answer:
+        """Begin a handshake and return what it is answered with, whose body a WebSocket would not show."""
+        self.handshakes += 1
+        answer = await self._get(_plain(url), {**_UPGRADE, **headers})
+        self._note(url, headers, answer.status, answer.body)
+        return answer
+
+    async def route(self, name: str) -> Answer:
+        """Ask a route of discovery, without the key."""
+        url = _plain(self.endpoint.url).origin() / name
+        answer = await self._get(url, {})
+        if self._recorder is not None:
+            self._recorder.on_route(url.path, answer.status, answer.body)
+        return answer
+
+    def _note(self, url: URL, headers: Mapping[str, str], status: int | None, body: Any = None) -> int:
+        """Record a handshake, and return the number of its connection."""
+        if self._recorder is None or status is None:
+            return 0
+        return self._recorder.on_handshake(url, headers, status, body)
+
+    async def _get(self, url: URL, headers: Mapping[str, str]) -> Answer:
+        try:
+            async with (
+                asyncio.timeout(self._within),
+                self._session.get(url, headers=headers, allow_redirects=False, proxy=self._proxy) as response,
+            ):
+                # Who switches protocols has no body, and no end.
+                body = b"" if response.status == _SWITCHING else await response.read()
+                names = {name.lower(): value for name, value in response.headers.items()}
+                return Answer(response.status, _json(body), names)
+        except TimeoutError:
+            failure: LokutorError = NetworkError(f"{url.host} did not answer within {self._within:g} s")
+        except (aiohttp.ClientError, OSError) as error:
+            failure = unreached(error, url)
+        raise failure
+
+
+@asynccontextmanager
+async def connected(
+    endpoint: Endpoint, within: float, record: Callable[[str], object] | None = None
+) -> AsyncIterator[Client]:
+    """Yield a client with a session of its own; ``record`` takes each line of a recording."""
+    recorder = None if record is None else Recorder(endpoint, record)
+    async with new_session() as session:
+        yield Client(endpoint, session, within, recorder)
+
+
+def _plain(url: URL) -> URL:
+    return url.with_scheme("https" if url.scheme == "wss" else "http")
+
+
+def _json(body: bytes) -> Any:
+    try:
+        value = json.loads(body)
+        json.dumps(value)  # What is nested too deeply to be written is of no use.
+    except (ValueError, RecursionError):
+        return None
+    return value

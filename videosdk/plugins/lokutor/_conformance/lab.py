@@ -1,0 +1,311 @@
+"""What the probes work with: requests that are counted, and replies that several of them look at.
+
+Rule of this file: no character is sent to be spoken beyond the allowance, whatever a probe asks for. A limit
+of requests a minute is waited for, not reported as what it isn't.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from yarl import URL
+
+from .._options import SpeechOptions
+from .._wire.protocol import TTS_PATH
+from ..errors import (
+    AuthenticationError,
+    ConfigurationError,
+    LokutorError,
+    RateLimitError,
+    ServiceError,
+    error_from_reply,
+)
+from .client import Client, Wire
+from .findings import Finding
+from .replies import Ending, Reply
+
+ALLOWANCE = 3_000
+"""Characters that a run may send without asking."""
+SHORT = "Hi."
+SENTENCE = "The train to Lisbon leaves at noon, and the next one in the evening."
+_PASSAGE = (
+    "A river begins as water that nobody wants to keep. It leaves the hill by the shortest way, takes the "
+    "sand along that lies loose, and drops it where the land is flat and the current is slow. In spring it "
+    "is loud and brown; by the end of the summer, children cross it on stones. Those who live beside it "
+    "know both, and build their houses a little higher than they have to. "
+)
+LENGTHS = (20, 80, 160, 20, 320, 80, 1000, 160, 20)
+"""Characters of the requests whose first audio is timed: mixed, so that warming up is no slope."""
+OLD_PATH = "/ws"
+_HURRY = 3.0
+"""Seconds without a message after which a reply is given up, where one has had no end."""
+_LIMITED = "auth.rate_limited"
+_DEFAULTS = SpeechOptions()
+_OMISSIONS: tuple[frozenset[str], ...] = (
+    frozenset(),
+    frozenset({"lang"}),
+    frozenset({"voice"}),
+    frozenset({"language"}),
+    frozenset({"voice", "language", "lang", "speed", "steps", "visemes"}),
+)
+"""Keys of a request that are left out, in this order, for a service that refuses it with them."""
+
+
+class AllowanceError(Exception):
+    """A probe would spend more characters than are allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far a run goes.
+
+    Attributes:
+        allowance: Characters.
+        patience: Seconds without a message after which a reply is given up.
+        handshake: Seconds for a handshake.
+        quiet: Seconds to look for what comes behind an end.
+        idle: Seconds that idle connections are left alone.
+        sessions: Connections that speak at the same time.
+        requests: How many handshakes and requests are made to find the limit a minute; 0 makes none.
+        too_long: Whether a text over the longest is sent.
+        limit_waits: How often a limit a minute is waited for, altogether.
+        limit_wait: Seconds for each time.
+    """
+
+    allowance: int = ALLOWANCE
+    patience: float = 15.0
+    handshake: float = 10.0
+    quiet: float = 0.5
+    idle: float = 20.0
+    sessions: int = 4
+    requests: int = 0
+    too_long: bool = False
+    limit_waits: int = 20
+    limit_wait: float = 61.0
+
+
+class Lab:
+    """One service under examination.
+
+    Args:
+        client: How it is reached.
+        limits: How far to go.
+        notify: Told what takes long.
+    """
+
+    def __init__(self, client: Client, limits: Limits, notify: Callable[[str], None]) -> None:
+        self.client = client
+        self.limits = limits
+        self.spent = 0
+        self.replies: list[Reply] = []
+        self._notify = notify
+        self._samples: dict[tuple[str, int], Reply] = {}
+        self._waits = 0
+        self._patience = limits.patience
+        self._way: tuple[URL, Mapping[str, str]] = client.endpoint.url, client.endpoint.headers
+        self._omitted = _OMISSIONS[0]
+
+    @property
+    def address(self) -> URL:
+        """The address that works."""
+        return self._way[0]
+
+    @property
+    def place(self) -> URL:
+        """The same without a key."""
+        return self.client.endpoint.url.with_path(self.address.path).with_query(
+            self.client.endpoint.url.query
+        )
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers that work with it."""
+        return self._way[1]
+
+    async def find_way(self) -> None:
+        """Find an address, a place for the key and a form of request that the service takes.
+
+        Raises:
+            LokutorError: There is none: what the plugin's own way has failed with.
+        """
+        failure: LokutorError | None = None
+        for way in ways(self.client):
+            self._way = way
+            try:
+                async with self.wire():
+                    break
+            except (AuthenticationError, ConfigurationError) as error:
+                failure = failure or error
+        else:
+            assert failure is not None
+            raise failure
+        await self._find_form()
+
+    async def _find_form(self) -> None:
+        first: Reply | None = None
+        for omitted in _OMISSIONS:
+            self._omitted = omitted
+            reply = await self.ask(self.request(SHORT))
+            if reply.pcm:
+                return
+            first = first or reply
+        assert first is not None
+        if first.error is not None:
+            raise error_from_reply(first.error.message, first.error.code)
+        raise ServiceError(f"Lokutor speaks nothing: {first.outcome}")
+
+    def request(self, text: str, **fields: Any) -> dict[str, Any]:
+        """Return a request as the plugin sends it; of ``fields``, None leaves a key out."""
+        message = {
+            "text": text,
+            "voice": _DEFAULTS.voice,
+            "language": "en",
+            "lang": "en",
+            "speed": _DEFAULTS.speed,
+            "steps": _DEFAULTS.steps,
+            "visemes": False,
+        }
+        kept = {name: value for name, value in message.items() if name not in self._omitted}
+        return {name: value for name, value in {**kept, **fields}.items() if value is not None}
+
+    def in_language(self, code: str) -> dict[str, str]:
+        """Return the fields of a request that choose a language."""
+        return {name: code for name in ("language", "lang") if name not in self._omitted}
+
+    @asynccontextmanager
+    async def wire(
+        self, url: URL | None = None, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Wire]:
+        """Open a connection, if need be when the limit of this minute is over.
+
+        Args:
+            url: Another address than the one that works.
+            headers: Those for it.
+
+        Raises:
+            LokutorError: The handshake failed.
+        """
+        way = self._way if url is None else (url, headers or {})
+        context = self.client.wire(*way)
+        while True:
+            try:
+                wire = await context.__aenter__()
+                break
+            except RateLimitError as error:
+                await self._wait_for_limit(error, error.retry_after)
+                context = self.client.wire(*way)
+        try:
+            yield wire
+        finally:
+            await context.__aexit__(None, None, None)
+
+    async def ask(self, message: Mapping[str, Any] | str, wire: Wire | None = None) -> Reply:
+        """Send a request, on a connection of its own unless there is one, and return what comes for it."""
+        while True:
+            reply = await self.ask_unlimited(message, wire)
+            if reply.error is None or reply.error.code != _LIMITED:
+                return reply
+            await self._wait_for_limit(error_from_reply(reply.error.message, _LIMITED), None)
+
+    async def ask_unlimited(self, message: Mapping[str, Any] | str, wire: Wire | None = None) -> Reply:
+        """Do the same, and return also that the limit of requests a minute is reached."""
+        if wire is None:
+            async with self.wire() as own:
+                return await self.ask_unlimited(message, own)
+        self.spend(message)
+        reply = await wire.ask(message, self._patience)
+        if reply.ending is Ending.SILENT:  # It may end no request at all, and there are many to come.
+            self._patience = min(self._patience, _HURRY)
+        self.replies.append(reply)
+        return reply
+
+    def spend(self, message: Mapping[str, Any] | str) -> None:
+        """Count what is about to be sent.
+
+        Raises:
+            AllowanceError: It is too much.
+        """
+        cost = 0 if isinstance(message, str) else len(str(message.get("text", "")))
+        if self.spent + cost > self.limits.allowance:
+            raise AllowanceError(f"it would take more than {self.limits.allowance} characters")
+        self.spent += cost
+
+    async def wait_for_minute(self) -> None:
+        """Wait until what was done before doesn't count any more."""
+        self._notify(f"waiting {self.limits.limit_wait:.0f} s for the limit of requests a minute")
+        await asyncio.sleep(self.limits.limit_wait)
+
+    async def _wait_for_limit(self, error: LokutorError, seconds: float | None) -> None:
+        if self._waits >= self.limits.limit_waits:
+            raise error
+        self._waits += 1
+        if seconds is None or seconds > self.limits.limit_wait:
+            await self.wait_for_minute()
+        else:
+            await asyncio.sleep(seconds)
+
+    # Replies that more than one probe looks at
+
+    async def plain(self) -> Reply:
+        """Return the reply to a sentence, which has come twice, once after the other."""
+        return (await self.twice())[0]
+
+    async def twice(self) -> tuple[Reply, Reply]:
+        """Return the replies to the same sentence, one after another on one connection."""
+        return await self._pair("plain", self.request(SENTENCE))
+
+    async def timed(self) -> tuple[Reply, Reply]:
+        """Return the replies to the same sentence with visemes, one after another on one connection."""
+        return await self._pair("timed", self.request(SENTENCE, visemes=True))
+
+    async def passages(self) -> list[Reply]:
+        """Return the replies to texts of several lengths."""
+        for place, length in enumerate(LENGTHS):
+            if ("passage", place) not in self._samples:
+                self._samples["passage", place] = await self.ask(self.request(passage(length)))
+        return [self._samples["passage", place] for place in range(len(LENGTHS))]
+
+    async def _pair(self, name: str, message: Mapping[str, Any]) -> tuple[Reply, Reply]:
+        if (name, 0) not in self._samples:
+            async with self.wire() as wire:
+                self._samples[name, 0] = await self.ask(message, wire)
+                self._samples[name, 1] = await self.ask(message, wire)
+        return self._samples[name, 0], self._samples[name, 1]
+
+
+def ways(client: Client) -> list[tuple[URL, Mapping[str, str]]]:
+    """Return the addresses of a service and the headers for each, the plugin's own first."""
+    endpoint = client.endpoint
+    urls = [endpoint.url, *(endpoint.url.with_path(path) for path in (TTS_PATH, OLD_PATH))]
+    headed: list[tuple[URL, Mapping[str, str]]] = [(url, endpoint.headers) for url in dict.fromkeys(urls)]
+    return [*headed, *((with_key(url, endpoint.api_key), {}) for url in dict.fromkeys(urls))]
+
+
+def with_key(url: URL, key: str) -> URL:
+    """Return a URL with the key in it, as older clients have it."""
+    return url.update_query(api_key=key)
+
+
+def passage(length: int) -> str:
+    """Return a text of exactly so many characters, which ends with a letter."""
+    text = (_PASSAGE * (length // len(_PASSAGE) + 1))[:length]
+    return text[:-1] + "s" if not text[-1].isalpha() else text
+
+
+Probe = Callable[[Lab], Awaitable[Finding]]
+PROBES: dict[str, Probe] = {}
+"""The probe for each fact, by its name; the modules of probes fill it."""
+
+
+def probe(name: str) -> Callable[[Probe], Probe]:
+    """Return what makes a function the probe for a fact."""
+
+    def register(function: Probe) -> Probe:
+        PROBES[name] = function
+        return function
+
+    return register

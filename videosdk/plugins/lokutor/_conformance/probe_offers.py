@@ -1,0 +1,107 @@
+"""Probes of what the service says about itself over plain HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._audio.pcm import SAMPLE_RATE
+from .._wire.protocol import LANGUAGES, SPEED_RANGE, STEPS_RANGE
+from .findings import Finding, judged
+from .lab import Lab, probe
+
+_OK = 200
+_VOICES = frozenset(
+    f"{family}_{kind}{number}" for family in ("en", "esca") for kind in "fm" for number in range(1, 6)
+)
+_CONFIG = {
+    "sample_rate": SAMPLE_RATE,
+    "channels": 1,
+    "min_speed": SPEED_RANGE[0],
+    "max_speed": SPEED_RANGE[1],
+    "min_steps": STEPS_RANGE[0],
+    "max_steps": STEPS_RANGE[1],
+}
+_SHOWN = 12
+"""Names that are listed; of more, only how many there are."""
+
+
+@probe("voices")
+async def probe_voices(lab: Lab) -> Finding:
+    """Read what the voices are called."""
+    names = await _names(lab, "voices", "id")
+    if isinstance(names, Finding):
+        return names
+    return judged(
+        names >= _VOICES, f"{len(names)} voices{_missing(_VOICES - names)}{_further(names - _VOICES)}"
+    )
+
+
+@probe("languages")
+async def probe_languages(lab: Lab) -> Finding:
+    """Read the languages."""
+    names = await _names(lab, "languages", "code")
+    if isinstance(names, Finding):
+        return names
+    evidence = f"{len(names)} languages{_missing(LANGUAGES - names)}{_further(names - LANGUAGES)}"
+    return judged(names == LANGUAGES, evidence)
+
+
+@probe("models")
+async def probe_models(lab: Lab) -> Finding:
+    """Read the models."""
+    names = await _names(lab, "models", "name")
+    return names if isinstance(names, Finding) else judged(bool(names), _listed(names))
+
+
+@probe("config")
+async def probe_config(lab: Lab) -> Finding:
+    """Read the limits and the format of the audio."""
+    body = await _object(lab, "config")
+    if isinstance(body, Finding):
+        return body
+    others = {name: body.get(name) for name, value in _CONFIG.items() if body.get(name) != value}
+    longest = f"max_text_length {body.get('max_text_length')}"
+    return judged(not others, ", ".join([longest, *(f"{name} {value!r}" for name, value in others.items())]))
+
+
+@probe("health")
+async def probe_health(lab: Lab) -> Finding:
+    """Read how the service is."""
+    body = await _object(lab, "health")
+    if isinstance(body, Finding):
+        return body
+    status = body.get("status")
+    return judged(status in {"ok", "warming_up"}, f"status {status!r}, version {body.get('version')!r}")
+
+
+async def _object(lab: Lab, route: str) -> dict[str, Any] | Finding:
+    answer = await lab.client.route(route)
+    if answer.status == _OK and isinstance(answer.body, dict):
+        return answer.body
+    return judged(
+        False, f"HTTP {answer.status}, no JSON object" if answer.body is None else f"HTTP {answer.status}"
+    )
+
+
+async def _names(lab: Lab, route: str, key: str) -> frozenset[str] | Finding:
+    body = await _object(lab, route)
+    if isinstance(body, Finding):
+        return body
+    items = body.get(route)
+    if not isinstance(items, list):
+        return judged(False, f"no list of {route}")
+    values = (item.get(key) for item in items if isinstance(item, dict))
+    return frozenset(value for value in values if isinstance(value, str))
+
+
+def _missing(names: frozenset[str]) -> str:
+    return f"; missing: {_listed(names)}" if names else ""
+
+
+def _further(names: frozenset[str]) -> str:
+    return f"; further: {_listed(names)}" if names else ""
+
+
+def _listed(names: frozenset[str]) -> str:
+    shown = ", ".join(sorted(names)[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown or "none"

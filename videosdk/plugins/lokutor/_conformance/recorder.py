@@ -1,0 +1,73 @@
+"""Keeps what goes over the wire, without the key.
+
+Rule of this file: what is written has gone through :meth:`Recorder.redact`, whichever side it came from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from yarl import URL
+
+from .._wire import recording
+from .._wire.endpoint import Endpoint
+from .._wire.protocol import API_KEY_HEADER
+from .._wire.recording import RIGHT_KEY, Answered, Handshake
+
+
+class Recorder:
+    """Writes a line for each event.
+
+    Args:
+        endpoint: Whose key is hidden.
+        write: Takes each line.
+    """
+
+    def __init__(self, endpoint: Endpoint, write: Callable[[str], object]) -> None:
+        self._endpoint = endpoint
+        self._write = write
+        self._clock = asyncio.get_running_loop().time
+        self._begun = self._clock()
+        self._connections = 0
+
+    @property
+    def _at(self) -> float:
+        return self._clock() - self._begun
+
+    def redact(self, text: str) -> str:
+        """Return a text without the key, in whatever escapes it stands."""
+        try:
+            plain = json.dumps(json.loads(text), ensure_ascii=False)
+        except (ValueError, RecursionError):
+            return self._endpoint.redact(text)
+        hidden = self._endpoint.redact(plain)
+        return text if hidden == plain else hidden
+
+    def on_handshake(self, url: URL, headers: Mapping[str, str], status: int, body: Any = None) -> int:
+        """Note a handshake, and return the number of its connection."""
+        in_url = "api_key" in url.query
+        key = url.query.get("api_key") or headers.get(API_KEY_HEADER, "")
+        shown = RIGHT_KEY if key == self._endpoint.api_key else key
+        answered = Answered(status, self._redacted(body))
+        self._write(recording.handshake_line(self._at, Handshake(url.path, shown, in_url), answered))
+        self._connections += 1
+        return self._connections
+
+    def on_route(self, path: str, status: int, body: Any) -> None:
+        """Note what plain HTTP was answered with."""
+        self._write(recording.route_line(self._at, path, Answered(status, self._redacted(body))))
+
+    def on_message(self, connection: int, message: str | bytes, *, sent: bool) -> None:
+        """Note a message."""
+        shown = self.redact(message) if isinstance(message, str) else message
+        self._write(recording.message_line(self._at, connection, shown, sent=sent))
+
+    def on_close(self, connection: int, code: int | None) -> None:
+        """Note that the service has closed a WebSocket."""
+        self._write(recording.close_line(self._at, connection, code))
+
+    def _redacted(self, body: Any) -> Any:
+        return None if body is None else json.loads(self.redact(json.dumps(body, ensure_ascii=False)))

@@ -1,0 +1,71 @@
+"""Runs the probes, one fact after another.
+
+Rule of this file: whatever a service does, a run ends with a verdict on each fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from time import monotonic
+
+from .._wire.endpoint import Endpoint
+from ..errors import LokutorError
+from ..version import __version__
+from . import probe_connections, probe_errors, probe_offers, probe_replies, probe_requests, probe_visemes
+from .client import connected
+from .facts import FACTS, Fact
+from .findings import Finding, Report, unknown
+from .lab import PROBES, AllowanceError, Lab, Limits
+
+_FILLED = (probe_connections, probe_errors, probe_offers, probe_replies, probe_requests, probe_visemes)
+
+
+async def examine(
+    endpoint: Endpoint,
+    limits: Limits,
+    *,
+    facts: Iterable[Fact] = FACTS,
+    notify: Callable[[str], None] = lambda _: None,
+    tell: Callable[[Fact, Finding], None] = lambda *_: None,
+    record: Callable[[str], object] | None = None,
+) -> Report:
+    """Hold a service against the notes.
+
+    Args:
+        endpoint: Its address, and the key.
+        limits: How far to go.
+        facts: Which ones; all by default.
+        notify: Told what takes long.
+        tell: Told each finding, as soon as there is one.
+        record: Takes each line of a recording of the wire, without the key.
+
+    Raises:
+        LokutorError: The service can't be spoken to at all.
+    """
+    begun = monotonic()
+    async with connected(endpoint, limits.handshake, record) as client:
+        lab = Lab(client, limits, notify)
+        await lab.find_way()
+        findings = []
+        for fact in facts:
+            finding = await _find(lab, fact)
+            findings.append((fact, replace(finding, evidence=endpoint.redact(finding.evidence))))
+            tell(*findings[-1])
+        return Report(
+            service=endpoint.shown_url,
+            plugin=__version__,
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            seconds=monotonic() - begun,
+            characters=lab.spent,
+            handshakes=client.handshakes,
+            findings=tuple(findings),
+        )
+
+
+async def _find(lab: Lab, fact: Fact) -> Finding:
+    try:
+        return await PROBES[fact.name](lab)
+    except (LokutorError, AllowanceError) as error:
+        return unknown(f"it could not be tried: {error}")

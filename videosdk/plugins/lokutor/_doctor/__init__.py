@@ -1,0 +1,1 @@
+"""Finds what keeps a deployment from speaking, before a caller does."""

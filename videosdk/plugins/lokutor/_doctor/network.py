@@ -1,0 +1,168 @@
+"""Checks of the way to the service: name, TLS, handshake, clock and quotas.
+
+Rule of this file: the key is sent in a header only, and no line carries it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+
+from yarl import URL
+
+from .._conformance.client import Answer, Client
+from .._wire.proxy import find_proxy
+from ..errors import (
+    AuthenticationError,
+    ConfigurationError,
+    LokutorError,
+    NetworkError,
+    RateLimitError,
+    ServiceError,
+)
+from .lines import Line, note, ok, skipped, wrong
+
+_PATIENCE = 10.0
+_SLOW_NAME = 0.5
+_SLOW_HANDSHAKE = 1.0
+_SOON = 14
+"""Days before a certificate ends."""
+_DAY = 86_400
+_SKEW = 60.0
+"""Seconds by which a clock may be wrong before signatures and certificates are refused."""
+_QUOTA = re.compile(r"ratelimit|rate-limit|quota|credit|characters|remaining")
+_REMAINING = re.compile(r"remaining")
+_ADVICE: tuple[tuple[type[LokutorError], str], ...] = (
+    (AuthenticationError, "the key is wrong or has expired: copy it again"),
+    (RateLimitError, "wait a minute, or get a larger plan"),
+    (ConfigurationError, "look at LOKUTOR_BASE_URL, and at what stands between: proxy, certificates"),
+    (NetworkError, "look whether a firewall or a proxy stands between"),
+    (ServiceError, "the fault is the service's: try again later"),
+)
+
+
+async def check_name(url: URL) -> Line:
+    """Look the host up, or the proxy's."""
+    target = find_proxy(url) or url
+    if _is_address(target.host or ""):
+        return skipped("name", f"{target.host} is an address")
+    begun = time.monotonic()
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            found = await asyncio.get_running_loop().getaddrinfo(target.host, target.port)
+    except TimeoutError:
+        says = f"{target.host} was not resolved within {_PATIENCE:g} s"
+        return wrong("name", says, "look at the DNS server")
+    except (OSError, UnicodeError):
+        says = f"{target.host} can't be resolved"
+        return wrong("name", says, "look at the spelling, and at the DNS server")
+    took = time.monotonic() - begun
+    says = f"{target.host} is {found[0][4][0]}, found in {_ms(took)}"
+    return note("name", says, "cache names on this machine") if took > _SLOW_NAME else ok("name", says)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return bool(ip_address(host))
+    except ValueError:
+        return False
+
+
+async def check_tls(url: URL) -> Line:
+    """Connect, and look at the certificate."""
+    if url.scheme != "wss":
+        return skipped("tls", "none: the address is ws://, on this machine")
+    if find_proxy(url) is not None:
+        return skipped("tls", "seen at the handshake: the way leads through a proxy")
+    begun = time.monotonic()
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            # As aiohttp trusts them, so that both say the same.
+            _, writer = await asyncio.open_connection(url.host, url.port, ssl=ssl.create_default_context())
+    except OSError as error:
+        return _unconnected(error)
+    took = time.monotonic() - begun
+    line = _certificate(writer.get_extra_info("ssl_object"), took)
+    writer.transport.abort()
+    return line
+
+
+def _unconnected(error: OSError) -> Line:
+    match error:
+        case TimeoutError():
+            return wrong("tls", f"no answer within {_PATIENCE:g} s", "look whether a firewall stands between")
+        case ssl.SSLCertVerificationError():
+            says = f"the certificate is not trusted: {error.verify_message}"
+            return wrong("tls", says, "set SSL_CERT_FILE to your authorities, and look at the clock")
+        case ssl.SSLError():
+            return wrong("tls", f"no handshake ({error.reason})", "look whether this port speaks TLS")
+        case _:
+            return wrong("tls", f"no connection ({type(error).__name__})", "look at port, firewall and proxy")
+
+
+def _certificate(session: ssl.SSLObject, took: float) -> Line:
+    ends = ssl.cert_time_to_seconds(str((session.getpeercert() or {}).get("notAfter")))
+    days = int((ends - time.time()) / _DAY)
+    says = f"{session.version()} in {_ms(took)}, certificate for {days} more days"
+    return note("tls", says, "have it renewed") if days < _SOON else ok("tls", says)
+
+
+async def check_handshake(client: Client) -> Line:
+    """Open a WebSocket as the plugin does."""
+    endpoint = client.endpoint
+    begun = time.monotonic()
+    try:
+        async with client.wire(endpoint.url, endpoint.headers):
+            took = time.monotonic() - begun
+    except LokutorError as error:
+        return wrong("handshake", str(error), advice(error))
+    if took > _SLOW_HANDSHAKE:
+        return note("handshake", _ms(took), "call prewarm(), and run the agent nearer to the service")
+    return ok("handshake", _ms(took))
+
+
+def advice(error: LokutorError) -> str:
+    """Return what to do about an error."""
+    return next((do for kind, do in _ADVICE if isinstance(error, kind)), "please report it")
+
+
+async def answer_of(client: Client) -> Answer | None:
+    """Return what a handshake is answered with, or None if it isn't."""
+    try:
+        return await client.knock(client.endpoint.url, client.endpoint.headers)
+    except LokutorError:
+        return None
+
+
+def check_clock(headers: Mapping[str, str], now: datetime) -> Line:
+    """Compare this machine's clock with the service's."""
+    try:
+        theirs = parsedate_to_datetime(headers.get("date", ""))
+    except ValueError:
+        return skipped("clock", "the service doesn't tell the time")
+    skew = (now - (theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC))).total_seconds()
+    if abs(skew) <= _SKEW:
+        return ok("clock", f"within {abs(skew):.0f} s of the service's")
+    side = "ahead of" if skew > 0 else "behind"
+    return wrong("clock", f"{abs(skew):.0f} s {side} the service's", "set it: switch on NTP")
+
+
+def check_quota(headers: Mapping[str, str]) -> Line:
+    """Read what the service says of quotas."""
+    found = {name: value for name, value in sorted(headers.items()) if _QUOTA.search(name)}
+    if not found:
+        return skipped("quota", "the service says nothing of it")
+    says = ", ".join(f"{name} {value}" for name, value in found.items())
+    if any(_REMAINING.search(name) and value.strip() == "0" for name, value in found.items()):
+        return wrong("quota", says, "wait until it is renewed, or get a larger plan")
+    return ok("quota", says)
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"

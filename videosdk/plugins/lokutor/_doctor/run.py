@@ -1,0 +1,80 @@
+"""Runs the checks, from what is installed to what is heard.
+
+Rule of this file: each check runs if what it needs is there, so that the first wrong line is the cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import UTC, datetime
+
+from yarl import URL
+
+from .._conformance.client import Client, connected
+from .._conformance.lab import Lab, Limits
+from .._wire.endpoint import Endpoint
+from ..errors import LokutorError
+from .lines import Health, Line, skipped, wrong
+from .network import advice, answer_of, check_clock, check_handshake, check_name, check_quota, check_tls
+from .setting import check_address, check_key, check_proxy, check_versions
+from .speech import check_speech
+
+_LIMITS = Limits(limit_waits=0)
+
+
+async def diagnose(base_url: str, key: str | None) -> AsyncGenerator[Line, None]:
+    """Yield a line for each check, as soon as it is done."""
+    for line in check_versions():
+        yield line
+    keyed = check_key(key)
+    yield keyed
+    line, url = check_address(base_url)
+    yield line
+    if url is None:
+        return
+    line, passable = check_proxy(url)
+    yield line
+    if not passable:
+        return
+    async with aclosing(_on_the_way(url, keyed, (key or "").strip())) as lines:
+        async for line in lines:
+            yield line
+
+
+async def _on_the_way(url: URL, keyed: Line, key: str) -> AsyncGenerator[Line, None]:
+    for check in (check_name, check_tls):
+        line = await check(url)
+        yield line
+        if line.health is Health.WRONG:
+            return
+    if keyed.health is Health.WRONG:
+        yield skipped("handshake", "not without a key")
+        return
+    try:
+        endpoint = Endpoint(url, key)
+    except ValueError as error:
+        yield wrong("address", str(error), "remove the key from the address")
+        return
+    async with connected(endpoint, _LIMITS.handshake) as client:
+        for line in await _spoken_to(client):
+            yield _without_key(endpoint, line)
+
+
+def _without_key(endpoint: Endpoint, line: Line) -> Line:
+    """Return a line without the key, which a service may quote."""
+    return Line(line.name, line.health, endpoint.redact(line.says), line.do)
+
+
+async def _spoken_to(client: Client) -> list[Line]:
+    handshake = await check_handshake(client)
+    answer = await answer_of(client)
+    lines = [handshake]
+    if answer is not None:
+        lines += [check_clock(answer.headers, datetime.now(UTC)), check_quota(answer.headers)]
+    if handshake.health is Health.WRONG:
+        return lines
+    try:
+        return [*lines, *await check_speech(Lab(client, _LIMITS, lambda _: None))]
+    except LokutorError as error:
+        return [*lines, wrong("first audio", str(error), advice(error))]

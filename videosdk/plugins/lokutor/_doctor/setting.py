@@ -1,0 +1,133 @@
+"""Checks of this machine: what is installed, and what is set.
+
+Rule of this file: nothing goes to the network, and neither the key nor a proxy's password is in any line.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from yarl import URL
+
+from .._wire.endpoint import LONG_KEY, parse_base_url
+from .._wire.proxy import find_proxy
+from ..errors import ConfigurationError
+from .lines import Line, note, ok, skipped, wrong
+
+PYTHONS = ((3, 11), (3, 13))
+"""Oldest and newest Python that the plugin is tested on."""
+OLDEST = {"videosdk-agents": (1, 0, 30), "aiohttp": (3, 11), "av": (14,)}
+"""The oldest version of each package that the plugin works with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A known fault of a version of something that the plugin needs.
+
+    Attributes:
+        package: Which one.
+        versions: From which version to which, both included.
+        says: What goes wrong.
+        do: What to do about it.
+    """
+
+    package: str
+    versions: tuple[tuple[int, ...], tuple[int, ...]]
+    says: str
+    do: str
+
+
+FAULTS = (
+    Fault(
+        "videosdk-agents",
+        ((1, 0, 30), (1, 0, 30)),
+        "after a barge-in into session.reply(), the agent can stay silent",
+        "call prewarm(), and speak fixed texts with session.say()",
+    ),
+)
+_QUOTES = "\"'`“”‘’"
+_KEY = "LOKUTOR_API_KEY"
+
+
+def check_versions() -> Iterator[Line]:
+    """Look at what is installed."""
+    yield _python(sys.version_info[:2])
+    for package, oldest in OLDEST.items():
+        yield _package(package, oldest)
+
+
+def _python(running: tuple[int, ...]) -> Line:
+    name = ".".join(map(str, running))
+    low, high = (".".join(map(str, limit)) for limit in PYTHONS)
+    if PYTHONS[0] <= running <= PYTHONS[1]:
+        return ok("python", name)
+    return wrong("python", f"{name} is not tested", f"use Python {low} to {high}")
+
+
+def _package(package: str, oldest: tuple[int, ...]) -> Line:
+    try:
+        installed = version(package)
+    except PackageNotFoundError:
+        return wrong(package, "it is not installed", f"pip install {package}")
+    numbers = _numbers(installed)
+    least = ".".join(map(str, oldest))
+    if numbers < oldest:
+        return wrong(package, f"{installed} is too old", f"pip install '{package}>={least}'")
+    for fault in FAULTS:
+        low, high = fault.versions
+        if fault.package == package and low <= numbers[: len(low)] and numbers[: len(high)] <= high:
+            return note(package, f"{installed}: {fault.says}", fault.do)
+    return ok(package, installed)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", re.split(r"[a-z+]", text, maxsplit=1)[0])))
+
+
+def check_key(key: str | None) -> Line:
+    """Look whether the key can be one."""
+    if key is None or not key.strip():
+        return wrong("key", f"{_KEY} is not set", f"set {_KEY} in the environment of the agent's process")
+    fault = _fault_of(key.strip())
+    if fault:
+        return wrong("key", fault, "copy it again, without anything around it")
+    if key != key.strip():
+        return note("key", "there are spaces around it", "remove them; this plugin ignores them")
+    if len(key) < LONG_KEY:
+        return note("key", f"it has only {len(key)} characters", "look whether it was copied whole")
+    return ok("key", f"set, {len(key)} characters")
+
+
+def _fault_of(key: str) -> str:
+    if key[0] in _QUOTES or key[-1] in _QUOTES:
+        return "there are quotation marks around it"
+    if not (key.isascii() and key.isprintable()):
+        return "it holds a character that no header can hold"
+    if key.lower().startswith(("bearer ", "x-api-key", "lokutor_api_key")):
+        return "there is more in it than the key"
+    return "there is a space in it" if " " in key else ""
+
+
+def check_address(base_url: str) -> tuple[Line, URL | None]:
+    """Look whether the address can be one, and return it."""
+    try:
+        url = parse_base_url(base_url.strip(), allow_insecure=False)
+    except ValueError as error:
+        return wrong("address", str(error), "correct LOKUTOR_BASE_URL, or --url"), None
+    return ok("address", f"{url.with_query(None)}"), url
+
+
+def check_proxy(url: URL) -> tuple[Line, bool]:
+    """Look whether the way leads through a proxy, and return whether it can be gone."""
+    try:
+        proxy = find_proxy(url)
+    except ConfigurationError as error:
+        return wrong("proxy", str(error), "correct the variable, or name the host in NO_PROXY"), False
+    if proxy is None:
+        return skipped("proxy", "none is named, or none is needed"), True
+    signed = " with a user and password" if proxy.user else ""
+    return ok("proxy", f"{proxy.host}:{proxy.port}{signed}"), True
