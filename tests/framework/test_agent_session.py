@@ -412,3 +412,27 @@ async def test_lines_without_a_full_stop_are_not_glued(
         await until(lambda: words[-1] in " ".join(scripted.texts))
         await call.stop_playing()
         assert re.findall(r"\w+", " ".join(scripted.texts)) == words
+
+
+@pytest.mark.parametrize("size", [0, 5_001])
+async def test_closing_in_the_middle_of_a_turn_leaves_none_hanging(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, size: int
+) -> None:
+    async def stalls(conversation: Conversation) -> None:
+        text = (await conversation.request())["text"]
+        await conversation.audio(speech_of(text)[:size])
+        await conversation.gone()
+
+    scripted.scripts.append(stalls)
+    tts = make_tts(scripted.url)
+    async with calling(tts, track) as call:
+        call.play()
+        await call.begin("say", LONG)
+        await until(lambda: scripted.texts == [LONG])
+        if size:
+            await until(lambda: bool(track.snapshot_playback()[1]))
+            await until(lambda: not track.frame_buffer and not track._is_speaking)
+        await tts.aclose()
+        async with asyncio.timeout(5.0):  # The framework itself would give up after 10 s, or never.
+            await call.over()
+        await call.stop_playing()

@@ -676,6 +676,22 @@ async def test_another_plugin_that_tells_none_is_followed_by_what_it_has_not_tak
     assert scripted.texts[-1] == "How are you?"
 
 
+async def test_a_first_word_that_was_told_is_not_said_again(
+    pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(failing_after("Hel"))
+    tts = pair(word_timestamps=True)
+    words = emitted_by(tts, "word_spoken")  # type: ignore[arg-type]
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        call.play()
+        await call.begin("say", "Hello there, you.")
+        await until(lambda: bool(call.room.finals))
+        await call.over()
+        await call.stop_playing()
+    assert second.texts == ["there, you."]
+    assert [word["word"] for word in words] == ["Hello", "there,", "you."]
+
+
 @pytest.mark.parametrize("words", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 async def test_another_plugin_as_the_second_goes_on(

@@ -363,3 +363,30 @@ def test_those_who_are_told_the_same_moment_do_not_return_together() -> None:
     delays = [RetryPolicy(3, random.Random(seed)).delay(error, 60.0) or 0.0 for seed in range(100)]
     assert all(7.05 <= delay <= 7.1 for delay in delays)
     assert max(delays) - min(delays) > 0.04
+
+
+async def test_an_outage_in_the_middle_of_a_reply_is_waited_for(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, clock: Clock
+) -> None:
+    async def breaks_off(conversation: Conversation) -> None:
+        scripted.away = True
+        await conversation.audio(speech_of((await conversation.request())["text"])[:20_000])
+        conversation.abort()
+
+    scripted.scripts.extend([breaks_off, speak])
+    turn = asyncio.create_task(make_tts(scripted.url, connect_timeout=300.0).synthesize(TEXT))
+    await until(lambda: scripted.away)
+    while not turn.done():
+        scripted.away = scripted.refused < 6  # More often than max_retries.
+        await clock.advance(0.2)
+    await turn
+    assert on_track(track) == heard_for(TEXT)
+
+
+async def test_an_outage_from_the_start_ends_the_turn_soon_so_that_another_provider_can_speak(
+    make_tts: Maker, scripted: ScriptedServer
+) -> None:
+    scripted.away = True
+    with pytest.raises(LokutorError):
+        await make_tts(scripted.url, max_retries=1).synthesize(TEXT)
+    assert scripted.refused == 2

@@ -392,11 +392,13 @@ class Utterance:
             try:
                 return await self._connect(fresh, min(left, max(left / 2, _SHORTEST_TRY)))
             except LokutorError as error:
-                await self._pause(error, deadline - self._loop.time())
+                # In the middle of a reply, a restart of the service or an outage is waited for.
+                heard = self._output.seconds_received > 0
+                await self._pause(error, deadline - self._loop.time(), patient=heard)
 
-    async def _pause(self, error: LokutorError, time_left: float) -> None:
+    async def _pause(self, error: LokutorError, time_left: float, *, patient: bool = False) -> None:
         """Wait before the next try, or raise ``error`` where there is none."""
-        delay = self._retry.delay(error, time_left)
+        delay = self._retry.delay(error, time_left, patient=patient)
         if delay is None:
             raise error
         self._tally.retries += 1

@@ -15,7 +15,7 @@ from weakref import WeakSet
 from videosdk.agents import TTS, FallbackTTS
 from videosdk.agents.speech_generation import SpeechGeneration
 
-from ._audio.playback import is_played, played_out, rate_of
+from ._audio.playback import fill_frame, is_played, played_out, rate_of
 from ._framework.callers import find_caller
 from ._framework.transcript import EndOfTurns, Room, estimate_from_here, remember, unsubscribe_others
 from ._tasks import keep
@@ -170,12 +170,14 @@ class TransparentFallbackTTS(FallbackTTS):
         """End a turn that nobody can speak."""
         if raised is not None and not turn.text.taken:
             raise raised
-        # The framework waits for this callback; without it, the turn would hang.
+        # The framework waits for this callback, and for all audio to be played: else the turn would hang.
         await turn.announce()
+        await self._fill_frame()
 
     async def _go_on(self, turn: _Turn) -> bool:
         """Find out what was heard of a provider that has failed. Return whether there is more to say."""
         taken = turn.reading is not None and turn.reading.taken > 0
+        await self._fill_frame()
         if taken:
             spoken = await self._spoken(turn)
             if turn.interrupted:
@@ -185,10 +187,13 @@ class TransparentFallbackTTS(FallbackTTS):
             estimate_from_here(turn.speech)
         return not taken or (await turn.text.has_more() and not turn.interrupted)
 
+    async def _fill_frame(self) -> None:
+        await fill_frame(self.audio_track, rate_of(self.audio_track, self.sample_rate))
+
     async def _spoken(self, turn: _Turn) -> str | None:
         """Return what the turn's provider has said before it failed, when it was heard; None: unknown."""
         known: str | None = getattr(turn.provider, "spoken_text", None)
-        if known == "" or (known is None and not turn.announced):
+        if not turn.announced or (known == "" and not turn.provider.supports_word_timestamps):
             return ""
         # Until then its words are told, and those of the next one would come too early.
         track, rate = self.audio_track, rate_of(self.audio_track, self.sample_rate)

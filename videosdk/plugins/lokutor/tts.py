@@ -15,7 +15,7 @@ from videosdk.agents import TTS
 from videosdk.agents.speech_generation import SpeechGeneration
 
 from ._audio.output import AudioOutput, FirstAudio, Sink
-from ._audio.playback import Playback, rate_of
+from ._audio.playback import Playback, fill_frame, rate_of
 from ._audio.silence import SilenceTrimmer
 from ._framework.advice import warn_of_english_numbers, warn_of_rewritten_markup
 from ._framework.callers import find_caller, gets_sentences, streams_sentences
@@ -332,6 +332,9 @@ class LokutorTTS(TTS):
             await utterance.run(text)
             if utterance.spoke_text:  # Also where nothing of it could be heard.
                 await output.announce()
+            elif self._closed:  # Nobody interrupts the framework's turn then.
+                await output.announce()
+                await fill_frame(track, self._output_rate())
         except LokutorError as error:
             if utterance.is_from_text(error):
                 raise

@@ -84,6 +84,19 @@ def is_played(track: Any) -> bool:
         return False
 
 
+async def fill_frame(track: Any, rate: int) -> None:
+    """Have the last of a track's audio played: it never plays a rest that is shorter than a frame.
+
+    Args:
+        track: The audio track.
+        rate: Its rate in Hz.
+    """
+    frame = int(rate * FRAME_SECONDS) * SAMPLE_WIDTH
+    rest = _length(getattr(track, "audio_data_buffer", None)) % frame
+    if rest:
+        await track.add_new_bytes(bytes(frame - rest))
+
+
 async def played_out(track: Any, rate: int, given_up: Callable[[], bool]) -> bool:
     """Wait until all audio on a track was played, however long it is paused.
 

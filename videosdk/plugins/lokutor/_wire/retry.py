@@ -36,7 +36,7 @@ class RetryPolicy:
         """Note new audio or a finished request."""
         self.begin()
 
-    def delay(self, error: LokutorError, time_left: float) -> float | None:
+    def delay(self, error: LokutorError, time_left: float, *, patient: bool = False) -> float | None:
         """Return how many seconds to wait before the next try, or None to give up.
 
         Half of the delay is random, so that callers who failed together don't return together. Those whom the
@@ -45,8 +45,12 @@ class RetryPolicy:
         Args:
             error: What the last try failed with.
             time_left: Seconds in which the next try would have to begin.
+            patient: Whether to go on for as long as there is time, however many tries that takes: there is a
+                reply to finish, and nobody else to do it. Not where there shall be no retries at all.
         """
         self._failures += 1
+        if patient and self._max_retries:
+            self._failures = min(self._failures, self._max_retries)
         if not error.retryable or self._failures > self._max_retries:
             return None
         longest = min(FIRST_DELAY * 4 ** (self._failures - 1), _LONGEST_DELAY)
