@@ -25,6 +25,7 @@ _LEAD = BYTES_PER_SECOND // 50
 _LONGEST_PAUSE = BYTES_PER_SECOND * 2 // 5
 """0.4 s: a long pause between two sentences."""
 _LONGEST_TAIL = BYTES_PER_SECOND
+"""More of the last audio isn't kept. Of what is dropped, only its silence at the end is known."""
 _SLICE_BYTES = BYTES_PER_SECOND // 4
 """0.25 s are looked at together, so that a long message with an early sound costs no more than a short."""
 _NO_LIMIT = 1 << 62
@@ -160,14 +161,14 @@ class SilenceTrimmer:
 
     def _silence_up_to(self, end: int) -> int:
         """Return how much silence ends at a place in the tail."""
-        silent = 0
-        for stop in range(end, 0, -_LEAD):  # As a rule, the first look finds a sound.
-            piece = bytes(self._tail[max(stop - _LEAD, 0) : stop])
-            found = silence_at_end(piece)
-            silent += found
-            if found < len(piece):
-                return silent
-        return silent + self._silent_before
+        size, stop = _LEAD, end  # As a rule, a short look finds a sound.
+        while stop > 0:
+            begin = max(stop - size, 0)
+            found = silence_at_end(bytes(self._tail[begin:stop]))
+            if found < stop - begin:
+                return end - stop + found
+            size, stop = _SLICE_BYTES, begin
+        return end + self._silent_before
 
 
 def has_sound(pcm: bytes) -> bool:
@@ -190,6 +191,8 @@ def silence_at_start(pcm: bytes) -> int:
 def silence_at_end(pcm: bytes) -> int:
     """Return how many bytes come after the last sound; half a sample at the start is neither."""
     lower, upper = _marks(pcm[len(pcm) % SAMPLE_WIDTH :])
+    if lower == upper:
+        return len(lower) * SAMPLE_WIDTH
     return _equal(lower[::-1], upper[::-1]) * SAMPLE_WIDTH
 
 

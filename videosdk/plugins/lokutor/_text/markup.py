@@ -12,6 +12,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -39,11 +40,20 @@ _ELEMENTS = frozenset(
 """Those of SSML, and the framework's own ``spell``."""
 
 _NAME = r"[A-Za-z](?:[\w.-]|:\s*(?=\w))*"  # The framework's chunker cuts behind the colon of xml:lang.
-_BEHIND_ANGLE = r"(?:>[^{quote}<>\n]{{0,60}})"
-"""A quoted value may hold one ">". Where the quote isn't closed soon after, it ends a broken tag."""
-_QUOTED = [rf"{quote}[^{quote}<>]*{_BEHIND_ANGLE.format(quote=quote)}?" for quote in "\"'"]
-_CURLY = r"[“”„][^“”<>]*"
-_VALUE = rf"""(?:{_QUOTED[0]}"|{_QUOTED[1]}'|{_CURLY}[“”]|[^\s"'<>“”„][^\s"'<>]*)"""
+_LONGEST_VALUE = 400
+"""Characters of a value that has spaces. Text that follows a quotation mark by mistake waits no longer."""
+_BEHIND_ANGLE = 60
+"""Characters from a ">" in a value to its end. If the end is further away, the tag has ended with the ">"."""
+
+
+def _quoted(quotes: str, angle: str = "") -> str:
+    """Return the pattern of a value in quotes, without the last one."""
+    return rf"[{quotes}](?:[^{quotes}<>]{{0,{_LONGEST_VALUE}}}|[^\s{quotes}<>]*){angle}"
+
+
+_DOUBLE, _SINGLE = (_quoted(quote, rf"(?:>[^{quote}<>\n]{{0,{_BEHIND_ANGLE}}})?") for quote in ('"', "'"))
+_CURLY = _quoted("“”„")
+_VALUE = rf"""(?:{_DOUBLE}"|{_SINGLE}'|{_CURLY}[“”]|[^\s"'<>“”„][^\s"'<>]*)"""
 _TAG = re.compile(
     rf"<(?P<close>/?)\s*(?P<name>{_NAME})(?P<attributes>(?:\s+{_NAME}\s*=\s*{_VALUE})*)\s*(?P<empty>/?)>"
     r"|<!--.{0,180}?-->|<\?[^<>]*\?>|<![A-Za-z\[][^<>]*>",
@@ -56,8 +66,8 @@ _BROKEN = re.compile(
 # What may still become a tag, or a comment.
 _UNFINISHED_TAG = re.compile(
     rf"<(?:/?\s*|/?\s*{_NAME}:?(?:\s+{_NAME}\s*=\s*{_VALUE})*"
-    rf"""(?:\s*/?|\s+{_NAME}:?\s*(?:=\s*(?:{_QUOTED[0]}|{_QUOTED[1]}|{_CURLY}|[^\s"'<>]*)?)?))$"""
-    r"|<!(?:-?|--.*|[A-Za-z\[][^<>]*)$|<\?[^<>]*$",
+    rf"""(?:\s*/?|\s+{_NAME}:?\s*(?:=\s*(?:{_DOUBLE}|{_SINGLE}|{_CURLY}|[^\s"'<>]*)?)?))$"""
+    r"|<!(?:-?|--.{0,182}|[A-Za-z\[][^<>]*)$|<\?[^<>]*$",
     re.DOTALL,
 )
 _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
@@ -333,12 +343,17 @@ def _read_reference(found: re.Match[str]) -> str:
 
 def spell_characters(text: str) -> str:
     """Return a text that is read character by character, with a short pause between its words."""
-    return re.sub(r"([^\w\s]),", r"\1", ", ".join(" ".join(word) for word in text.split()))
+    return _with_commas(" ".join(word) for word in text.split())
 
 
 def spell_digits(text: str) -> str:
     """Return a text whose digits are read one by one, and its words as they are."""
-    return ", ".join(" ".join(re.findall(r"\d|[^\W\d_]+|[^\s\w]|_", word)) for word in text.split())
+    return _with_commas(" ".join(re.findall(r"\d|[^\W\d_]+|[^\s\w]|_", word)) for word in text.split())
+
+
+def _with_commas(words: Iterable[str]) -> str:
+    """Return words with a comma between two, unless another mark is there."""
+    return re.sub(r"([.,:;!?]), ", r"\1 ", ", ".join(words))
 
 
 def spell_telephone(text: str) -> str:
