@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -88,6 +88,46 @@ async def test_the_agent_remembers_no_tags_of_what_was_cut(
         assert role == "assistant"
         assert WRITTEN.startswith(text)
         assert text.startswith("Well. The street")
+
+
+ESCAPED = "Write &lt;break/&gt; to pause.\n- That <b>works</b>.\n- AT&amp;amp;T."
+UNESCAPED = "Write <break/> to pause.\n- That works.\n- AT&amp;T."
+
+
+@pytest.mark.parametrize("kind", ["say", "user"])
+async def test_what_is_remembered_is_read_once(
+    tts: LokutorTTS, track: CustomAudioStreamTrack, kind: str
+) -> None:
+    async with calling(tts, track, text_filter=text_filter("en")) as call:
+        call.play()
+        for count, (text, memory) in enumerate(
+            [(ESCAPED, UNESCAPED), ("Next.", "Next."), ("End.", "End.")], 1
+        ):
+            await call.begin(kind, text)
+            await until(lambda: len(call.room.finals) >= count)  # noqa: B023
+            await until(lambda: call.memory[-1:] == [("assistant", memory)])  # noqa: B023
+            await call.over()
+        await call.stop_playing()
+        told = [text for role, text in call.memory if role == "assistant"]
+        assert told == [UNESCAPED, "Next.", "End."]
+
+
+@pytest.mark.parametrize("kind", ["say", "user"])
+async def test_what_a_hook_speaks_is_remembered_without_tags(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack, kind: str
+) -> None:
+    async with calling(tts, track, text_filter=text_filter("en")) as call:
+
+        @call.pipeline.on("tts")
+        async def speak(texts: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+            async for piece in call.tts.stream_synthesize(texts):
+                yield piece
+
+        call.play()
+        await call.begin(kind, MARKED)
+        await until(lambda: call.memory[-1:] == [("assistant", WRITTEN)])
+        await call.over()
+        await call.stop_playing()
 
 
 @pytest.mark.parametrize(

@@ -354,6 +354,27 @@ def test_emoji_and_addresses_stay_and_do_not_stop_it() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        *(
+            (text, text)
+            for text in (
+                '<prosody rate="slow">www.example.com</prosody> is it.',
+                'Go to www.example.com<break time="500ms"/> now.',
+                '<lang xml:lang="es">https://ejemplo.es/a</lang> or /usr/bin<break/> ok',
+                "see http://example.com/?a=1&amp;b=2 ok",
+                'A <sub alias="&quot;x&quot;">y</sub>, AT&amp;T, &lt;break/&gt;, &#xE001; and &#42;this&#42;',
+            )
+        ),
+        ("Gr&#224;cia, D&#39;Angelo, M&#xFC;nchen &quot;now&quot;", 'Gràcia, D\'Angelo, München "now"'),
+        ("&#50;0 &#8364; it is", "twenty euros it is"),
+    ],
+)
+def test_markup_stays_and_references_that_are_no_markup_are_read(text: str, expected: str) -> None:
+    assert said("en", text) == said("en", *text) == expected
+
+
 def test_a_gloss_in_brackets_does_not_replace_the_words_before_it() -> None:
     assert said("es", "La cita (mañana) es de 3 h.") == "La cita (mañana) es de tres horas."
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
 from typing import Any
 
@@ -28,7 +29,8 @@ from kit import (
 )
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
-from videosdk.plugins.lokutor import LokutorTTS
+from videosdk.plugins.lokutor import LokutorTTS, _options
+from videosdk.plugins.lokutor.errors import InvalidRequestError
 
 Maker = Callable[..., LokutorTTS]
 MIXED = (
@@ -130,6 +132,94 @@ async def test_silence_that_the_service_makes_counts_for_the_break(
     await tts.synthesize('One.<break time="500ms"/>Two.')
     pcm = bytes(1_764 - 2) + parted("One.", 0.5, "Two.") + bytes(2 * 8_820)
     assert on_track(track) == at_track_rate(pcm)
+
+
+@pytest.mark.parametrize("size", [2_001, 200_000])
+async def test_a_long_silence_at_the_end_counts_for_the_break(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack, size: int
+) -> None:
+    async def with_silence(conversation: Conversation) -> None:
+        for seconds in (0.5, 3.0, 0.0):
+            text = (await conversation.request())["text"]
+            await conversation.audio(speech_of(text) + bytes(2 * round(44_100 * seconds)), size)
+            await conversation.end()
+
+    scripted.scripts.appendleft(with_silence)
+    await tts.synthesize('One.<break time="1s"/>Two.<break time="3500ms"/>Three.')
+    two_and_three = parted("Two.", 3.5, "Three.")
+    first = np.frombuffer(speech_of("Two."), "<i2").astype(int)
+    lead = 2 * np.flatnonzero(abs(first) > 32)[0]
+    assert on_track(track) == at_track_rate(
+        parted("One.", 1.0, "Two.")[: -len(speech_of("Two.")) + lead] + two_and_three[lead:]
+    )
+
+
+def refuse(code: str, option: str, *values: str) -> Callable[[Conversation], Awaitable[None]]:
+    """Return a server that speaks, unless it is asked for some values of an option."""
+
+    async def script(conversation: Conversation) -> None:
+        while (request := await conversation.request())[option] not in values:
+            await conversation.audio(speech_of(request["text"]))
+            await conversation.end()
+        await conversation.text(json.dumps({"type": "error", "code": code, "message": "unknown"}))
+        await conversation.gone()
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("code", "option", "tag", "value"),
+    [
+        ("validation.invalid_voice", "voice", '<voice name="Joanna">', "Joanna"),
+        ("validation.invalid_language", "lang", '<lang xml:lang="gl-ES">', "gl"),
+    ],
+)
+async def test_what_the_service_refuses_is_spoken_in_the_calls_own_way(
+    make_tts: Maker,
+    scripted: ScriptedServer,
+    track: CustomAudioStreamTrack,
+    code: str,
+    option: str,
+    tag: str,
+    value: str,
+) -> None:
+    scripted.scripts.extend([refuse(code, option, value)] * 9)
+    tts = make_tts(scripted.url, markup=True, max_retries=0, keep_warm=False)
+    errors = emitted_by(tts, "error")
+    for _ in range(2):
+        await tts.synthesize(f'<prosody rate="80%">{tag}One.</prosody> Two.')
+    own = "F1" if option == "voice" else "en"
+    asked = [
+        (request["text"], request[option]) for each in scripted.conversations for request in each.requests
+    ]
+    assert asked == [("One.", value), *[("One.", own), ("Two.", own)] * 2]
+    assert not errors
+    assert len({request[3] for request in requests(scripted) if request[0] == "One."}) == 1
+
+
+async def test_what_the_call_itself_asks_for_in_vain_is_an_error(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.extend([refuse("validation.invalid_voice", "voice", "X1", "X2")] * 3)
+    tts = make_tts(scripted.url, markup=True, voice="X1")
+    errors = emitted_by(tts, "error")
+    await tts.synthesize('<voice name="X2">One.</voice>')
+    assert [request[1] for request in requests(scripted)] == ["X2", "X1"]
+    assert [type(error) for error in errors] == [InvalidRequestError]
+
+
+async def test_a_language_that_is_not_listed_is_ignored_and_told_once(
+    tts: LokutorTTS,
+    scripted: ScriptedServer,
+    track: CustomAudioStreamTrack,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_options, "_ignored_languages", set())
+    await tts.synthesize('<lang xml:lang="ru">One.</lang><lang xml:lang="Catalan">Two.</lang>')
+    assert {request[2] for request in requests(scripted)} == {"en"}
+    assert sum("'ru'" in record.getMessage() for record in caplog.records) == 1
+    assert not any("Catalan" in record.getMessage() for record in caplog.records)
 
 
 async def test_a_reply_may_begin_and_end_with_a_break_or_be_one(

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from ._audio.pcm import SAMPLE_RATE_RANGE
 from ._shown import shown
@@ -18,7 +18,7 @@ from ._text.characters import language_code
 from ._text.languages import ChooseLanguage
 from ._text.markup import Style
 from ._text.planner import RequestText
-from ._text.pronunciations import Pronunciations
+from ._text.pronunciations import Pronunciations, apart
 from ._text.spoken import SpokenText, merged
 from ._wire.protocol import LANGUAGES, SPEED_RANGE, STEPS_RANGE, Language, SpeechRequest, Voice
 
@@ -30,6 +30,21 @@ RETRIES_RANGE = (0, 100)
 DEFAULT_MODEL = "default"
 """Name of the service's default model, which has none of its own in a request."""
 _warned_languages: set[str] = set()
+_ignored_languages: set[str] = set()
+
+
+class Refusal(NamedTuple):
+    """What speech markup has asked for, and the service has refused.
+
+    Attributes:
+        option: ``"voice"`` or ``"language"``.
+        value: What was asked for.
+        model: The model that was to speak it.
+    """
+
+    option: str
+    value: str
+    model: str | None
 
 
 class SpeechChanges(TypedDict, total=False):
@@ -107,13 +122,18 @@ class SpeechOptions:
         """Return a copy for a sentence whose language was chosen."""
         return replace(self, language=language) if language != self.language else self
 
-    def styled(self, style: Style) -> SpeechOptions:
-        """Return a copy with what speech markup says. What the service can't do stays as it is."""
+    def styled(self, style: Style, refused: Container[Refusal] = ()) -> SpeechOptions:
+        """Return a copy with what speech markup says. What the service can't do stays as it is.
+
+        Args:
+            style: What it says.
+            refused: What the service has refused before.
+        """
         changes: dict[str, Any] = {}
-        if style.voice is not None and _can_be_sent(style.voice):
-            changes["voice"] = style.voice
-        if style.language is not None and (language := language_code(style.language)):
-            changes["language"] = language
+        wanted = (("voice", style.voice), ("language", style.language and _listed(style.language)))
+        for name, value in wanted:
+            if value and _can_be_sent(value) and Refusal(name, value, self.model) not in refused:
+                changes[name] = value
         if style.rate != 1:
             slowest, fastest = SPEED_RANGE
             changes["speed"] = round(min(max(self.speed * style.rate, slowest), fastest), 3)
@@ -124,7 +144,7 @@ class SpeechOptions:
         replacements = request.replacements
         if isinstance(self.pronunciations, Pronunciations):
             replacements = merged(replacements, self.pronunciations.find(request.text))
-        return SpokenText(request.text, replacements, touches=request.touches)
+        return SpokenText(request.text, apart(request.text, replacements), touches=request.touches)
 
     def request(self, text: str, *, visemes: bool = False) -> SpeechRequest:
         """Return the request that speaks ``text`` this way, and tells its visemes where wanted."""
@@ -228,6 +248,21 @@ def _check_number(name: str, value: object, limits: tuple[float, float], types: 
     if not valid or not low <= value <= high:  # type: ignore[operator]
         kind = "a whole number" if types == (int,) else "a number"
         raise ValueError(f"{name} must be {kind} from {low} to {high}, got {shown(value)}")
+
+
+def _listed(tag: str) -> str | None:
+    """Return the code of a language that markup asks for; None, and a warning once, if it isn't listed."""
+    language = language_code(tag)
+    if language in LANGUAGES:
+        return language
+    if not _ignored_languages:  # A language model may think of many.
+        _ignored_languages.add(language)
+        logger.warning(
+            "Speech markup asks for the language %s, and Lokutor lists only %s: such tags are ignored",
+            shown(tag),
+            ", ".join(sorted(LANGUAGES)),
+        )
+    return None
 
 
 def _reduce_language(tag: str) -> str:

@@ -65,9 +65,10 @@ from typing import Any
 from ._audio.output import AudioOutput
 from ._audio.pcm import BYTES_PER_SECOND, FRAME_SECONDS, SAMPLE_WIDTH
 from ._audio.silence import SilenceTrimmer
-from ._options import Limits, SpeechOptions
+from ._options import Limits, Refusal, SpeechOptions
 from ._pacing.pacer import Pacer
 from ._pacing.policy import Hold
+from ._shown import shown
 from ._tasks import keep
 from ._text.characters import is_pronounceable
 from ._text.feed import Text, TextFeed
@@ -103,6 +104,8 @@ _DRY = 0.06
 """Seconds of audio ahead of the listener at which no new text would be heard in time."""
 _ROUNDING = 0.001
 """Seconds by which a reply's audio at the sink's rate may be shorter than the service's."""
+_REFUSED = {"validation.invalid_voice": "voice", "validation.invalid_language": "language"}
+_MOST_REFUSALS = 100
 _CLEANUP_TIMEOUT = 0.5
 """Seconds for the user's text iterator to honour its cancellation, before it is left behind."""
 
@@ -149,6 +152,7 @@ class Utterance:
         sentences: Whether the text is known to come from a sentence chunker; None: most likely.
         markup: Whether it may hold speech markup.
         ends: What is known of how the service ends requests.
+        refused: What markup has asked for and the service has refused. It is added to.
     """
 
     def __init__(
@@ -165,6 +169,7 @@ class Utterance:
         sentences: bool | None = False,
         markup: bool = False,
         ends: LearnedEnds | None = None,
+        refused: set[Refusal] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._options = options
@@ -196,6 +201,7 @@ class Utterance:
         self._needed = asyncio.Event()  # Text is there for which a lost connection must be replaced.
         self._text_pulled = False
         self._ends = RequestEnds(ends)
+        self._refused = set() if refused is None else refused
         self._halved = False  # Whether the last request has ended in the middle of a sample.
         self._doubted: str | None = None  # How an end was spelt that may be that of the request before.
         self._doubt_timer = Timer(self._loop, lambda: self._start(self._end_doubt()))
@@ -337,7 +343,8 @@ class Utterance:
         self._drop_doubt()
         self._reply_deadline.stop()
         await self._output.release()
-        if lost.replaceable:  # It died while it waited: the listener needn't know.
+        # It died while it waited, or markup asked for too much: the listener needn't know.
+        if lost.replaceable or self._give_up_style(error):
             self._tally.retries += 1
         elif self._state is State.WAITING:
             await self._wait_for_need(error)
@@ -345,6 +352,19 @@ class Utterance:
             self._move(State.CONNECTING)
             await self._pause(error, self._limits.max_silence)
         return await self._reopen()
+
+    def _give_up_style(self, error: LokutorError) -> bool:
+        """Return whether the request can be sent again, without what markup has asked for in vain."""
+        option = _REFUSED.get(error.code or "")
+        if option is None or self._request is None or self._state is not State.SPEAKING:
+            return False
+        value = self._request.give_up(option)
+        if value is None:
+            return False
+        logger.warning("Lokutor refuses the %s %s of speech markup, and speaks without", option, shown(value))
+        if len(self._refused) < _MOST_REFUSALS:
+            self._refused.add(Refusal(option, value, self._request.message.model))
+        return True
 
     async def _reopen(self) -> Connection:
         """Return a new connection. While there is no text for it, failing to connect is no failure."""
@@ -623,9 +643,13 @@ class Utterance:
         text = self._feed.next_request(segments[:count])
         if text is None:
             return None
-        options = self._options.in_language(language).styled(text.style)
+        plain = self._options.in_language(language)
+        options = plain.styled(text.style, self._refused)
         spoken = options.spoken(text)
-        return RequestProgress(spoken, options.request(spoken.text, visemes=self._timeline.wanted))
+        visemes = self._timeline.wanted
+        return RequestProgress(
+            spoken, options.request(spoken.text, visemes=visemes), plain.request(spoken.text, visemes=visemes)
+        )
 
     def _ask_permit(self) -> None:
         """Ask for the permit to send a request, and go on when it is there."""

@@ -32,6 +32,7 @@ from ._framework.turns import Turns
 from ._options import (
     DEFAULT_MODEL,
     Limits,
+    Refusal,
     SpeechChanges,
     SpeechOptions,
     StreamChanges,
@@ -210,6 +211,7 @@ class LokutorTTS(TTS):
         self._trim_silence = trim_silence
         self._times = LearnedTimes()
         self._ends = LearnedEnds()
+        self._refused: set[Refusal] = set()
         self._closed = False
         self._advised = False
         self.loop: asyncio.AbstractEventLoop | None = None  # type: ignore[assignment]
@@ -390,6 +392,8 @@ class LokutorTTS(TTS):
         if _nothing_to_say(text) or owner.silenced:
             return
         queue: asyncio.Queue[bytes | _End] = asyncio.Queue(_STREAM_PIECES)
+        if self._markup and owner.caller.hook and owner.caller.speech is not None:
+            forget_markup(owner.caller.speech)
         # Not the standby connection: that is for the turn.
         pacer = Pacer(self._times.of(options), None)  # A cache wants it all.
         utterance = self._utterance(
@@ -567,6 +571,7 @@ class LokutorTTS(TTS):
             sentences=sentences,
             markup=self._markup,
             ends=self._ends,
+            refused=self._refused,
         )
 
     def _report_cost(self, utterance: Utterance, *, streamed: bool) -> None:

@@ -24,6 +24,8 @@ _LEAD = BYTES_PER_SECOND // 50
 """20 ms in front of a sound: it may fade in."""
 _LONGEST_PAUSE = BYTES_PER_SECOND * 2 // 5
 """0.4 s: a long pause between two sentences."""
+_LONGEST_TAIL = BYTES_PER_SECOND
+"""More of the last audio isn't kept. Of what is dropped, only its silence at the end is known."""
 _SLICE_BYTES = BYTES_PER_SECOND // 4
 """0.25 s are looked at together, so that a long message with an early sound costs no more than a short."""
 _NO_LIMIT = 1 << 62
@@ -51,7 +53,8 @@ class SilenceTrimmer:
         self._lead = _LEAD  # and how much of the rest stays in front of the sound.
         self._held = bytearray()  # Silence that stays if a sound follows.
         self._half = b""  # Half a sample, of which nobody knows whether it is silent.
-        self._tail = bytearray()  # The last of what has come since the request's first sound.
+        self._tail = bytearray()  # The last of what has come since the request's first sound,
+        self._silent_before = 0  # and how much silence came right before that.
         self._cut: tuple[int, int] | None = None
         self._ending = 0  # How much silence the last request has ended with.
 
@@ -96,12 +99,13 @@ class SilenceTrimmer:
         """Note that the request has ended: the silence up to the next sound goes on in the next one."""
         if self._quiet or not self._trim:
             return
-        self._ending = silence_at_end(bytes(self._tail[-_LONGEST_PAUSE:]))
-        left = _LONGEST_PAUSE - self._ending
+        self._ending = self._silence_up_to(len(self._tail))
+        left = max(_LONGEST_PAUSE - self._ending, 0)
         self._lead = min(left, _LEAD)
         self._room = left - self._lead
         self._quiet = True
         self._tail.clear()
+        self._silent_before = 0
 
     def pause(self, seconds: float) -> bytes:
         """Return the silence for a pause between two requests.
@@ -147,9 +151,24 @@ class SilenceTrimmer:
         return sound
 
     def _remember(self, pcm: bytes) -> None:
-        self._tail += pcm[-_LONGEST_PAUSE - 1 :]  # One byte may be dropped as half a sample.
-        if len(self._tail) > 4 * _LONGEST_PAUSE:  # Seldom, so that it costs next to nothing.
-            del self._tail[: -_LONGEST_PAUSE - 1]
+        if not self._trim:
+            return
+        self._tail += pcm
+        if len(self._tail) > _LONGEST_TAIL:  # Seldom, so that it costs next to nothing.
+            old = len(self._tail) // SAMPLE_WIDTH * SAMPLE_WIDTH - _LEAD
+            self._silent_before = self._silence_up_to(old)
+            del self._tail[:old]
+
+    def _silence_up_to(self, end: int) -> int:
+        """Return how much silence ends at a place in the tail."""
+        size, stop = _LEAD, end  # As a rule, a short look finds a sound.
+        while stop > 0:
+            begin = max(stop - size, 0)
+            found = silence_at_end(bytes(self._tail[begin:stop]))
+            if found < stop - begin:
+                return end - stop + found
+            size, stop = _SLICE_BYTES, begin
+        return end + self._silent_before
 
 
 def has_sound(pcm: bytes) -> bool:
@@ -172,6 +191,8 @@ def silence_at_start(pcm: bytes) -> int:
 def silence_at_end(pcm: bytes) -> int:
     """Return how many bytes come after the last sound; half a sample at the start is neither."""
     lower, upper = _marks(pcm[len(pcm) % SAMPLE_WIDTH :])
+    if lower == upper:
+        return len(lower) * SAMPLE_WIDTH
     return _equal(lower[::-1], upper[::-1]) * SAMPLE_WIDTH
 
 

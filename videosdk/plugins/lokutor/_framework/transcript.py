@@ -11,6 +11,7 @@ one itself.
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
@@ -187,6 +188,9 @@ def estimate_from_here(speech: SpeechGeneration) -> None:
 _markup_free: WeakSet[Any] = WeakSet()
 """What leads the turns of pipelines whose memory is kept free of markup."""
 _LAST_MESSAGES = 4
+_cleaned: OrderedDict[str, list[Any]] = OrderedDict()
+"""What was left of the latest messages, by their ids: agents hand messages on to each other."""
+_CLEANED_MESSAGES = 1_000
 
 
 def forget_markup(speech: SpeechGeneration) -> None:
@@ -209,12 +213,17 @@ def forget_markup(speech: SpeechGeneration) -> None:
 
 
 def _clean(agent: Agent | None) -> None:
-    """Take the tags out of the agent's last messages."""
+    """Take the tags out of the agent's last messages, once: "&lt;b&gt;" is text after that."""
     for message in [] if agent is None else agent.chat_context.items[-_LAST_MESSAGES:]:
-        if isinstance(message, ChatMessage) and message.role is ChatRole.ASSISTANT:
+        if not isinstance(message, ChatMessage) or message.role is not ChatRole.ASSISTANT:
+            continue
+        if _cleaned.get(message.id) != message.content:
             message.content = [
                 without_markup(part) if isinstance(part, str) else part for part in message.content
             ]
+            _cleaned[message.id] = list(message.content)
+    while len(_cleaned) > _CLEANED_MESSAGES:
+        _cleaned.popitem(last=False)
 
 
 class HookedTurns:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from videosdk.agents.tokenize import BasicTextFilter
 from videosdk.agents.tokenize.patterns import EMAIL_REGEX, PLACEHOLDER_BASE, URL_REGEX
 
-from .._text.markup import WHOLE_MARKUP
+from .._text.markup import WHOLE_MARKUP, read_references
 from .speller import Speller
 from .splitter import Splitter, Unit
 
@@ -76,7 +76,8 @@ class NumbersFilter(BasicTextFilter):
         inside = not unit.begins_line or self._speller.begins_with_ordinal(unit.text)
         self._placeholder_map = {}
         try:
-            return self._process(_INSIDE_LINE + unit.text if inside else unit.text).replace(_INSIDE_LINE, "")
+            text = read_references(unit.text)
+            return self._process(_INSIDE_LINE + text if inside else text).replace(_INSIDE_LINE, "")
         except Exception:
             # A number that can't be said must not end the reply.
             logger.exception("A number can't be said, and stays as it is")
@@ -93,6 +94,12 @@ class NumbersFilter(BasicTextFilter):
         key = chr(_FIRST_SHIELD + len(self._placeholder_map))
         self._placeholder_map[key] = found.group()
         return key
+
+    def _restore(self, text: str) -> str:
+        # The last first: an address takes the tags that touch it for a part of its own.
+        for key, value in reversed(self._placeholder_map.items()):
+            text = text.replace(key, value)
+        return text
 
     def _expand_numeric_ranges(self, text: str) -> str:
         return self._normalise_punct(_DASH.sub(r"\1—\2", self._speller.spell(text)))

@@ -11,21 +11,25 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from .characters import is_speakable, mended
 from .spoken import Replacement
 
 LONGEST_PAUSE = 10.0
 """Seconds of one break at most: more would be taken for a call that has failed."""
-_LONGEST_TAG = 200
+_LONGEST_TAG = 1_000
 _LONGEST_CONTENT = 200
 """Characters between ``<sub>`` and ``</sub>`` at most. They are held back until the end is there."""
 
 _STRENGTHS = {"none": 0.0, "x-weak": 0.25, "weak": 0.5, "medium": 0.75, "strong": 1.0, "x-strong": 1.25}
 """Seconds. SSML leaves them open; these are the ones of Microsoft's speech service."""
 _RATES = {"x-slow": 0.6, "slow": 0.8, "medium": 1.0, "default": 1.0, "fast": 1.25, "x-fast": 1.6}
-_LINES = frozenset({"p", "s"})
+_LINES = frozenset({"p", "s", "br", "div", "hr", "li"})
+"""Those of HTML part lines as well, and mostly nothing else does."""
 _SPELT = frozenset({"characters", "character", "spell-out", "verbatim"})
 _ELEMENTS = frozenset(
     {
@@ -36,7 +40,20 @@ _ELEMENTS = frozenset(
 """Those of SSML, and the framework's own ``spell``."""
 
 _NAME = r"[A-Za-z](?:[\w.-]|:\s*(?=\w))*"  # The framework's chunker cuts behind the colon of xml:lang.
-_VALUE = r"""(?:"[^"<>]*"|'[^'<>]*'|[^\s"'<>]+)"""
+_LONGEST_VALUE = 400
+"""Characters of a value that has spaces. Text that follows a quotation mark by mistake waits no longer."""
+_BEHIND_ANGLE = 60
+"""Characters from a ">" in a value to its end. If the end is further away, the tag has ended with the ">"."""
+
+
+def _quoted(quotes: str, angle: str = "") -> str:
+    """Return the pattern of a value in quotes, without the last one."""
+    return rf"[{quotes}](?:[^{quotes}<>]{{0,{_LONGEST_VALUE}}}|[^\s{quotes}<>]*){angle}"
+
+
+_DOUBLE, _SINGLE = (_quoted(quote, rf"(?:>[^{quote}<>\n]{{0,{_BEHIND_ANGLE}}})?") for quote in ('"', "'"))
+_CURLY = _quoted("“”„")
+_VALUE = rf"""(?:{_DOUBLE}"|{_SINGLE}'|{_CURLY}[“”]|[^\s"'<>“”„][^\s"'<>]*)"""
 _TAG = re.compile(
     rf"<(?P<close>/?)\s*(?P<name>{_NAME})(?P<attributes>(?:\s+{_NAME}\s*=\s*{_VALUE})*)\s*(?P<empty>/?)>"
     r"|<!--.{0,180}?-->|<\?[^<>]*\?>|<![A-Za-z\[][^<>]*>",
@@ -44,14 +61,13 @@ _TAG = re.compile(
 )
 _ATTRIBUTE = re.compile(rf"({_NAME})\s*=\s*({_VALUE})")
 _BROKEN = re.compile(
-    rf"</?\s*(?P<name>{_NAME})(?:[^<>\n]{{0,{_LONGEST_TAG}}}>|"
-    rf"(?:\s+{_NAME}\s*=\s*{_VALUE})*(?:\s+{_NAME}\s*=\s*[\"']?[^\s\"'<>]*)?)"
+    rf"</?\s*(?P<name>{_NAME})(?:\s+{_NAME}\s*=\s*{_VALUE})*(?:\s+{_NAME}\s*=\s*[\"']?[^\s\"'<>]*)?"
 )
 # What may still become a tag, or a comment.
 _UNFINISHED_TAG = re.compile(
     rf"<(?:/?\s*|/?\s*{_NAME}:?(?:\s+{_NAME}\s*=\s*{_VALUE})*"
-    rf"""(?:\s*/?|\s+{_NAME}:?\s*(?:=\s*(?:"[^"<>]*|'[^'<>]*|[^\s"'<>]*)?)?))$"""
-    r"|<!(?:-?|--.*|[A-Za-z\[][^<>]*)$|<\?[^<>]*$",
+    rf"""(?:\s*/?|\s+{_NAME}:?\s*(?:=\s*(?:{_DOUBLE}|{_SINGLE}|{_CURLY}|[^\s"'<>]*)?)?))$"""
+    r"|<!(?:-?|--.{0,182}|[A-Za-z\[][^<>]*)$|<\?[^<>]*$",
     re.DOTALL,
 )
 _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
@@ -59,6 +75,9 @@ _UNFINISHED_ENTITY = re.compile(
     r"&(?:a(?:m(?:p)?|p(?:o(?:s)?)?)?|l(?:t)?|g(?:t)?|q(?:u(?:o(?:t)?)?)?|#(?:\d{0,7}|[xX][0-9A-Fa-f]{0,6}))?$"
 )
 _GROUP = re.compile(r",(?=\d{3}(?!\d))")
+_OPENING = "\"'“„‘«([¿¡"
+_PLAIN_CATEGORIES = frozenset({"Pf", "Pi", "Sc", "Zs"})
+"""Besides letters and digits: what means nothing to Markdown or to this file, as ``&`` and ``<`` do."""
 _TEXTUAL = "sub|say-as|spell"
 WHOLE_MARKUP = re.compile(
     rf"<(?P<textual>{_TEXTUAL})(?=[\s>])[^<>]*>[^<]{{0,{_LONGEST_CONTENT}}}</(?P=textual)\s*>"
@@ -70,7 +89,7 @@ UNFINISHED_MARKUP = re.compile(
     rf"<(?:{_TEXTUAL})(?=[\s>])[^<>]*>[^<]*(?:</?[\w-]*\s*)?$|{_UNFINISHED_TAG.pattern}", re.DOTALL
 )
 """The same as long as its end is missing."""
-_TIME = re.compile(r"([+]?(?:\d+(?:\.\d*)?|\.\d+))(m?s)$", re.IGNORECASE)
+_TIME = re.compile(r"[+]?(\d+(?:\.\d*)?|\.\d+)(m|milli)?s(?:ecs?|econds?)?$", re.IGNORECASE)
 _PERCENT = re.compile(r"([+-]?)(\d+(?:\.\d*)?)(?:%|percent)$", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+(?:\.\d*)?$")
 
@@ -109,11 +128,13 @@ class MarkedText:
         text: The text, as it is written.
         marks: What begins at an index of the text: a style, or a pause.
         replacements: What is spoken in another way than it is written.
+        ends_in_reference: Whether its last character was written as a reference, such as ``&amp;``.
     """
 
     text: str = ""
     marks: list[tuple[int, Style | Pause]] = field(default_factory=list)
     replacements: list[Replacement] = field(default_factory=list)
+    ends_in_reference: bool = False
 
     def mark(self, mark: Style | Pause) -> None:
         """Add a mark behind the text so far."""
@@ -204,6 +225,7 @@ class MarkupParser:
             if place == len(text):
                 break
             length = self._take_tag(result, text, place) or self._take_entity(result, text, place)
+            result.ends_in_reference = text[place] == "&" and place + length == len(text)
             if not length and not ended and _may_go_on(text, place):
                 break
             if not length:
@@ -252,6 +274,8 @@ class MarkupParser:
             self._give_up(result)
             if seconds := _pause(attributes):
                 result.mark(Pause(seconds))
+            else:
+                result.add(" ")
         if name in _LINES:
             self._add(result, "\n")
         if empty or name == "break" or self._replaced is not None:
@@ -286,18 +310,50 @@ class MarkupParser:
 def without_markup(text: str) -> str:
     """Return a whole ``text`` as it is written, without its tags and the spaces between two of them."""
     parser = MarkupParser()
-    plain = parser.push(text).text + parser.end().text
-    return text if plain == text else re.sub(r"\s+", " ", plain).strip()
+    plain = _with_spaces(parser.push(text)) + _with_spaces(parser.end())
+    return text if plain == text else re.sub(r"[^\S\n]*(\s)[^\S\n]*", r"\1", plain).strip()
+
+
+def _with_spaces(marked: MarkedText) -> str:
+    """Return a text with a space for each pause that nothing else stands for."""
+    text = marked.text
+    places = [0, *(place for place, mark in marked.marks if isinstance(mark, Pause)), len(text)]
+    plain = ""
+    for begin, end in pairwise(places):
+        piece = text[begin:end]
+        parts = plain[-1:].isalnum() or plain[-1:] in tuple(".,:;!?…")
+        plain += f" {piece}" if parts and (piece[:1].isalnum() or piece[:1] in tuple(_OPENING)) else piece
+    return plain
+
+
+def read_references(text: str) -> str:
+    """Return ``text`` with the character references outside of its tags that can't be taken for markup.
+
+    The framework's chunker cuts a word behind the semicolon of one.
+    """
+    return WHOLE_MARKUP.sub(_read_reference, text)
+
+
+def _read_reference(found: re.Match[str]) -> str:
+    char = html.unescape(found.group()) if found.group()[0] == "&" else ""
+    category = unicodedata.category(char) if char else ""
+    plain = category[:1] in tuple("LMN") or category in _PLAIN_CATEGORIES or char in tuple("\"'")
+    return char if plain else found.group()
 
 
 def spell_characters(text: str) -> str:
     """Return a text that is read character by character, with a short pause between its words."""
-    return ", ".join(" ".join(word) for word in text.split())
+    return _with_commas(" ".join(word) for word in text.split())
 
 
 def spell_digits(text: str) -> str:
     """Return a text whose digits are read one by one, and its words as they are."""
-    return ", ".join(" ".join(re.findall(r"\d|[^\W\d_]+|[^\s\w]|_", word)) for word in text.split())
+    return _with_commas(" ".join(re.findall(r"\d|[^\W\d_]+|[^\s\w]|_", word)) for word in text.split())
+
+
+def _with_commas(words: Iterable[str]) -> str:
+    """Return words with a comma between two, unless another mark is there."""
+    return re.sub(r"([.,:;!?]), ", r"\1 ", ", ".join(words))
 
 
 def spell_telephone(text: str) -> str:
@@ -337,7 +393,7 @@ def _attributes(text: str) -> dict[str, str]:
 
 
 def _value(value: str) -> str:
-    if value[0] in "\"'":
+    if value[0] in "\"'“”„":
         return html.unescape(value[1:-1]).strip()
     return html.unescape(value.rstrip("/"))
 
@@ -349,7 +405,7 @@ def _pause(attributes: dict[str, str]) -> float:
     if found is None:
         strength = attributes.get("strength", "medium").lower()
         return _STRENGTHS.get(strength, _STRENGTHS["medium"])
-    seconds = float(found[1]) / (1000 if found[2].lower() == "ms" else 1)
+    seconds = float(found[1]) / (1000 if found[2] else 1)
     return min(seconds, LONGEST_PAUSE)
 
 
@@ -378,8 +434,12 @@ def _length_of_broken(text: str, place: int) -> int:
     """Return the length of a known tag that is broken off, as far as it goes; 0 if it is text."""
     found = _BROKEN.match(text, place)
     # "x<s" is more likely a comparison.
-    known = found is not None and found["name"].lower() in _ELEMENTS - {"p", "s", "w"}
-    return len(found.group()) if found is not None and known else 0
+    if found is None or found["name"].lower() not in _ELEMENTS - {"p", "s", "w"}:
+        return 0
+    end = text.find(">", place)
+    # It was held up to there: otherwise it would depend on how the text has come.
+    closed = end >= 0 and _may_go_on(text[:end], place)
+    return end + 1 - place if closed else len(found.group())
 
 
 def _first_of(text: str, chars: str, begin: int) -> int:

@@ -124,6 +124,7 @@ class _Piece:
         replacements: What of it is spoken in another way. Nothing is cut inside of one.
         pause: Seconds of silence before it.
         touches: Whether no space stands between it and the piece before it.
+        paused: Whether a pause stands there.
     """
 
     text: str = ""
@@ -132,6 +133,7 @@ class _Piece:
     replacements: list[Replacement] = field(default_factory=list)
     pause: float = 0.0
     touches: bool = False
+    paused: bool = False
 
     def head(self, length: int) -> _Piece:
         """Return its first ``length`` characters as a piece of their own."""
@@ -144,7 +146,7 @@ class _Piece:
         self.text = self.text[count:]
         self.joints = [joint - count for joint in self.joints if joint > count]
         self.replacements = [each.moved(-count) for each in self.replacements if each.start >= count]
-        self.touches = False
+        self.touches = self.paused = False
 
 
 class TextPlanner:
@@ -173,6 +175,7 @@ class TextPlanner:
         self._last_whole = False  # and whether it looks like a whole sentence.
         self._previous = self._current = ""  # The last two chunks as they came.
         self._latest: deque[bool] = deque(maxlen=_LATEST)  # Which of the last ones look like tokens.
+        self._referred = False  # Whether the last chunk has ended in a character reference.
         self._ended = False
 
     @property
@@ -227,7 +230,8 @@ class TextPlanner:
             # White space at the edges of a sentence was dropped.
             inside = min(max(place, lead), lead + len(stripped))
             begin -= self._mark(begin + inside, mark)
-        if pending:
+        self._referred = chunk.ends_in_reference
+        if pending or (self._referred and _may_join(self._open.text)):
             self._complete = False
 
     def take_pause(self) -> float:
@@ -247,6 +251,7 @@ class TextPlanner:
             self._open.style = mark
         else:
             self._open.pause += mark.seconds
+            self._open.paused = True
         return closed
 
     def _close_before(self, place: int) -> int:
@@ -260,7 +265,7 @@ class TextPlanner:
             return 0
         self._closed.append(head)
         self._shorten(place)
-        self._open.pause = 0.0
+        self._open.pause, self._open.paused = 0.0, False
         # Whether it does is known when its first character is there.
         self._open.touches = not (head.text[-1].isspace() or self._open.text[:1].isspace())
         return place + self._give_back()
@@ -287,7 +292,7 @@ class TextPlanner:
 
     def _add(self, chunk: str) -> None:
         text = self._open.text
-        joins = self._joins(chunk)
+        joins = self._follows_reference(chunk) or self._joins(chunk)
         if not text:
             self._open.touches = self._open.touches and joins and not chunk[0].isspace()
         if not joins:
@@ -450,6 +455,10 @@ class TextPlanner:
         self._stream = _Stream.SENTENCES
         return False
 
+    def _follows_reference(self, chunk: str) -> bool:
+        """Return whether a word goes on in ``chunk`` that the framework cut behind a character reference."""
+        return self._referred and _may_join(self._open.text) and (chunk[0].isalnum() or chunk[0] in "/!?")
+
     def _splits_number(self, chunk: str) -> bool:
         """Return whether a number goes on in ``chunk``; among sentences only one that the framework cut."""
         if self._stream is not _Stream.SENTENCES or any(self._latest):
@@ -553,6 +562,16 @@ def _last_character(text: str) -> int:
     return next((i for i in places if not are_one(text[i - 1], text[i])), MAX_REQUEST_CHARS)
 
 
+def _may_join(text: str) -> bool:
+    """Return whether the word goes on behind a character that was written as a reference.
+
+    The framework's chunker cuts behind the reference's semicolon, and drops white space there. What is in
+    front tells whether there was any: ``AT&amp;T``, but ``Tom &amp; Jerry``.
+    """
+    before = text[-2:-1]
+    return text[-1:] == "<" or (text[-1:] in {"&", "'"} and before != "" and not before.isspace())
+
+
 def _begins_line(last: str, chunk: str) -> bool:
     """Return whether a line begins with ``chunk``, although no whole sentence came before it.
 
@@ -634,7 +653,7 @@ def _request(piece: _Piece, begin: int, end: int) -> RequestText:
         mended(text.strip()),
         piece.style,
         tuple(each.moved(-begin) for each in piece.replacements if begin <= each.start and each.end <= end),
-        touches=piece.touches and not begin,
+        touches=piece.touches and not (piece.paused or begin),
     )
 
 

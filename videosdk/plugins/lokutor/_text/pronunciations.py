@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from .characters import is_speakable, is_unspaced
@@ -57,15 +57,15 @@ class Pronunciations:
         while self._spoken and (match := self._candidate.search(text, place)) is not None:
             replacement = self._at(text, match.start())
             if replacement is not None:
-                found.append(_behind(found[-1], replacement) if found else replacement)
+                found.append(replacement)
             place = match.start() + 1 if replacement is None else replacement.end
-        return found
+        return apart(text, found)
 
     def _at(self, text: str, start: int) -> Replacement | None:
         for written, pattern in self._by_first.get(text[start].casefold(), ()):
             match = pattern.match(text, start)
             if match is not None and _is_whole(text, start, match.end()):
-                return Replacement(start, match.end(), _apart(self._spoken[written], text, match))
+                return Replacement(start, match.end(), self._spoken[written])
         return None
 
 
@@ -77,18 +77,16 @@ def _any_case(written: str) -> bool:
     return not any(char.isupper() or char.istitle() for char in written)
 
 
-def _apart(spoken: str, text: str, match: re.Match[str]) -> str:
-    """Return a spoken form with a space where it would run into a letter: ``C++11``, ``Dr.Smith``."""
-    before, after = text[: match.start()][-1:], text[match.end() :][:1]
-    left = " " if before and _joins(before, spoken[0]) else ""
-    right = " " if after and _joins(spoken[-1], after) else ""
-    return f"{left}{spoken}{right}"
-
-
-def _behind(last: Replacement, replacement: Replacement) -> Replacement:
-    """Return a replacement with a space in front where it would run into the one before it."""
-    touches = last.end == replacement.start and _joins(last.spoken[-1], replacement.spoken[0])
-    return replace(replacement, spoken=f" {replacement.spoken}") if touches else replacement
+def apart(text: str, replacements: Iterable[Replacement]) -> list[Replacement]:
+    """Return what is spoken with a space where it would run into a letter: ``C++11``, ``Dr.Smith``."""
+    result: list[Replacement] = []
+    for each in replacements:
+        behind = result[-1].spoken[-1] if result and result[-1].end == each.start else ""
+        before, after = behind or text[: each.start][-1:], text[each.end :][:1]
+        left = " " if before and _joins(before, each.spoken[0]) else ""
+        right = " " if after and _joins(each.spoken[-1], after) else ""
+        result.append(replace(each, spoken=f"{left}{each.spoken}{right}"))
+    return result
 
 
 def _is_whole(text: str, start: int, end: int) -> bool:

@@ -5,7 +5,7 @@ Rule of this file: pure. It is told what was sent and what has come.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .._audio.pcm import BYTES_PER_SECOND, SAMPLE_WIDTH
 from .._audio.silence import has_sound
@@ -46,6 +46,7 @@ class RequestProgress:
     Attributes:
         spoken: What it speaks, and what was written for it.
         message: What is sent for it.
+        plain: The same with the call's own voice and language, where speech markup may ask for others.
         tries: How often it was sent.
         mutes: How often it was said to be spoken when no audio had come.
         heard: How much of its audio went to the listener.
@@ -56,6 +57,7 @@ class RequestProgress:
 
     spoken: SpokenText
     message: SpeechRequest
+    plain: SpeechRequest | None = None
     tries: int = 0
     mutes: int = 0
     heard: int = 0
@@ -73,6 +75,21 @@ class RequestProgress:
         self.tries += 1
         self.position = 0
         self.came = _Audible()
+
+    def give_up(self, option: str) -> str | None:
+        """Speak with the call's own voice or language from the next try on.
+
+        Returns:
+            What markup has asked for instead; None if it hasn't.
+        """
+        plain, message = self.plain or self.message, self.message
+        if option == "voice":
+            self.message, wanted, own = replace(message, voice=plain.voice), message.voice, plain.voice
+        else:
+            self.message, wanted, own = (
+                replace(message, language=plain.language), message.language, plain.language,
+            )  # fmt: skip
+        return wanted if wanted != own else None
 
     def skip_played(self, pcm: bytes) -> bytes:
         """Take this try's next audio and return what of it an earlier try had not brought.
