@@ -268,6 +268,21 @@ def test_a_sentence_behind_an_opening_mark_is_released_at_once() -> None:
     assert ready(planner)[0].startswith('"Alpha bravo.')
 
 
+@each("busy", [True, False])
+@each(
+    ("tokens", "text"),
+    [
+        (["—", "Y", "es", "."], "—Yes."),
+        (["–", "Y", "es", ",", " I", " did", "."], "–Yes, I did."),
+        (["—", "¿", "Qu", "é", "?"], "—¿Qué?"),
+    ],
+)
+def test_a_dash_that_opens_raw_tokens_does_not_tear_the_first_word(
+    tokens: list[str], text: str, busy: bool
+) -> None:
+    assert plan(tokens, busy=busy) == [text]
+
+
 def test_a_mark_behind_a_flush_opens_the_next_sentence() -> None:
     assert plan(["Alpha bravo.", FlushMarker(), '"', "Charlie delta.", "Echo foxtrot."]) == [
         "Alpha bravo.",

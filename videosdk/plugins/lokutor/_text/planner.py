@@ -562,6 +562,8 @@ def _begins_line(last: str, chunk: str) -> bool:
     several_words = has_space(last)
     if several_words and len(chunk.split(maxsplit=1)[0]) >= _IDLE_WORD:
         return True
+    if not is_speakable(last):
+        return False  # A dash by itself opens what follows, as in a dialogue.
     begins = chunk[0].isupper() or chunk[0] in "¿¡" or _LIST_MARKER.match(chunk) is not None
     ends_word = last[-1].islower() or unicodedata.category(last[-1]) == "So"
     return begins and (_ends_clause(last) or (several_words and ends_word))
