@@ -40,7 +40,7 @@ PURE = {
     "_numbers.notation": set[str](),
     "_numbers.ordinals": set[str](),
     "_numbers.speller": set[str](),
-    "_numbers.splitter": set[str](),
+    "_numbers.splitter": {"videosdk.agents.tokenize"},
     "_pacing.__init__": set[str](),
     "_pacing.policy": set[str](),
     "_pacing.times": set[str](),
@@ -76,7 +76,7 @@ HARMLESS = {
 KNOW_THE_FRAMEWORK = {
     "fallback", "tts",
     "_framework.advice", "_framework.callers", "_framework.streams", "_framework.transcript",
-    "_numbers.numbers_filter", "_text.feed", "_text.planner",
+    "_numbers.numbers_filter", "_numbers.splitter", "_text.feed", "_text.planner",
     "_text.replay",
 }  # fmt: skip
 """The only modules that import ``videosdk.agents``: what changes there is looked up in few places."""

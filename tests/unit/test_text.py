@@ -268,6 +268,37 @@ def test_a_sentence_behind_an_opening_mark_is_released_at_once() -> None:
     assert ready(planner)[0].startswith('"Alpha bravo.')
 
 
+@each("busy", [True, False])
+@each(
+    ("tokens", "text"),
+    [
+        (["—", "Y", "es", "."], "—Yes."),
+        (["–", "Y", "es", ",", " I", " did", "."], "–Yes, I did."),
+        (["—", "¿", "Qu", "é", "?"], "—¿Qué?"),
+    ],
+)
+def test_a_dash_that_opens_raw_tokens_does_not_tear_the_first_word(
+    tokens: list[str], text: str, busy: bool
+) -> None:
+    assert plan(tokens, busy=busy) == [text]
+
+
+@each(
+    ("chunks", "whole"),
+    [
+        (["Im Jahr von Kaiser Wilhelm II.", "wurde das Haus gebaut."], [False, True]),
+        (["Im Jahr von Kaiser Wilhelm II.", "Wurde das Haus gebaut?"], [True, True]),
+        (["Das Haus ist alt.", "14 Zimmer sind frei."], [True, True]),
+        (["It is, as I said,", "very old."], [False, True]),
+    ],
+)
+def test_what_a_small_letter_follows_is_no_whole_sentence(chunks: list[str], whole: list[bool]) -> None:
+    planner = TextPlanner("de", sentences=True)
+    for chunk in chunks:
+        planner.push(chunk)
+    assert [segment.sentence for segment in planner.segments()] == whole
+
+
 def test_a_mark_behind_a_flush_opens_the_next_sentence() -> None:
     assert plan(["Alpha bravo.", FlushMarker(), '"', "Charlie delta.", "Echo foxtrot."]) == [
         "Alpha bravo.",

@@ -5,13 +5,17 @@ The expectations are written by hand, from the languages' grammars.
 
 from __future__ import annotations
 
+import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator, Iterable
+from contextvars import ContextVar
 from functools import cache
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit import Clock, until
 from kit.tables import each
 from videosdk.agents.tokenize import BasicTextFilter
 
@@ -250,6 +254,13 @@ SAID = {
         ("in der 2. Woche, der 1. Tag", "in der zweiten Woche, der erste Tag"),
         ("12,50 Euro", "zwölf Euro und fünfzig Cent"),
         ("im 2. Stock, vom 3. bis 5. Mai", "im zweiten Stock, vom dritten bis fünften Mai"),
+        ("Am 3.5. um 9 Uhr.", "Am dritten fünften um neun Uhr."),
+        ("vom 03.05. bis 31.12., ja", "vom dritten fünften bis einunddreißigsten zwölften, ja"),
+        ("der 1.10. passt", "der erste zehnte passt"),
+        ("Mittwoch, den 3.5. Danach am 4.5.", "Mittwoch, den dritten fünften. Danach am vierten fünften."),
+        ("Version 1.2. läuft, Montag, 3.5., am 3.5.2024", "Version 1.2. läuft, Montag, 3.5., am 3.5.2024"),
+        ("Es sind 3.50. Oder 32.5.", "Es sind drei Komma fünf null. Oder zweiunddreißig Komma fünf."),
+        ("Es sind 3.5 km.", "Es sind drei Komma fünf Kilometer."),
         ("Es sind 12. Danach nicht.", "Es sind zwölf. Danach nicht."),
         ("1999 und 2024", "neunzehnhundertneunundneunzig und zweitausendvierundzwanzig"),
         ("1 Stunde, 1 Tag, 1 Apfel, 1 und 2", "eine Stunde, ein Tag, 1 Apfel, eins und zwei"),
@@ -298,10 +309,7 @@ def pieces_of(language: str, chunks: Iterable[str]) -> list[str]:
     async def run() -> list[str]:
         return [piece async for piece in a_filter(language).filter(arriving())]
 
-    with pytest.raises(StopIteration) as end:
-        run().send(None)  # All of it is there, so nothing waits: no event loop is needed.
-    pieces: list[str] = end.value.value
-    return pieces
+    return asyncio.run(run())
 
 
 def said(language: str, *chunks: str) -> str:
@@ -484,6 +492,138 @@ def ready_after(language: str, text: str) -> str:
 )
 def test_only_the_last_word_or_a_number_is_held_back(text: str, ready: str) -> None:
     assert ready_after("es", text) == ready
+
+
+class Model:
+    """A language model that speaks, and goes quiet; and what has come out of the filter."""
+
+    def __init__(self, language: str) -> None:
+        self._tokens: asyncio.Queue[str | None] = asyncio.Queue()
+        self.closed = False
+        self.pieces: list[str] = []
+        self.running = asyncio.get_running_loop().create_task(self._run(language))
+
+    async def says(self, text: str) -> None:
+        """Let the filter take ``text``, token by token."""
+        for token in re.findall(r"\s*\w+|\s*\W", text):
+            self._tokens.put_nowait(token)
+        await self._taken()
+
+    async def ends(self) -> None:
+        self._tokens.put_nowait(None)
+        await self.running
+
+    @property
+    def said(self) -> str:
+        return "".join(self.pieces)
+
+    async def _taken(self) -> None:
+        await until(self._tokens.empty)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    async def _run(self, language: str) -> None:
+        async for piece in text_filter(language).filter(self._speak()):
+            self.pieces.append(piece)
+
+    async def _speak(self) -> AsyncIterator[str]:
+        try:
+            while (token := await self._tokens.get()) is not None:
+                yield token
+        finally:
+            self.closed = True
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "said", "quiet"),
+    [
+        ("en", "Let me check that for you.", "Let me check that for you.", 0.15),
+        ("en", "Sure, one moment please…", "Sure, one moment please…", 0.15),
+        ("en", 'I look that up "right now."', 'I look that up "right now."', 0.15),
+        ("en", "Let me check (one second).", "Let me check (one second).", 0.15),
+        ("en", "Let me check *tomorrow*.", "Let me check tomorrow.", 0.15),
+        ("en", "Just **one moment.**", "Just one moment.", 0.15),
+        ("en", "I look at 2024.", "I look at twenty twenty-four.", 0.5),
+        ("en", "I look at 10:30.", "I look at ten thirty.", 0.5),
+        ("en", "I look at www.example.", "I look at www.example.", 0.5),
+        ("de", "Ich komme am.", "Ich komme am.", 0.15),
+    ],
+)
+async def test_the_end_of_a_sentence_is_said_once_the_model_is_quiet(
+    clock: Clock, language: str, text: str, said: str, quiet: float
+) -> None:
+    splitter = Splitter(a_filter(language)._speller.unfinished)
+    assert list(splitter.push(text))
+    assert splitter.quiet_time == quiet
+    model = Model(language)
+    await model.says(text)
+    await clock.advance(quiet)
+    assert model.said == said
+    await model.says(" Then 12 € more")
+    await model.ends()
+    assert model.said.startswith(f"{said} ")
+    assert "12" not in model.said
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Well, this", "It is (so.", "It is **so.", "Look: `a.", "1.", "| a |", "It is <break time=.", "```x."],
+)
+async def test_nothing_else_is_said_early_however_long_the_model_is_quiet(clock: Clock, text: str) -> None:
+    model = Model("en")
+    await model.says(text)
+    before = model.said
+    await clock.advance(60.0)
+    assert model.said == before
+    await model.ends()
+
+
+async def test_a_sentence_goes_on_where_the_model_is_not_quiet_for_long(clock: Clock) -> None:
+    model = Model("en")
+    for token in ("It is 3", ".", "5", " ", "k", "m", "."):
+        await model.says(token)
+        await clock.advance(0.1)  # Of the 0.5 s that are waited behind "3.".
+    await model.ends()
+    assert model.said == "It is three point five kilometers."
+
+
+@pytest.mark.parametrize("text", ["It is 3", "Let me check.", "Let me check. "])
+async def test_a_reply_that_is_given_up_ends_the_models_stream(clock: Clock, text: str) -> None:
+    model = Model("en")
+    await model.says(text)
+    model.running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await model.running
+    assert model.closed
+
+
+async def test_a_reply_that_is_closed_in_mid_sentence_ends_the_models_stream() -> None:
+    closed = asyncio.Event()
+
+    async def speaking() -> AsyncIterator[str]:
+        try:
+            yield "One two"
+            yield " three"
+        finally:
+            closed.set()
+
+    pieces = text_filter("gl").filter(speaking())
+    assert await anext(pieces) == "One "
+    await pieces.aclose()  # type: ignore[attr-defined]
+    assert closed.is_set()
+
+
+async def test_the_models_stream_finds_its_context_again() -> None:
+    turn: ContextVar[str] = ContextVar("turn")
+
+    async def speaking() -> AsyncIterator[str]:
+        token = turn.set("first")
+        yield "One."
+        await asyncio.sleep(0)
+        yield " Two."
+        turn.reset(token)
+
+    assert "".join([piece async for piece in text_filter("gl").filter(speaking())]) == "One. Two."
 
 
 def test_each_turn_starts_anew() -> None:

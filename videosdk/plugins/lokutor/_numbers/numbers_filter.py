@@ -15,6 +15,7 @@ from videosdk.agents.tokenize import BasicTextFilter
 from videosdk.agents.tokenize.patterns import EMAIL_REGEX, PLACEHOLDER_BASE, URL_REGEX
 
 from .._text.markup import WHOLE_MARKUP, read_references
+from .arrivals import Arrivals
 from .speller import Speller
 from .splitter import Splitter, Unit
 
@@ -60,17 +61,27 @@ class NumbersFilter(BasicTextFilter):
     async def filter(self, chunks: AsyncIterator[str]) -> AsyncIterator[str]:
         """Rewrite a reply as it arrives. Only the last word, or a number, is held back."""
         splitter = Splitter(self._speller.unfinished)
+        arrivals = Arrivals(chunks)
         try:
-            async for chunk in chunks:
-                for unit in splitter.push(chunk):
-                    if text := self._rewrite(unit):
-                        yield text
+            while not arrivals.ended:
+                for text in await self._next(arrivals, splitter):
+                    yield text
+            for unit in splitter.end():
+                if text := self._rewrite(unit):
+                    yield text
+        finally:
+            await arrivals.close()
+
+    async def _next(self, arrivals: Arrivals, splitter: Splitter) -> list[str]:
+        """Return what can be said once the next chunk is there, or has not come for a while."""
+        try:
+            chunk = await arrivals.next(splitter.quiet_time)
         except Exception:
             # As in the framework's filter: what has come is still spoken.
             logger.exception("The text of a reply ended with an error")
-        for unit in splitter.end():
-            if text := self._rewrite(unit):
-                yield text
+            return []
+        units = splitter.release() if chunk is None else splitter.push(chunk)
+        return [text for unit in units if (text := self._rewrite(unit))]
 
     def _rewrite(self, unit: Unit) -> str:
         inside = not unit.begins_line or self._speller.begins_with_ordinal(unit.text)

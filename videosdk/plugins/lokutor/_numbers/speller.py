@@ -38,6 +38,10 @@ _NOON = 12
 """Ranges of hours beyond it are times of day."""
 _LONGEST_DECIMALS = 3
 """Decimals that are said as one number."""
+_BEFORE_DATES = ("am", "vom", "zum", "dem", "den", "des", "der", "ab", "seit", "bis")
+"""Words before a German date that has no month's name."""
+_WORD_FOLLOWS = re.compile(r"\s+[a-zäöüß]|[,;:]")
+"""Follows a date whose last point doesn't end the sentence."""
 _ELIDING = ("ca", "fr")
 _VOWELS = tuple("aeiouéh")
 _THOUSAND = ("mil", "mila", "mille", "thousand")
@@ -155,6 +159,8 @@ class Speller:
         ]
         if self._language.one_last:
             rules.insert(0, (rf"1{SPACE}(?P<noun>{_any_of(self._genders)}){_END}", self._one_after))
+        if self._code == "de":
+            rules.insert(0, (r"(?P<day>0?[1-9]|[12]\d|3[01])\.(?P<month>0?[1-9]|1[0-2])\.(?!\d)", self._date))
         if self._code == "en":
             half = rf"{SPACE}?(?P<half>[ap]\.?m)\b"
             rules.insert(0, (rf"(?P<h>{time})(?::(?P<min>[0-5]\d))?{half}", self._half_day))
@@ -256,10 +262,19 @@ class Speller:
         words = self._clock(int(found["h"]), int(found["min"] or 0), self._cardinal)
         return words.removesuffix(" o'clock") + " " + found["half"]
 
+    def _date(self, found: re.Match[str]) -> str:
+        """Say a German "3.5." behind what shows a date; it is no decimal in any case."""
+        before = self._word_before(found)
+        if before.lower() not in _BEFORE_DATES:
+            return found.group()
+        words = (
+            self._ordinals.say(int(found[part]), ".", Around(before, "Mai")) for part in ("day", "month")
+        )
+        return " ".join(filter(None, words)) + ("" if _WORD_FOLLOWS.match(found.string, found.end()) else ".")
+
     def _ordinal(self, found: re.Match[str]) -> str | None:
-        before = re.search(r"(\w+)\s+$", found.string[: found.start()])
         after = re.match(r"\s+(\w+)", found.string[found.end() :])
-        return self._ordinal_of(found, Around(before[1] if before else "", after[1] if after else ""))
+        return self._ordinal_of(found, Around(self._word_before(found), after[1] if after else ""))
 
     def _ordinal_of(self, found: re.Match[str], around: Around) -> str | None:
         mark = found[2].lstrip(".") or found[2]
@@ -423,6 +438,11 @@ class Speller:
         if self._language.capital_nouns:
             return word[0].isupper()
         return number == 1 or bool(self._plural.search(word))
+
+    @staticmethod
+    def _word_before(found: re.Match[str]) -> str:
+        word = re.search(r"(\w+)\s+$", found.string[: found.start()])
+        return word[1] if word else ""
 
     @staticmethod
     def _word_after(found: re.Match[str]) -> str:

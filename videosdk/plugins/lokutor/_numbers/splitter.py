@@ -1,7 +1,7 @@
 """A stream of text to units that can be rewritten on their own.
 
-Rule of this file: where a unit ends depends on the text alone, never on how it arrived. A unit is a word with
-the space after it, or more where a number, or Markdown, needs what comes next.
+Rule of this file: where a unit ends depends on the text alone, never on how it arrived, as long as it keeps
+coming. A unit is a word with the space after it, or more where a number, or Markdown, needs what comes next.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from videosdk.agents.tokenize import STRONG_TERMINATORS
 
 from .._text.markup import UNFINISHED_MARKUP
 
@@ -24,6 +26,12 @@ _CLOSED_MARKDOWN = re.compile(
 _OPEN_MARKDOWN = re.compile(r"\*\*|__(?=\S)|`|(?<![\w*])\*(?=[^\s*])|(?<![\w_])_(?=[^\s_])")
 _WHOLE_LINE = re.compile(r"\||[A-Z][A-Z_ ]{2,40}(?:$|:$|:.*=)")
 """Starts of lines that are rewritten as a whole: a table's row, and state that an LLM gives away."""
+_QUIET = 0.15  # Seconds; the framework's own chunker waits as long before it lets a sentence go.
+_NUMBER_QUIET = 0.5  # A number ("3.") may go on ("14"), an address ("www.example.") too: both wait longer.
+_CLOSING = "\"'”’»)]}*_"
+"""Marks that may stand behind the end of a sentence, those of Markdown included."""
+_GOES_ON = re.compile(r"\d|www\.|://|@")
+_LIST_NUMBER = re.compile(r"\d+[.)]$")
 
 
 class Unit(NamedTuple):
@@ -63,6 +71,20 @@ class Splitter:
         if self._leave_fence():
             yield from self._take(len(self._held))
 
+    @property
+    def quiet_time(self) -> float | None:
+        """Seconds without text after which :meth:`release` is due; None where only more text helps."""
+        word = self._held.strip()
+        if self._in_fence or word.rstrip(_CLOSING)[-1:] not in tuple(STRONG_TERMINATORS):
+            return None
+        if self._needs_its_end(word) or (self._begins_line and _LIST_NUMBER.match(word)):
+            return None
+        return _NUMBER_QUIET if _GOES_ON.search(word) or self._unfinished.search(word) else _QUIET
+
+    def release(self) -> Iterator[Unit]:
+        """Take a quiet spell of :attr:`quiet_time`, and yield the end of the sentence."""
+        yield from self._take(len(self._held))
+
     def _leave_fence(self) -> bool:
         """Drop code, and return whether text follows."""
         if not self._in_fence:
@@ -88,9 +110,12 @@ class Splitter:
         word = text.strip()
         if not word or text.endswith("\n") or len(text) > _LONGEST_HOLD:
             return True
+        return not (self._unfinished.search(word) or self._needs_its_end(word))
+
+    def _needs_its_end(self, word: str) -> bool:
+        """Return whether ``word`` begins a line, a tag or Markdown that is rewritten as a whole."""
         whole_line = self._begins_line and _WHOLE_LINE.match(word)
-        unfinished = self._unfinished.search(word) or UNFINISHED_MARKUP.search(word)
-        return not (whole_line or unfinished or _has_open_markdown(word))
+        return bool(whole_line or UNFINISHED_MARKUP.search(word) or _has_open_markdown(word))
 
     def _take(self, length: int) -> Iterator[Unit]:
         text, self._held = self._held[:length], self._held[length:]

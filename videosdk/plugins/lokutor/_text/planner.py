@@ -349,7 +349,8 @@ class TextPlanner:
         for end in ends:
             if is_speakable(window.text[start:end]):
                 whole = bool(self._closed) and end == len(piece.text)
-                segments.append(Segment(end - start, sentence=whole or not _is_clause(window.text[:end])))
+                clause = _is_clause(window.text[:end]) or _goes_on_small(window.text, end)
+                segments.append(Segment(end - start, sentence=whole or not clause))
                 start = end
         if len(window.text) < len(piece.text):
             return segments[:-1] or segments  # The last is cut by the window.
@@ -581,6 +582,8 @@ def _begins_line(last: str, chunk: str) -> bool:
     several_words = has_space(last)
     if several_words and len(chunk.split(maxsplit=1)[0]) >= _IDLE_WORD:
         return True
+    if not is_speakable(last):
+        return False  # A dash by itself opens what follows, as in a dialogue.
     begins = chunk[0].isupper() or chunk[0] in "¿¡" or _LIST_MARKER.match(chunk) is not None
     ends_word = last[-1].islower() or unicodedata.category(last[-1]) == "So"
     return begins and (_ends_clause(last) or (several_words and ends_word))
@@ -603,6 +606,11 @@ def _ends_sentence(text: str) -> bool:
 def _is_clause(text: str) -> bool:
     """Return whether a sentence goes on behind ``text``, which ends in a comma or the like."""
     return text.rstrip().rstrip(_CLOSING)[-1:] in tuple(WEAK_TERMINATORS)
+
+
+def _goes_on_small(text: str, end: int) -> bool:
+    """Return whether a small letter follows at ``end``: an abbreviation ends there, and no sentence."""
+    return text[end:].lstrip()[:1].islower()
 
 
 def _ends_clause(text: str) -> bool:
