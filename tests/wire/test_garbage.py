@@ -31,7 +31,7 @@ def uncollected() -> Iterator[Callable[[], Counter[str]]]:
 
     def count() -> Counter[str]:
         kinds = [type(each) for each in gc.get_objects()]
-        return Counter(kind.__qualname__ for kind in kinds if kind.__module__.startswith(MODULES))
+        return Counter(kind.__qualname__ for kind in kinds if str(kind.__module__).startswith(MODULES))
 
     yield count
     gc.enable()

@@ -147,7 +147,7 @@ async def test_an_interrupt_ends_a_failed_call_whose_track_takes_its_time(
 
     async def fail_in_mid_audio(conversation: Conversation) -> None:
         request = await conversation.request()
-        await conversation.audio(speech_of(request["text"])[:9_000])
+        await conversation.audio(speech_of(request["text"])[:9_000], 9_000)  # Written at once.
         await written.wait()
         await conversation.text('{"type":"error","code":"auth.time_limited","message":"no"}')
         await conversation.gone()
