@@ -110,7 +110,7 @@ async def test_a_sentence_is_judged_as_a_whole(make_tts: Maker, scripted: Script
         return "ca" if "Catalan" in sentence else "en"
 
     long = "This one begins, as long ones do, with quite a lot of words, " * 20 + "and it ends in Catalan."
-    await make_tts(scripted.url, language=choose).synthesize(long)
+    await make_tts(scripted.url, language=choose, pacing=False).synthesize(long)
     assert len(scripted.texts) > 1
     assert {language for _, language in sent(scripted, "lang")} == {"ca"}
     assert judged[0] == long
@@ -157,3 +157,11 @@ def test_a_coroutine_function_is_refused(make_tts: Maker, scripted: ScriptedServ
 
     with pytest.raises(ValueError, match="a plain function"):
         make_tts(scripted.url, language=choose)
+
+
+async def test_a_tag_does_not_end_the_sentence_that_was_judged(
+    make_tts: Maker, scripted: ScriptedServer
+) -> None:
+    tts = make_tts(scripted.url, language=spanish, markup=True)
+    await tts.synthesize('¿Qué tal <break time="300ms"/>estás hoy, amigo? Good bye.')
+    assert sent(scripted, "lang") == [("¿Qué tal", "es"), ("estás hoy, amigo?", "es"), ("Good bye.", "en")]

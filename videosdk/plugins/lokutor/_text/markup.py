@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from .characters import is_speakable, mended
+from .characters import are_one, is_speakable, mended
 from .spoken import Replacement
 
 LONGEST_PAUSE = 10.0
@@ -27,6 +27,8 @@ _LONGEST_CONTENT = 200
 
 _STRENGTHS = {"none": 0.0, "x-weak": 0.25, "weak": 0.5, "medium": 0.75, "strong": 1.0, "x-strong": 1.25}
 """Seconds. SSML leaves them open; these are the ones of Microsoft's speech service."""
+_MOST_TIMES = 5
+"""Times of a speed at most: a number above it is a percentage."""
 _RATES = {"x-slow": 0.6, "slow": 0.8, "medium": 1.0, "default": 1.0, "fast": 1.25, "x-fast": 1.6}
 _LINES = frozenset({"p", "s", "br", "div", "hr", "li"})
 """Those of HTML part lines as well, and mostly nothing else does."""
@@ -52,8 +54,8 @@ def _quoted(quotes: str, angle: str = "") -> str:
 
 
 _DOUBLE, _SINGLE = (_quoted(quote, rf"(?:>[^{quote}<>\n]{{0,{_BEHIND_ANGLE}}})?") for quote in ('"', "'"))
-_CURLY = _quoted("“”„")
-_VALUE = rf"""(?:{_DOUBLE}"|{_SINGLE}'|{_CURLY}[“”]|[^\s"'<>“”„][^\s"'<>]*)"""
+_CURLY = _quoted("“”„‘’«»")
+_VALUE = rf"""(?:{_DOUBLE}"|{_SINGLE}'|{_CURLY}[“”’»]|[^\s"'<>“”„‘’«»][^\s"'<>]*)"""
 _TAG = re.compile(
     rf"<(?P<close>/?)\s*(?P<name>{_NAME})(?P<attributes>(?:\s+{_NAME}\s*=\s*{_VALUE})*)\s*(?P<empty>/?)>"
     r"|<!--.{0,180}?-->|<\?[^<>]*\?>|<![A-Za-z\[][^<>]*>",
@@ -70,23 +72,26 @@ _UNFINISHED_TAG = re.compile(
     r"|<!(?:-?|--.{0,182}|[A-Za-z\[][^<>]*)$|<\?[^<>]*$",
     re.DOTALL,
 )
-_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
+_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
 _UNFINISHED_ENTITY = re.compile(
-    r"&(?:a(?:m(?:p)?|p(?:o(?:s)?)?)?|l(?:t)?|g(?:t)?|q(?:u(?:o(?:t)?)?)?|#(?:\d{0,7}|[xX][0-9A-Fa-f]{0,6}))?$"
+    r"&(?:a(?:m(?:p)?|p(?:o(?:s)?)?)?|l(?:t)?|g(?:t)?|q(?:u(?:o(?:t)?)?)?|n(?:b(?:s(?:p)?)?)?|#(?:\d{0,7}|[xX][0-9A-Fa-f]{0,6}))?$"
 )
+_CUT_NUMBER = re.compile(r"\d[.,:]$")
 _GROUP = re.compile(r",(?=\d{3}(?!\d))")
 _OPENING = "\"'“„‘«([¿¡"
 _PLAIN_CATEGORIES = frozenset({"Pf", "Pi", "Sc", "Zs"})
 """Besides letters and digits: what means nothing to Markdown or to this file, as ``&`` and ``<`` do."""
 _TEXTUAL = "sub|say-as|spell"
+_CONTENT = rf"(?:[^<]|<(?!/(?:{_TEXTUAL})\b)[^<>]*>){{0,{_LONGEST_CONTENT}}}"
 WHOLE_MARKUP = re.compile(
-    rf"<(?P<textual>{_TEXTUAL})(?=[\s>])[^<>]*>[^<]{{0,{_LONGEST_CONTENT}}}</(?P=textual)\s*>"
+    rf"<(?P<textual>{_TEXTUAL})(?=[\s>])[^<>]*>{_CONTENT}</(?P=textual)\s*>"
     rf"|{_TAG.pattern}|{_ENTITY.pattern}",
-    re.DOTALL,
+    re.DOTALL | re.IGNORECASE,
 )
 """What a text filter must leave alone: tags, and what is read in another way than it is written."""
 UNFINISHED_MARKUP = re.compile(
-    rf"<(?:{_TEXTUAL})(?=[\s>])[^<>]*>[^<]*(?:</?[\w-]*\s*)?$|{_UNFINISHED_TAG.pattern}", re.DOTALL
+    rf"<(?:{_TEXTUAL})(?=[\s>])[^<>]*>{_CONTENT}(?:<[^<>]*)?$|{_UNFINISHED_TAG.pattern}",
+    re.DOTALL | re.IGNORECASE,
 )
 """The same as long as its end is missing."""
 _TIME = re.compile(r"[+]?(\d+(?:\.\d*)?|\.\d+)(m|milli)?s(?:ecs?|econds?)?$", re.IGNORECASE)
@@ -158,24 +163,39 @@ class _Element:
 
 @dataclass(slots=True)
 class _Replaced:
-    """The content of an element that is spoken in another way, as far as it has come."""
+    """The content of an element that is spoken in another way, as far as it has come.
+
+    Attributes:
+        name: The element's name.
+        attributes: Its attributes.
+        depth: How many other elements it is inside of.
+        text: The content since it began, or since the last tag in it that changes how it is spoken.
+    """
 
     name: str
     attributes: dict[str, str]
+    depth: int = 0
     text: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether tags inside of it change nothing: an alias has no place for them."""
+        return self.name == "sub"
 
     def spoken(self) -> str | None:
         """Return what is said for it; None if that is the content itself."""
         spoken: str | None = None
         if self.name == "sub":
             spoken = self.attributes.get("alias", "").strip()
-        elif self.name == "spell" or self.attributes.get("interpret-as") in _SPELT:
+            return spoken if is_speakable(spoken) and len(spoken) <= 2 * _LONGEST_CONTENT else None
+        kind = self.attributes.get("interpret-as", "").lower()
+        if self.name == "spell" or kind in _SPELT:
             spoken = spell_characters(self.text)
-        elif self.attributes.get("interpret-as") == "digits":
+        elif kind == "digits":
             spoken = spell_digits(self.text)
-        elif self.attributes.get("interpret-as") == "telephone":
+        elif kind == "telephone":
             spoken = spell_telephone(self.text)
-        return spoken if spoken and is_speakable(spoken) and len(spoken) <= 2 * _LONGEST_CONTENT else None
+        return spoken if spoken and is_speakable(spoken) else None
 
 
 class MarkupParser:
@@ -201,11 +221,18 @@ class MarkupParser:
 
     def push(self, chunk: str) -> MarkedText:
         """Take the next chunk, and return what is known of the text by now."""
-        apart = self._sentences and (self._held or (self._replaced is not None and chunk[:1] != "<"))
+        apart = self._sentences and self._is_apart(chunk)
         text = f"{self._held}{' ' if apart else ''}{self._half}{chunk}"
         self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
         self._held = mended(text[: len(text) - len(self._half)])
         return self._parse(ended=False)
+
+    def _is_apart(self, chunk: str) -> bool:
+        """Return whether a space has stood where the framework's chunker has cut a tag, or an alias."""
+        before = self._held or ("" if self._replaced is None else self._replaced.text)
+        if _CUT_NUMBER.search(before) and chunk[:1].isdigit():
+            return False
+        return bool(self._held) or (self._replaced is not None and chunk[:1] != "<")
 
     def end(self) -> MarkedText:
         """Take the end of the text, or of a request."""
@@ -271,38 +298,53 @@ class MarkupParser:
 
     def _open(self, result: MarkedText, name: str, attributes: dict[str, str], *, empty: bool) -> None:
         if name == "break":
-            self._give_up(result)
-            if seconds := _pause(attributes):
-                result.mark(Pause(seconds))
-            else:
-                result.add(" ")
+            self._break(result, _pause(attributes))
         if name in _LINES:
             self._add(result, "\n")
-        if empty or name == "break" or self._replaced is not None:
+        if empty or name == "break":
             return
-        if name in _TEXTUAL.split("|"):
-            self._replaced = _Replaced(name, attributes)
+        if name in _TEXTUAL.split("|") and self._replaced is None:
+            self._replaced = _Replaced(name, attributes, len(self._elements))
         elif name in _ELEMENTS:
             self._elements.append(_Element(name, self._style))
             self._change(result, _styled(self._style, name, attributes))
 
+    def _break(self, result: MarkedText, seconds: float) -> None:
+        if not seconds:
+            self._add(result, " ")
+        elif self._replaced is None or not self._replaced.whole:
+            self._part(result)
+            result.mark(Pause(seconds))
+
     def _close(self, result: MarkedText, name: str) -> None:
-        replaced = self._replaced
-        if replaced is not None and replaced.name == name:
-            self._replaced = None
-            _add_replaced(result, replaced)
-            return
         if name in _LINES:
             self._add(result, "\n")
-        for index in range(len(self._elements) - 1, -1, -1):
-            if self._elements[index].name == name:
-                self._give_up(result)
-                self._change(result, self._elements[index].style)
-                del self._elements[index:]
-                return
+        replaced = self._replaced
+        inside = 0 if replaced is None else replaced.depth
+        opened = [index for index, element in enumerate(self._elements) if element.name == name]
+        if opened and opened[-1] >= inside:  # Opened inside of what is spoken otherwise, or nothing is.
+            self._leave(result, opened[-1])
+        elif replaced is not None and (replaced.name == name or opened):
+            self._part(result)
+            self._replaced = None
+            self._leave(result, opened[-1] if replaced.name != name else inside)
+
+    def _leave(self, result: MarkedText, index: int) -> None:
+        """Go back to the style before an element, which ends together with those inside of it."""
+        if index < len(self._elements):
+            self._change(result, self._elements[index].style)
+            del self._elements[index:]
+
+    def _part(self, result: MarkedText) -> None:
+        """Add what is spoken otherwise, as far as it has come: something changes behind it."""
+        if self._replaced is not None:
+            _add_replaced(result, self._replaced)
+            self._replaced.text = ""
 
     def _change(self, result: MarkedText, style: Style) -> None:
-        if style != self._style:
+        replaced = self._replaced
+        if style != self._style and (replaced is None or not replaced.whole):
+            self._part(result)
             self._style = style
             result.mark(style)
 
@@ -343,7 +385,18 @@ def _read_reference(found: re.Match[str]) -> str:
 
 def spell_characters(text: str) -> str:
     """Return a text that is read character by character, with a short pause between its words."""
-    return _with_commas(" ".join(word) for word in text.split())
+    return _with_commas(" ".join(_characters(word)) for word in text.split())
+
+
+def _characters(word: str) -> list[str]:
+    """Return what a reader sees as a character each: with its accents."""
+    characters: list[str] = []
+    for char in word:
+        if characters and are_one(characters[-1][-1], char):
+            characters[-1] += char
+        else:
+            characters.append(char)
+    return characters
 
 
 def spell_digits(text: str) -> str:
@@ -393,7 +446,7 @@ def _attributes(text: str) -> dict[str, str]:
 
 
 def _value(value: str) -> str:
-    if value[0] in "\"'“”„":
+    if value[0] in "\"'“”„‘’«»":
         return html.unescape(value[1:-1]).strip()
     return html.unescape(value.rstrip("/"))
 
@@ -418,6 +471,7 @@ def _rate(value: str) -> float | None:
         rate = {"+": 1 + share, "-": 1 - share}.get(found[1], share)
     elif _NUMBER.match(value):
         rate = float(value)
+        rate = rate / 100 if rate > _MOST_TIMES else rate  # The percent sign was forgotten.
     else:
         return None
     return rate if rate > 0 else None

@@ -51,6 +51,7 @@ _OPENING = "([{«“„‘‚¿¡"
 _QUOTES = "\"'`"  # They open where nothing, or white space, is before them.
 _BULLETS = "-*•"
 _CLOSING = "\"'”’»)]}"
+_PER = "%‰°"
 _TERMINATORS = STRONG_TERMINATORS + WEAK_TERMINATORS
 _TRAILING = _CLOSING + _TERMINATORS.replace("—", "").replace("–", "")
 # Where the framework's chunker cuts a number in two: "10:" off "30", "1,250." off "75".
@@ -125,6 +126,7 @@ class _Piece:
         pause: Seconds of silence before it.
         touches: Whether no space stands between it and the piece before it.
         paused: Whether a pause stands there.
+        parted: Whether a tag has ended it, and not the end of a sentence.
     """
 
     text: str = ""
@@ -134,6 +136,7 @@ class _Piece:
     pause: float = 0.0
     touches: bool = False
     paused: bool = False
+    parted: bool = False
 
     def head(self, length: int) -> _Piece:
         """Return its first ``length`` characters as a piece of their own."""
@@ -263,6 +266,7 @@ class TextPlanner:
         head = self._open.head(place)
         if not is_speakable(head.text):
             return 0
+        head.parted = True
         self._closed.append(head)
         self._shorten(place)
         self._open.pause, self._open.paused = 0.0, False
@@ -277,7 +281,7 @@ class TextPlanner:
             How much of the open text it took.
         """
         text = self._open.text
-        marks = len(text) - len(text.lstrip(_TRAILING))
+        marks = len(text) - len(text.lstrip(_TRAILING + _PER))
         ends = text[marks : marks + 1].strip() == ""
         if not (self._closed and self._closed[-1].text and self._open.touches and marks and ends):
             return 0
@@ -348,9 +352,10 @@ class TextPlanner:
         start = 0
         for end in ends:
             if is_speakable(window.text[start:end]):
-                whole = bool(self._closed) and end == len(piece.text)
+                whole = bool(self._closed) and end == len(piece.text) and not piece.parted
                 clause = _is_clause(window.text[:end]) or _goes_on_small(window.text, end)
-                segments.append(Segment(end - start, sentence=whole or not clause))
+                cut = piece.parted and end == len(piece.text) and not _ends_sentence(piece.text.rstrip())
+                segments.append(Segment(end - start, sentence=whole or not (clause or cut)))
                 start = end
         if len(window.text) < len(piece.text):
             return segments[:-1] or segments  # The last is cut by the window.
