@@ -10,6 +10,7 @@ for each turn: when it ended, the milliseconds to its first sound, its frames, a
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -135,6 +136,10 @@ def main() -> None:
     os.nice(niceness)
     contender = by_name(name)
     contender.load()
+    # As docs/running-many-calls.md recommends: what was imported is left out of collections of garbage, each
+    # of which would stall all calls for a tenth of a second.
+    gc.collect()
+    gc.freeze()
     _report(ready=True)
     if way == "one":
         asyncio.run(_one(contender, port))

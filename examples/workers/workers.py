@@ -91,8 +91,14 @@ async def hold_calls(options: argparse.Namespace) -> None:
                     )
                     for number in range(CALLS)
                 ]
+                refused_before: list[int] = []
+
+                def kill_redis() -> None:
+                    refused_before.append(sum(first.refusals.values()))
+                    process.kill()
+
                 if options.kill_redis is not None:
-                    asyncio.get_running_loop().call_later(STARTUP + options.kill_redis, process.kill)
+                    asyncio.get_running_loop().call_later(STARTUP + options.kill_redis, kill_redis)
                 done = await asyncio.gather(*calls)
             finally:
                 await executor.stop()
@@ -100,6 +106,8 @@ async def hold_calls(options: argparse.Namespace) -> None:
             if len(results) < CALLS:
                 sys.exit(f"A call failed: {next(each.error for each in done if each.error)}")
             show(results, first, options)
+            for refused in refused_before:
+                print(f"refused while Redis ran  {refused}")
 
 
 def show(results: list[Result], first: LocalServer, options: argparse.Namespace) -> None:
