@@ -637,9 +637,9 @@ async def test_the_service_says_when_to_try_again(make_tts: Maker) -> None:
     tts = make_tts(url)
     await tts.prewarm()
     due = (await planned(tts)).when() - asyncio.get_running_loop().time()
-    assert 60 - PATIENCE < due <= 60
     await tts.aclose()
     await runner.cleanup()
+    assert 60 - PATIENCE < due < 60.01  # uvloop counts in milliseconds.
 
 
 async def test_an_idle_plugin_does_not_try_for_ever(
@@ -864,7 +864,7 @@ async def full_on_request(conversation: Conversation) -> None:
 async def pause_of(tts: LokutorTTS) -> float:
     """Return for how many seconds none is opened, once that is planned."""
     await until(lambda: tts._standby._replacing is not None)
-    assert (await planned(tts)).when() == tts._standby._paused_until
+    assert (await planned(tts)).when() == pytest.approx(tts._standby._paused_until, abs=0.002)
     return tts._standby._paused_until - asyncio.get_running_loop().time()
 
 
