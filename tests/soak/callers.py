@@ -23,9 +23,13 @@ from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from soak.report import STALL, Report
 from soak.server import DOOR_FAULTS, IDLE_FAULTS, REQUEST_FAULTS, SLOW_FAULTS, Fault, FaultyServer, Plan
 from soak.speech import REPLIES, heard_of, words_of
-from videosdk.plugins.lokutor import LokutorTTS
+from videosdk.plugins.lokutor import LokutorTTS, _utterance
 from videosdk.plugins.lokutor.errors import LokutorError
 from videosdk.plugins.lokutor.metrics import SynthesisMetrics
+
+# Nobody plays the track here, so it is chance where the listener runs dry, and silence is put into a gap of
+# the text. That is tested exactly elsewhere (wire/test_text_gaps.py).
+_utterance._DRY = -1.0
 
 LIMITS: dict[str, Any] = {
     "connect_timeout": 10.0,
