@@ -15,6 +15,8 @@ from pyrate_limiter import Duration, Rate, RateItem, RedisBucket
 from redis.asyncio import Redis
 
 T = TypeVar("T")
+RESERVE = 0.1
+"""Part of the plan that no standby connection counts on: while one connects, turns go on to use requests."""
 MARGIN = 1_000
 """Milliseconds by which the plan's minute is longer than the service's: requests take time to arrive."""
 
@@ -57,7 +59,7 @@ class SharedPlan:
     async def _has_room(self) -> bool:
         await _answer(self._bucket.leak(_now()))
         count: int = await _answer(self._bucket.count())  # type: ignore[no-untyped-call]
-        return count < self._per_minute
+        return count < (1 - RESERVE) * self._per_minute
 
 
 def _now() -> int:

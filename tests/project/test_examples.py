@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from kit import at_track_rate
+from kit.examples import EXAMPLES, environment_with, run_python
 from videosdk.agents import EOU, LLM, STT, VAD, AgentSession, RoomOptions, _plugins
 from videosdk.agents.event_emitter import EventEmitter
 
@@ -31,7 +32,6 @@ from videosdk.plugins.lokutor._wire.protocol import SpeechRequest
 from videosdk.plugins.lokutor.local.espeak import EspeakEngine
 from videosdk.plugins.lokutor.visemes import MOUTH_SHAPES, Viseme
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 CONVERSATION = EXAMPLES / "conversation.py"
 VOICE_AGENT = EXAMPLES / "voice_agent.py"
 
@@ -116,23 +116,6 @@ class Call:
             assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (2, 2, RATE)
             stereo = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2).astype(np.int32)
         return stereo[:, 0], stereo[:, 1]
-
-
-def environment_with(**more: str) -> dict[str, str]:
-    """Return the environment without what is the developer's own."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("LOKUTOR_", "VIDEOSDK_"))}
-    return {**clean, **more}
-
-
-def run(arguments: list[str | Path], **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        env=environment_with(**environment),
-        capture_output=True,
-        encoding="utf-8",
-        timeout=TIMEOUT,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -301,7 +284,7 @@ def test_missing_package_is_one_line(package: str, tmp_path: Path) -> None:
         f"runpy.run_path({str(CONVERSATION)!r}, run_name='__main__')\n",
         encoding="utf-8",
     )
-    done = run([blocker])
+    done = run_python([blocker])
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert MISSING[package] in done.stderr
@@ -328,7 +311,7 @@ def test_ctrl_c_while_it_starts_is_one_line(module: str, tmp_path: Path) -> None
         f"runpy.run_path({str(CONVERSATION)!r}, run_name='__main__')\n",
         encoding="utf-8",
     )
-    done = run([starter])
+    done = run_python([starter])
     assert (done.returncode, done.stderr) == INTERRUPTED
 
 
@@ -375,14 +358,14 @@ def test_a_folder_that_can_not_be_made_is_one_line(
 
 
 def test_service_needs_a_key() -> None:
-    done = run([CONVERSATION, "--service"])
+    done = run_python([CONVERSATION, "--service"])
     assert done.returncode == 2
     assert "LOKUTOR_API_KEY" in done.stderr.splitlines()[-1]
 
 
 def test_unreachable_service_is_one_line(unused_tcp_port: int, tmp_path: Path) -> None:
     base_url = f"ws://127.0.0.1:{unused_tcp_port}"
-    done = run(
+    done = run_python(
         [CONVERSATION, "--service", "--out", tmp_path],
         LOKUTOR_API_KEY="secret-key",
         LOKUTOR_BASE_URL=base_url,
@@ -395,7 +378,7 @@ def test_unreachable_service_is_one_line(unused_tcp_port: int, tmp_path: Path) -
 
 
 def test_error_in_the_call_is_one_line(tmp_path: Path) -> None:
-    done = run([CONVERSATION, "--voice", "nobody", "--out", tmp_path])
+    done = run_python([CONVERSATION, "--voice", "nobody", "--out", tmp_path])
     assert done.returncode == 1
     assert done.stderr.startswith("The call failed. TTS: ")
     assert done.stderr.count("\n") == 1

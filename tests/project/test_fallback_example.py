@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 import wave
 from pathlib import Path
 
 import pytest
+from kit.examples import run_example
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "fallback.py"
 REPLY = (
     "The next boat leaves at ten forty from pier three. The crossing takes half an hour, "
     "and you can see the whole bay from the upper deck. A return ticket is twelve euros."
@@ -22,16 +20,7 @@ AGAIN = "Is there anything else that I can do for you?"
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
     folder = tmp_path_factory.mktemp("fallback")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("LOKUTOR_")}
-    done = subprocess.run(
-        [sys.executable, EXAMPLE, "--out", folder],
-        env={**environment, "PYTHONIOENCODING": "utf-8"},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-    )
-    return done, folder / "fallback.wav"
+    return run_example("fallback.py", "--out", folder), folder / "fallback.wav"
 
 
 def test_it_ends_well(run: tuple[subprocess.CompletedProcess[str], Path]) -> None:

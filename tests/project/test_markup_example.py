@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
+from kit.examples import run_example
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "speech_markup.py"
 HEARD = (
     "Mr. Nguyen is in our office at Passeig de Gràcia, next to the stop. Your code is B7X. "
     "It costs twelve dollars and fifty cents."
@@ -25,16 +23,7 @@ REMEMBERED = (
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
     folder = tmp_path_factory.mktemp("markup")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("LOKUTOR_")}
-    done = subprocess.run(
-        [sys.executable, EXAMPLE, "--out", folder],
-        env={**environment, "PYTHONIOENCODING": "utf-8"},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-    )
-    return done, folder / "speech_markup.wav"
+    return run_example("speech_markup.py", "--out", folder), folder / "speech_markup.wav"
 
 
 def test_it_ends_well(run: tuple[subprocess.CompletedProcess[str], Path]) -> None:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from kit import ScriptedServer, pushed_samples, requests_of, speak, until
+from kit.examples import EXAMPLES, run_example
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
@@ -22,7 +19,7 @@ from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from videosdk.plugins.lokutor import LokutorTTS
 
 Maker = Callable[..., LokutorTTS]
-EXAMPLE = Path(__file__).parents[2] / "examples" / "opentelemetry_metrics.py"
+EXAMPLE = EXAMPLES / "opentelemetry_metrics.py"
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +77,6 @@ async def test_each_call_is_recorded(
 
 
 def test_the_example_prints_its_metrics() -> None:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("LOKUTOR_")}
-    done = subprocess.run(
-        [sys.executable, EXAMPLE], env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = run_example(EXAMPLE.name)
     assert done.returncode == 0, done.stderr
     assert "lokutor.time_to_first_sound" in done.stdout

@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import wave
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
+from kit.examples import run_example
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, str], Path]]:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], Path]:
     """Return what each example has printed, and where it has written."""
     folder = tmp_path_factory.mktemp("short")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("LOKUTOR_")}
     commands = {
         "telephony": ["--out", str(folder)],
         "avatar_visemes": [],
         "cached_phrases": ["--out", str(folder)],
     }
-    processes = {
-        name: subprocess.Popen(
-            [sys.executable, EXAMPLES / f"{name}.py", *options],
-            env={**environment, "PYTHONIOENCODING": "utf-8"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-        )
-        for name, options in commands.items()
-    }
-    try:
-        printed = {}
-        for name, process in processes.items():
-            stdout, stderr = process.communicate(timeout=120)
-            assert process.returncode == 0, stderr
-            printed[name] = stdout
-        yield printed, folder
-    finally:
-        for process in processes.values():
-            process.kill()
+    printed = {}
+    with ThreadPoolExecutor() as pool:
+        for name, done in zip(commands, pool.map(_run, commands.items()), strict=True):
+            assert done.returncode == 0, done.stderr
+            printed[name] = done.stdout
+    return printed, folder
+
+
+def _run(command: tuple[str, list[str]]) -> CompletedProcess[str]:
+    name, options = command
+    return run_example(f"{name}.py", *options)
 
 
 def test_the_telephone_gets_its_own_rate(runs: tuple[dict[str, str], Path]) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from kit.examples import run_example
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "workers" / "workers.py"
 PLAN = 40
 WANTED = ["--per-minute", str(PLAN), "--demand", "6", "--seconds", "12", "--kill-redis", "8"]
 """The plan is used up after 3 s; for 8 s all is as it shall be."""
@@ -24,17 +20,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def run() -> dict[str, str]:
     """Return the figures of a run whose Redis is killed before its end."""
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith(("LOKUTOR_", "VIDEOSDK_"))
-    }
-    done = subprocess.run(
-        [sys.executable, EXAMPLE, *WANTED],
-        env=environment,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=180,
-        check=False,
-    )
+    done = run_example("workers/workers.py", *WANTED)
     assert done.returncode == 0, done.stderr
     return dict(re.findall(r"^(\S.*?)  +(.+)$", done.stdout, re.MULTILINE))
 

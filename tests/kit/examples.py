@@ -1,0 +1,35 @@
+"""Examples, run as a user runs them: in a process of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+_TIMEOUT = 180
+
+
+def environment_with(**more: str) -> dict[str, str]:
+    """Return the environment without what is the developer's own."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("LOKUTOR_", "VIDEOSDK_"))}
+    return {**clean, **more}
+
+
+def run_python(arguments: Sequence[str | Path], **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python to its end, and return what it has printed."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=environment_with(**environment),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=_TIMEOUT,
+        check=False,
+    )
+
+
+def run_example(name: str, *options: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run an example to its end, and return what it has printed."""
+    return run_python([EXAMPLES / name, *options], PYTHONIOENCODING="utf-8")
