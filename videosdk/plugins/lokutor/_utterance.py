@@ -597,9 +597,11 @@ class Utterance:
 
     def _insert_pauses(self) -> None:
         """Have the listener hear the silence that is due before the next text."""
-        if not (seconds := self._feed.take_pause()):
-            return
-        silence = self._silence.pause(seconds)
+        if seconds := self._feed.take_pause():
+            self._insert(self._silence.pause(seconds))
+
+    def _insert(self, silence: bytes) -> None:
+        """Have the listener hear silence between two requests, and words and visemes behind it later."""
         self._timeline.insert(self._silence.seconds_taken, len(silence) / BYTES_PER_SECOND)
         if self._output.gather(silence):
             self._start(self._output.release())
@@ -619,9 +621,7 @@ class Utterance:
         if self._pacer.ahead > _DRY:
             self._await_gap()
         elif silence := self._output.end_sound():
-            self._timeline.insert(self._silence.seconds_taken, len(silence) / BYTES_PER_SECOND)
-            self._output.gather(silence)
-            self._start(self._output.release())
+            self._insert(silence)
 
     def _next_request(self) -> RequestProgress | None:
         """Return the next request if one is due."""
