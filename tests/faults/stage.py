@@ -53,7 +53,7 @@ class Outcome(Enum):
         "{errors}: emitted",
     )
     PASSED_ON = (
-        "What came before it; the turn ends at once",
+        "All text that came before it",
         "{errors}, as it is, out of `synthesize()`",
     )
     STOPPED = ("Nothing from the interruption on", "`interrupted` in the metrics")

@@ -344,6 +344,34 @@ async def test_it_goes_on_behind_the_word_at_which_the_first_broke_off(
     assert starts[3] == pytest.approx(len(BROKEN_OFF) * 0.02, abs=0.021)
 
 
+@pytest.mark.parametrize(
+    ("heard", "rest"),
+    [
+        ("Half of e", "everything is lost."),
+        ("Half of ever", "everything is lost."),
+        ("Half of everythi", "is lost."),
+    ],
+)
+async def test_a_word_of_which_less_than_half_was_heard_is_said_again(
+    pair: Pair,
+    scripted: ScriptedServer,
+    second: ScriptedServer,
+    track: CustomAudioStreamTrack,
+    heard: str,
+    rest: str,
+) -> None:
+    reply = "Half of everything is lost."
+    scripted.scripts.append(failing_after(heard))
+    async with calling(pair(word_timestamps=True), track) as call:  # type: ignore[arg-type]
+        call.play()
+        await call.begin("reply", reply)
+        await until(lambda: bool(call.room.finals))
+        await call.over()
+        assert second.texts == [rest]
+        assert call.room.has_exactly(reply)
+        assert call.memory[-1] == ("assistant", reply)
+
+
 async def test_nothing_is_heard_twice_or_lost(
     pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
 ) -> None:

@@ -151,8 +151,16 @@ def test_without_visemes_words_spread_over_the_audio_by_length() -> None:
 
 
 def test_no_word_starts_before_the_one_before_it_nor_after_the_audio() -> None:
-    words = told("a b c", (0, "a", 0.5), (2, "b", 0.2), (4, "c", 9.0), seconds=1.0)
-    assert [word.start for word in words] == [0.5, 0.5, 1.0]
+    words = told("a b c", (0, "a", 0.5), (2, "b", 0.2), (4, "c", 1.2), seconds=1.0)
+    assert [(word.start, word.estimated) for word in words] == [(0.5, False), (0.75, True), (1.0, False)]
+
+
+@pytest.mark.parametrize("unit", [0.0, -0.1, 1000.0])
+def test_times_that_can_not_be_are_not_believed(unit: float) -> None:
+    """All words at once, or behind the audio: as a service would send that counts in another unit."""
+    words = told("ab cd ef", *((index, "x", index * unit) for index in (0, 3, 6)), seconds=1.6)
+    assert [round(word.start, 6) for word in words] == [0.0, 0.6, 1.2]
+    assert [word.estimated for word in words] == [False, True, True]
 
 
 def test_another_try_tells_again_what_was_not_heard() -> None:

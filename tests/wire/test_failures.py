@@ -368,6 +368,32 @@ async def test_an_error_listener_that_raises_changes_nothing(
     assert on_track(track) == heard_for(TEXT)
 
 
+async def test_all_text_before_an_exception_of_the_text_is_heard(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    """Also what was held back, because the listener had enough to hear."""
+
+    async def text() -> AsyncIterator[str]:
+        yield "A first sentence. "
+        yield "And what stands behind it is long enough to be paced, as it is in a reply. "
+        await asyncio.sleep(0)
+        yield "So is this, and it waits while the one before is heard. And the last is not whole"
+        raise LookupError
+
+    tts = make_tts(scripted.url)
+    with pytest.raises(LookupError):
+        await tts.synthesize(text())
+    assert " ".join(scripted.texts) == " ".join(
+        [
+            "A first sentence.",
+            "And what stands behind it is long enough to be paced, as it is in a reply.",
+            "So is this, and it waits while the one before is heard.",
+            "And the last is not whole",
+        ]
+    )
+    assert on_track(track) == heard_for(*scripted.texts)
+
+
 @pytest.mark.parametrize("kind", [ServiceError, NetworkError])
 async def test_an_error_of_ours_that_the_text_raises_comes_out_as_it_is(
     make_tts: Maker, scripted: ScriptedServer, kind: type[LokutorError]

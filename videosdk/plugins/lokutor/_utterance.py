@@ -57,6 +57,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -73,7 +74,7 @@ from ._tasks import keep
 from ._text.characters import is_pronounceable
 from ._text.feed import Text, TextFeed
 from ._text.languages import SentenceLanguages
-from ._text.planner import Segment
+from ._text.planner import RequestText, Segment
 from ._timer import Deadline, Timer
 from ._timing.timeline import Timeline
 from ._wire.connection import Connection
@@ -106,6 +107,10 @@ _ROUNDING = 0.001
 """Seconds by which a reply's audio at the sink's rate may be shorter than the service's."""
 _REFUSED = {"validation.invalid_voice": "voice", "validation.invalid_language": "language"}
 _MOST_REFUSALS = 100
+_UNSPEAKABLE = frozenset({"validation.text_too_long", "validation.invalid_request_format"})
+"""Codes of errors that may be the fault of one text: others may be spoken all the same."""
+_MOST_LEFT_OUT = 2
+"""Texts in a row that the service may leave unspoken before it counts as broken."""
 _CLEANUP_TIMEOUT = 0.5
 """Seconds for the user's text iterator to honour its cancellation, before it is left behind."""
 
@@ -153,6 +158,7 @@ class Utterance:
         markup: Whether it may hold speech markup.
         ends: What is known of how the service ends requests.
         refused: What markup has asked for and the service has refused. It is added to.
+        followed: Whether another provider speaks what this one can't. Else it is left out.
     """
 
     def __init__(
@@ -170,6 +176,7 @@ class Utterance:
         markup: bool = False,
         ends: LearnedEnds | None = None,
         refused: set[Refusal] | None = None,
+        followed: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._options = options
@@ -202,6 +209,11 @@ class Utterance:
         self._text_pulled = False
         self._ends = RequestEnds(ends)
         self._refused = set() if refused is None else refused
+        # Texts and their languages, of a request that the service doesn't speak as a whole.
+        self._parts: deque[tuple[RequestText, str]] = deque()
+        self._followed = followed
+        self._unspoken = 0  # Texts in a row that the service has not spoken,
+        self._left_out: LokutorError | None = None  # and why it hasn't spoken the last of all.
         self._halved = False  # Whether the last request has ended in the middle of a sample.
         self._doubted: str | None = None  # How an end was spelt that may be that of the request before.
         self._doubt_timer = Timer(self._loop, lambda: self._start(self._end_doubt()))
@@ -230,6 +242,11 @@ class Utterance:
     def spoken(self) -> str:
         """An estimate of the text whose audio is with the sink."""
         return self._pacer.text_until(self._output.seconds_written + _ROUNDING)
+
+    @property
+    def shortened(self) -> bool:
+        """Whether it has ended without a part of its text, and nobody has interrupted it."""
+        return self._state is State.FAILED or (self._state is State.SPOKEN and self._left_out is not None)
 
     @property
     def over(self) -> bool:
@@ -284,6 +301,7 @@ class Utterance:
             standby_used=tally.standby_used,
             characters=tally.characters,
             characters_unheard=self._characters_unheard(),
+            characters_left_out=tally.characters_left_out,
             requests=tally.requests,
             audio_received=self._silence.seconds_taken,
             audio_pushed=self._output.seconds_written,
@@ -346,6 +364,9 @@ class Utterance:
         # It died while it waited, or markup asked for too much: the listener needn't know.
         if lost.replaceable or self._give_up_style(error):
             self._tally.retries += 1
+        elif self._leave_out(error):
+            self._move(State.CONNECTING)
+            await self._wait_for_need()
         elif self._state is State.WAITING:
             await self._wait_for_need(error)
         else:
@@ -366,6 +387,32 @@ class Utterance:
             self._refused.add(Refusal(option, value, self._request.message.model))
         return True
 
+    def _leave_out(self, error: LokutorError) -> bool:
+        """Return whether the reply goes on without a text that the service doesn't speak.
+
+        One of several sentences may be the reason, so these are asked for one by one before.
+        """
+        request = self._request
+        if request is None or self._state is not State.SPEAKING or request.heard or self._followed:
+            return False
+        if error.code not in _UNSPEAKABLE and not (request.mutes and not error.retryable):
+            return False
+        parts = request.source.split()
+        if len(parts) == 1 and self._unspoken == _MOST_LEFT_OUT:
+            return False
+        self._request = None
+        self._timeline.leave_out()
+        self._pacer.leave_out()
+        if len(parts) > 1:
+            language = (request.plain or request.message).language
+            self._parts.extendleft((part, language) for part in reversed(parts))
+            return True
+        logger.warning("Left out %d characters that Lokutor doesn't speak: %s", len(request.text), error)
+        self._unspoken += 1
+        self._left_out = error
+        self._tally.characters_left_out += len(request.text)
+        return True
+
     async def _reopen(self) -> Connection:
         """Return a new connection. While there is no text for it, failing to connect is no failure."""
         while True:
@@ -376,9 +423,10 @@ class Utterance:
                     raise
                 await self._wait_for_need(error)
 
-    async def _wait_for_need(self, error: LokutorError) -> None:
+    async def _wait_for_need(self, error: LokutorError | None = None) -> None:
         """Wait without a connection until there is text to speak; then raise ``error`` if it is final."""
-        if not error.retryable and not self._tally.requests:
+        final = error is not None and not error.retryable
+        if error is not None and final and not self._tally.requests:
             raise error
         self._move(State.LOST)
         self._needed.clear()
@@ -386,7 +434,7 @@ class Utterance:
         if self.over:
             raise asyncio.CancelledError
         await self._needed.wait()
-        if not error.retryable:
+        if error is not None and final:
             raise error
         self._retry.begin()
 
@@ -456,6 +504,7 @@ class Utterance:
         if request.came.add(pcm):
             self._reply_deadline.start(self._limits.idle_timeout)
         if request.played.add(fresh):
+            self._unspoken = 0
             self._retry.progress()
             # From here on the listener waits again, also while the connection is lost and replaced.
             self._silence_timer.start(max(self._limits.max_silence, self._limits.idle_timeout))
@@ -535,7 +584,8 @@ class Utterance:
         if request.position < SAMPLE_WIDTH and is_pronounceable(request.text):
             request.mutes += 1
             # Once: a service that stays mute for a text won't say it at the third time either.
-            raise ServiceError("Lokutor sent no audio for a text", retryable=request.mutes == 1)
+            again = request.mutes == 1 and not self._unspoken
+            raise ServiceError("Lokutor sent no audio for a text", retryable=again)
         if request.mutes and request.position:
             self._ends.note_second()  # What seemed to be its end was not.
         self._retry.progress()
@@ -550,6 +600,8 @@ class Utterance:
         """Send the next request if the service is free; end the utterance if there is none to come."""
         if self._state not in {State.CONNECTING, State.WAITING, State.LOST}:
             return
+        if self._request is None and self._parts:
+            self._request = self._request_for(*self._parts.popleft())
         if self._request is None:
             self._insert_pauses()
             self._request = self._next_request()
@@ -557,11 +609,14 @@ class Utterance:
             if not self._silence_timer.running:
                 self._silence_timer.start(self._limits.max_silence)
             await self._send_or_ask(self._request)
+        elif self._feed.exhausted and self._left_out and not self._silence.seconds_taken:
+            self._settle(State.FAILED, self._left_out)
         elif self._feed.exhausted:
             self._move(State.FINISHING)
             self._output.gather(self._silence.flush())
             await self._output.finish()
-            self._settle(State.SPOKEN)
+            error = self._feed.error
+            self._settle(State.SPOKEN if error is None else State.FAILED, error)
         else:
             # There is no text to speak, or the listener has enough to hear.
             self._silence_timer.stop()
@@ -641,15 +696,15 @@ class Utterance:
             return None
         count, language = self._language_of(segments, plan.segments)
         text = self._feed.next_request(segments[:count])
-        if text is None:
-            return None
+        return None if text is None else self._request_for(text, language)
+
+    def _request_for(self, text: RequestText, language: str) -> RequestProgress:
         plain = self._options.in_language(language)
         options = plain.styled(text.style, self._refused)
         spoken = options.spoken(text)
         visemes = self._timeline.wanted
-        return RequestProgress(
-            spoken, options.request(spoken.text, visemes=visemes), plain.request(spoken.text, visemes=visemes)
-        )
+        message, plain_message = (each.request(spoken.text, visemes=visemes) for each in (options, plain))
+        return RequestProgress(text, spoken, message, plain_message)
 
     def _ask_permit(self) -> None:
         """Ask for the permit to send a request, and go on when it is there."""
@@ -791,6 +846,7 @@ class _Tally:
     connect_time: float | None = None
     standby_used: bool = False
     characters: int = 0
+    characters_left_out: int = 0
     requests: int = 0
     retries: int = 0
     limiter_wait: float = 0.0

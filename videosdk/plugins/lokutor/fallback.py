@@ -149,7 +149,8 @@ class TransparentFallbackTTS(FallbackTTS):
     async def _try(self, turn: _Turn, options: dict[str, Any]) -> Exception | None:
         """Have the turn's provider speak what is left; return what it has raised, if anything."""
         provider, turn.failure = turn.provider, None
-        turn.reading = turn.text.read(ahead=getattr(provider, "pulls_ahead", False))
+        followed = self._current_index < len(self.providers) - 1
+        turn.reading = turn.text.read(ahead=getattr(provider, "pulls_ahead", False), followed=followed)
         turn.announced = False
         provider.on_first_audio_byte(turn.announce)
         provider.reset_first_audio_tracking()
@@ -177,9 +178,10 @@ class TransparentFallbackTTS(FallbackTTS):
     async def _go_on(self, turn: _Turn) -> bool:
         """Find out what was heard of a provider that has failed. Return whether there is more to say."""
         taken = turn.reading is not None and turn.reading.taken > 0
+        seconds = self._seconds_pushed()
         await self._fill_frame()
         if taken:
-            spoken = await self._spoken(turn)
+            spoken = await self._spoken(turn, seconds)
             if turn.interrupted:
                 return False
             turn.hand_over(spoken, self._seconds_pushed())
@@ -190,15 +192,23 @@ class TransparentFallbackTTS(FallbackTTS):
     async def _fill_frame(self) -> None:
         await fill_frame(self.audio_track, rate_of(self.audio_track, self.sample_rate))
 
-    async def _spoken(self, turn: _Turn) -> str | None:
-        """Return what the turn's provider has said before it failed, when it was heard; None: unknown."""
+    async def _spoken(self, turn: _Turn, seconds: float) -> str | None:
+        """Return what the turn's provider has said before it failed, when it was heard; None: unknown.
+
+        Args:
+            turn: The turn.
+            seconds: How much audio the turn has had until then.
+        """
         known: str | None = getattr(turn.provider, "spoken_text", None)
         if not turn.announced or (known == "" and not turn.provider.supports_word_timestamps):
             return ""
         # Until then its words are told, and those of the next one would come too early.
         track, rate = self.audio_track, rate_of(self.audio_track, self.sample_rate)
         heard = await played_out(track, rate, lambda: turn.interrupted)
-        return turn.told if heard and turn.provider.supports_word_timestamps else known
+        if not heard or not turn.provider.supports_word_timestamps:
+            return known
+        turn.end_words(seconds)
+        return turn.told
 
     def _knows_heard(self, turn: _Turn) -> bool:
         """Return whether a turn's words tell what was heard of it when it is interrupted."""
@@ -309,6 +319,7 @@ class _Turn:
         self.before = self.told = ""
         self._room = room
         self._seconds = 0.0  # Of the audio before.
+        self._latest_word: tuple[str, float, float] | None = None  # The text before it, its start and end.
 
     @property
     def heard(self) -> str:
@@ -331,9 +342,17 @@ class _Turn:
         """Return a provider's word as one of the turn."""
         if not isinstance(word, dict):
             return word
-        self.told = str(word.get("cumulative_text", self.told))
+        before, self.told = self.told, str(word.get("cumulative_text", self.told))
         times = {name: word[name] + self._seconds for name in ("start", "end") if name in word}
+        self._latest_word = (before, times["start"], times["end"]) if len(times) == 2 else None  # noqa: PLR2004
         return {**word, **times, "cumulative_text": self.heard}
+
+    def end_words(self, seconds: float) -> None:
+        """Forget the last word where the provider's audio, of so many ``seconds``, has hardly begun it."""
+        if self._latest_word is not None:
+            before, start, end = self._latest_word
+            if seconds < (start + end) / 2:
+                self.told = before
 
     def place(self, visemes: Any) -> Any:
         """Return a provider's visemes as those of the turn."""
@@ -352,6 +371,7 @@ class _Turn:
         else:
             self.text.drop_spoken(spoken)
         self.before, self.told, self._seconds = joined(self.before, spoken.strip()), "", seconds
+        self._latest_word = None
 
     def end(self, heard: str | None = None) -> None:
         """Tell the room once what was heard of it; None: to its end."""

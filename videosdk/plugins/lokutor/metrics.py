@@ -21,6 +21,8 @@ class SynthesisMetrics:
         characters: Characters sent, repeated requests included.
         characters_unheard: Characters sent that the caller had not heard at the barge-in that ended the call,
             0 without one. Exact with ``word_timestamps=True`` and without pronunciations, else an estimate.
+        characters_left_out: Characters of sentences that the service did not speak: it sent no audio for
+            them, or refused them. The reply went on without them.
         requests: Requests sent, repeated requests included.
         audio_received: Seconds of audio received from the service.
         audio_pushed: Seconds of audio handed to the track or stream: less than that by the silence that was
@@ -42,6 +44,7 @@ class SynthesisMetrics:
     standby_used: bool
     characters: int
     characters_unheard: int
+    characters_left_out: int
     requests: int
     audio_received: float
     audio_pushed: float

@@ -19,6 +19,7 @@ from ._audio.playback import Playback, fill_frame, rate_of
 from ._audio.silence import SilenceTrimmer
 from ._framework.advice import warn_of_english_numbers, warn_of_rewritten_markup
 from ._framework.callers import find_caller, gets_sentences, streams_sentences
+from ._framework.shortened import remember_spoken
 from ._framework.streams import StreamOwner, Streams
 from ._framework.transcript import (
     Memory,
@@ -321,11 +322,16 @@ class LokutorTTS(TTS):
         pacer = Pacer(self._times.of(options), playback, paced=self._pacing)
         output = self._output(playback.push, self._first_audio_callback)
         sentences = gets_sentences(speech)
-        self._advise(speech, options)
-        if self._markup and speech is not None:
-            forget_markup(speech)
+        self._prepare(speech, options)
+        followed = bool(getattr(text, "followed", False))
         utterance = self._utterance(
-            options, output, self._connector.take_or_connect, timing, pacer=pacer, sentences=sentences
+            options,
+            output,
+            self._connector.take_or_connect,
+            timing,
+            pacer=pacer,
+            sentences=sentences,
+            followed=followed,
         )
         self._turns.begin(utterance, track)
         failure: LokutorError | None = None
@@ -351,6 +357,8 @@ class LokutorTTS(TTS):
             self._turns.end(utterance, cancelled=cancelled)
             self._standby.refill()
             self._report_cost(utterance, streamed=False)
+        if utterance.shortened and not followed:
+            self._shorten_memory(speech, utterance)
         if failure is not None:
             self._reported(failure)
             if not utterance.text_pulled:
@@ -490,9 +498,13 @@ class LokutorTTS(TTS):
             changes = {**changes, "voice": voice_id}
         return self._options.changed(changes)
 
-    def _advise(self, speech: SpeechGeneration | None, options: SpeechOptions) -> None:
-        """At the first turn of a pipeline, say so where its text filter doesn't suit."""
-        if speech is not None and not self._advised:
+    def _prepare(self, speech: SpeechGeneration | None, options: SpeechOptions) -> None:
+        """Prepare a pipeline for a turn; at its first, say so where its text filter doesn't suit."""
+        if speech is None:
+            return
+        if self._markup:
+            forget_markup(speech)
+        if not self._advised:
             self._advised = True
             warn_of_english_numbers(speech, options.language)
             if self._markup:
@@ -532,6 +544,12 @@ class LokutorTTS(TTS):
             before = getattr(speech.tts, "spoken_before", "")
             remember(speech, None if turn.heard is None else joined(before, turn.heard))
 
+    def _shorten_memory(self, speech: SpeechGeneration | None, utterance: Utterance) -> None:
+        """Have the agent remember what was spoken of a turn that has ended without a part of its text."""
+        if speech is not None and is_part_of(self, speech):
+            before = getattr(speech.tts, "spoken_before", "")
+            remember_spoken(speech, joined(before, utterance.spoken))
+
     def _tells_final_of(self, speech: SpeechGeneration) -> bool:
         # A FallbackTTS passes no words on, so there the framework doesn't count on us; a
         # TransparentFallbackTTS sees to its turns itself.
@@ -555,6 +573,7 @@ class LokutorTTS(TTS):
         *,
         pacer: Pacer,
         sentences: bool | None = False,
+        followed: bool = False,
     ) -> Utterance:
         if self._closed:
             raise self._reported(ConfigurationError("This LokutorTTS is closed: create a new one"))
@@ -572,6 +591,7 @@ class LokutorTTS(TTS):
             markup=self._markup,
             ends=self._ends,
             refused=self._refused,
+            followed=followed,
         )
 
     def _report_cost(self, utterance: Utterance, *, streamed: bool) -> None:

@@ -170,6 +170,10 @@ class Pacer:
         if self._first_audio_at is not None:
             self._times.note_request(len(request.spoken.text), audio, self._clock() - self._first_audio_at)
 
+    def leave_out(self) -> None:
+        """Forget the request under way, which the service doesn't speak."""
+        self._requests.pop()
+
     def close(self) -> None:
         """Learn nothing more."""
         if self._playback is not None:

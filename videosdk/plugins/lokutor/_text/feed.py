@@ -59,7 +59,7 @@ class TextFeed:
         self._quiet_timer = Timer(self._loop, self._release)
         self._source: AsyncIterator[str | FlushMarker] | None = None
         self._taken = False
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._closed = False
 
     @property
@@ -68,8 +68,8 @@ class TextFeed:
         return self._taken
 
     @property
-    def error(self) -> Exception | None:
-        """What the iterator has raised, if anything."""
+    def error(self) -> BaseException | None:
+        """What has ended the text early: what the iterator has raised, or what it has yielded was no text."""
         return self._error
 
     @property
@@ -78,29 +78,34 @@ class TextFeed:
         return self._planner.exhausted
 
     async def run(self, text: Text) -> None:
-        """Pull ``text`` to its end.
-
-        Raises:
-            TypeError: It yields something that isn't text.
-            Exception: What the iterator raised, as it is.
-        """
+        """Pull ``text`` to its end. An exception of the iterator is its end, too: see :attr:`error`."""
         if isinstance(text, str):
             self._take(text)
         else:
             self._source = text
-            rested_at = self._loop.time()
-            while (chunk := await self._next_chunk(text)) is not _END:
-                if self._closed:
-                    return
-                self._take(chunk)
-                self._on_text()
-                if self._loop.time() - rested_at > LONGEST_STRETCH:
-                    await asyncio.sleep(0)
-                    rested_at = self._loop.time()
+            try:
+                await self._pull(text)
+            except (Exception, asyncio.CancelledError) as error:
+                if was_cancelled(error):
+                    raise
+                self._error = error
+        if self._closed:
+            return
         self.pause()
         self._finish_markup()
         self._planner.end()
         self._on_text()
+
+    async def _pull(self, text: AsyncIterator[str | FlushMarker]) -> None:
+        rested_at = self._loop.time()
+        while (chunk := await _next_chunk(text)) is not _END:
+            if self._closed:
+                return
+            self._take(chunk)
+            self._on_text()
+            if self._loop.time() - rested_at > LONGEST_STRETCH:
+                await asyncio.sleep(0)
+                rested_at = self._loop.time()
 
     @property
     def ready(self) -> bool:
@@ -148,16 +153,6 @@ class TextFeed:
         """
         await close_iterator(self._source)
 
-    async def _next_chunk(self, text: AsyncIterator[str | FlushMarker]) -> object:
-        try:
-            # Without a default: with one, CPython crashes where __anext__ itself raises, and no coroutine.
-            return await anext(text)
-        except StopAsyncIteration:
-            return _END
-        except Exception as error:
-            self._error = error
-            raise
-
     def _take(self, chunk: object) -> None:
         match chunk:
             case str():
@@ -186,6 +181,14 @@ class TextFeed:
     def _release(self) -> None:
         self._planner.release()
         self._on_quiet()
+
+
+async def _next_chunk(text: AsyncIterator[str | FlushMarker]) -> object:
+    try:
+        # Without a default: with one, CPython crashes where __anext__ itself raises, and no coroutine.
+        return await anext(text)
+    except StopAsyncIteration:
+        return _END
 
 
 async def close_iterator(source: object) -> None:

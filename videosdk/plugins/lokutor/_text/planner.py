@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from itertools import accumulate, pairwise
@@ -106,12 +106,22 @@ class RequestText:
         style: How it is spoken.
         replacements: What of it is spoken in another way.
         touches: Whether no space stands between it and the text before it.
+        ends: Where its sentences end, but the last.
     """
 
     text: str
     style: Style = _PLAIN
     replacements: tuple[Replacement, ...] = ()
     touches: bool = False
+    ends: tuple[int, ...] = field(default=(), compare=False)
+
+    def split(self) -> list[RequestText]:
+        """Return its sentences, each as a request of its own; those without anything to say are left out."""
+        piece = _Piece(
+            self.text, style=self.style, replacements=list(self.replacements), touches=self.touches
+        )
+        spans = pairwise([0, *self.ends, len(self.text)])
+        return [_request(piece, begin, end) for begin, end in spans if is_speakable(self.text[begin:end])]
 
 
 @dataclass(slots=True)
@@ -383,7 +393,9 @@ class TextPlanner:
             return None
         piece = self._closed[0] if self._closed else self._open
         begin, taken = self._take(piece.head(sum(segment.length for segment in segments)))
-        request = _request(piece, begin, taken)
+        ends = accumulate(segment.length for segment in segments)
+        sentences = [end for end, segment in zip(ends, segments, strict=True) if segment.sentence]
+        request = _request(piece, begin, taken, sentences)
         piece.drop(taken)
         if piece is self._open:
             self._confirmed = max(0, self._confirmed - taken)
@@ -658,15 +670,25 @@ def _is_idle_sentence(chunk: str) -> bool:
     return len(chunk) >= _IDLE_SENTENCE and chunk[0].isspace() and chunk[-1] in STRONG_TERMINATORS
 
 
-def _request(piece: _Piece, begin: int, end: int) -> RequestText:
-    """Return a part of a piece as the text of a request, without the white space around it."""
-    text = piece.text[begin:end]
-    begin += len(text) - len(text.lstrip())
+def _request(piece: _Piece, begin: int, end: int, ends: Iterable[int] = ()) -> RequestText:
+    """Return a part of a piece as the text of a request, without the white space around it.
+
+    Args:
+        piece: The piece.
+        begin: Where the part begins in it.
+        end: Where it ends.
+        ends: Where sentences of the piece end.
+    """
+    part = piece.text[begin:end]
+    begin += len(part) - len(part.lstrip())
+    text = mended(part.strip())
+    same = len(text) == len(part.strip())  # Else these places are others.
     return RequestText(
-        mended(text.strip()),
+        text,
         piece.style,
         tuple(each.moved(-begin) for each in piece.replacements if begin <= each.start and each.end <= end),
         touches=piece.touches and not (piece.paused or begin),
+        ends=tuple(place - begin for place in ends if same and 0 < place - begin < len(text)),
     )
 
 

@@ -56,13 +56,14 @@ class ReplayableText:
         """Whether any of it was asked for."""
         return self._begun
 
-    def read(self, *, ahead: bool = False) -> Reading:
+    def read(self, *, ahead: bool = False, followed: bool = False) -> Reading:
         """Return what is left, for one reader.
 
         Args:
             ahead: Whether it takes all text that is there at once. Then that is pulled at once, too.
+            followed: Whether another reader can follow where this one fails.
         """
-        return Reading(self, ahead=ahead)
+        return Reading(self, ahead=ahead, followed=followed)
 
     async def piece(self, number: int, *, ahead: bool = False) -> _Piece:
         """Return one of the pieces that are left.
@@ -161,9 +162,11 @@ class ReplayableText:
 class Reading(AsyncIterator[_Piece]):
     """What is left of a text, for one reader. It has no ``aclose()``: the next reader needs the text."""
 
-    def __init__(self, text: ReplayableText, *, ahead: bool) -> None:
+    def __init__(self, text: ReplayableText, *, ahead: bool, followed: bool = False) -> None:
         self._text = text
         self._ahead = ahead
+        self.followed = followed
+        """Whether another reader can follow where this one fails."""
         self.closed = False
         """Whether nothing more is handed out."""
         self.taken = 0

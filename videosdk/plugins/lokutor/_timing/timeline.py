@@ -111,7 +111,7 @@ class Timeline:
         self._as_written = self._as_written and spoken.text == spoken.written
         whole = spoken.join(self._text, spoken.written)
         index = len(whole) - len(spoken.written)
-        self._request = _Request(spoken, whole, index=index, start=at)
+        self._request = _Request(spoken, whole, before=self._text, index=index, start=at)
         self._text = whole
         self._starts.append(at)
         if self._want_words:
@@ -162,6 +162,16 @@ class Timeline:
             request.words.finish(request.length)
             late = bisect_right(self._visemes, at, key=_start)
             self._visemes[late:] = [replace(viseme, start=at) for viseme in self._visemes[late:]]
+            self.on_change()
+
+    def leave_out(self) -> None:
+        """Forget the request under way, which the service doesn't speak."""
+        request, self._request = self._request, None
+        if request is not None:
+            self._text = request.before
+            self._starts.pop()
+            if self._words and self._words[-1] is request:
+                self._words.pop()
             self.on_change()
 
     def end(self, seconds: float) -> None:
@@ -257,6 +267,7 @@ class _Request:
     """One request's place in the reply.
 
     Attributes:
+        before: The reply's text before it.
         index: Where its text begins in the reply's.
         start: When its audio begins.
         length: Seconds of its audio; without end while it is under way.
@@ -264,7 +275,8 @@ class _Request:
         stream_offset: Seconds that the service counts ahead of its audio; None before its first viseme.
     """
 
-    def __init__(self, spoken: SpokenText, whole: str, *, index: int, start: float) -> None:
+    def __init__(self, spoken: SpokenText, whole: str, *, before: str, index: int, start: float) -> None:
+        self.before = before
         self.index = index
         self.start = self.heard = start
         self.length = inf

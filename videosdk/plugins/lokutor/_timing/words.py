@@ -15,6 +15,11 @@ from dataclasses import dataclass
 from .._text.characters import is_speakable, is_unspaced
 from ..visemes import SILENCE, Viseme
 
+_CLOSEST = 0.005
+"""Seconds that lie between the starts of two words at least. A service that says less doesn't know them."""
+_LATE = 0.3
+"""Seconds behind the end of the audio from which on a start is wrong, and not only rounded."""
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -60,6 +65,7 @@ class RequestWords:
         self._spans = [_Span(first, last) for first, last in spans_of(text)]
         self._next = 0
         self._sounding: _Span | None = None
+        self._furthest: _Span | None = None  # The last word in the text whose start was told.
         self._latest = 0.0  # How far its audio is known to reach.
         self._floor = 0.0  # No word starts before the one before it, whatever the service says.
         self._ended = False
@@ -92,7 +98,7 @@ class RequestWords:
             self._sounding.end = viseme.start
         self._sounding = self._span_at(viseme.index) if is_sound(viseme.sound) else None
         span = self._sounding
-        if span is not None:
+        if span is not None and self._may_start(span, viseme.start):
             span.start = viseme.start if span.start is None else min(span.start, viseme.start)
 
     def forget(self, start: float) -> None:
@@ -101,6 +107,8 @@ class RequestWords:
             if span.start is not None and span.start >= start:
                 span.start = span.end = None
         self._sounding = None
+        known = [span for span in self._spans if span.start is not None]
+        self._furthest = known[-1] if known else None
         self._latest = min(self._latest, start)
 
     def finish(self, seconds: float) -> None:
@@ -109,6 +117,9 @@ class RequestWords:
             self._sounding.end = seconds
         self._latest = seconds
         self._ended = True
+        for span in self._spans[self._next :]:
+            if span.start is not None and span.start > seconds + _LATE:
+                span.start = span.end = None
 
     def pop(self) -> Word:
         """Return the next word; its start must be known."""
@@ -134,6 +145,17 @@ class RequestWords:
         begun = bisect_right(self._spans, index, key=lambda span: span.first)
         return self._spans[max(begun - 1, 0)]
 
+    def _may_start(self, span: _Span, start: float) -> bool:
+        """Return whether a word may start then: not together with one before it."""
+        furthest = self._furthest
+        if furthest is None or furthest.start is None:
+            self._furthest = span
+        elif span.first > furthest.first:
+            if start < furthest.start + _CLOSEST:
+                return False
+            self._furthest = span
+        return True
+
     def _start(self, number: int) -> float | None:
         start = self._spans[number].start
         if start is not None:
@@ -144,6 +166,7 @@ class RequestWords:
         earlier = next((span for span in self._spans[number::-1] if span.start is not None), None)
         left, begin = (0, 0.0) if earlier is None else (earlier.first, earlier.start or 0.0)
         right, end = (len(self._text), self._latest) if later is None else (later.first, later.start or 0.0)
+        end = min(end, self._latest) if self._ended else end
         share = (self._spans[number].first - left) / (right - left)
         return begin + share * max(end - begin, 0.0)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from .._audio.pcm import BYTES_PER_SECOND, SAMPLE_WIDTH
 from .._audio.silence import has_sound
+from .._text.planner import RequestText
 from .._text.spoken import SpokenText
 from ..errors import ServiceError
 from .protocol import SpeechRequest
@@ -44,6 +45,7 @@ class RequestProgress:
     """A request under way, over all its tries. Positions are bytes of the service's audio.
 
     Attributes:
+        source: The text that it was made of.
         spoken: What it speaks, and what was written for it.
         message: What is sent for it.
         plain: The same with the call's own voice and language, where speech markup may ask for others.
@@ -55,6 +57,7 @@ class RequestProgress:
         played: What of all its audio ends the listener's waiting.
     """
 
+    source: RequestText
     spoken: SpokenText
     message: SpeechRequest
     plain: SpeechRequest | None = None
