@@ -51,6 +51,12 @@ def benchmark_table() -> str:
     return markdown(benchmark())
 
 
+def process_memory_table() -> str:
+    from benchmarks.process_memory import markdown
+
+    return markdown(json.loads((ROOT / "benchmarks" / "process_memory.json").read_text(encoding="utf-8")))
+
+
 def figures_table() -> str:
     from benchmarks.goals import ROWS
 
@@ -128,6 +134,7 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "figures": (ROOT / "README.md", figures_table),
     "faults": (DOCS / "reliability.md", reliability_table),
     "benchmark": (DOCS / "performance.md", benchmark_table),
+    "process-memory": (DOCS / "running-many-calls.md", process_memory_table),
     "states": (DOCS / "architecture.md", state_diagram),
     "facts": (DOCS / "protocol.md", facts_tables),
     "unprobed": (DOCS / "protocol.md", unprobed_table),

@@ -7,6 +7,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 _TIMEOUT = 180
@@ -33,3 +36,24 @@ def run_python(arguments: Sequence[str | Path], **environment: str) -> subproces
 def run_example(name: str, *options: str | Path) -> subprocess.CompletedProcess[str]:
     """Run an example to its end, and return what it has printed."""
     return run_python([EXAMPLES / name, *options], PYTHONIOENCODING="utf-8")
+
+
+def replace_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put classes of the framework in the places of the plugins of others, which need not be installed."""
+    from videosdk.agents import EOU, LLM, STT, VAD
+
+    for name, base in {"deepgram": STT, "openai": LLM, "silero": VAD, "turn_detector": EOU}.items():
+        monkeypatch.setitem(
+            sys.modules, f"videosdk.plugins.{name}", fake_plugin(f"videosdk.plugins.{name}", base)
+        )
+
+
+def fake_plugin(name: str, base: type) -> ModuleType:
+    """Return a plugin whose classes are empty ones below ``base``."""
+    from videosdk.agents import _plugins
+
+    module = ModuleType(name)
+    for exported, where in _plugins._REGISTRY.items():
+        if where == name:
+            setattr(module, exported, type(exported, (base,), {}))
+    return module

@@ -18,7 +18,7 @@ import pytest
 pytest.importorskip("trustme", reason="the benchmark's extra is not installed")
 
 import benchmarks.__main__ as benchmark
-from benchmarks import capacity
+from benchmarks import capacity, process_memory
 from benchmarks.barge_in import _stale
 from benchmarks.bench import Bench
 from benchmarks.contenders import CONTENDERS, FLOOR
@@ -333,3 +333,12 @@ def test_a_failure_ends_in_an_exit_code(monkeypatch: pytest.MonkeyPatch) -> None
 def test_no_process_is_left_when_a_child_can_t_start() -> None:
     with Child("benchmarks.no_such_module") as child, pytest.raises(RuntimeError, match="before it was done"):
         child.answer()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the fork server and what it shares are Linux's")
+def test_processes_share_what_the_fork_server_has_imported() -> None:
+    weights = process_memory.measure(2)["weights"]
+    for sizes in weights.values():
+        assert all(size["rss"] > size["pss"] > size["uss"] > 0 for size in sizes.values())
+    alone = {way: weights[way]["call"]["uss"] for way in process_memory.WAYS}
+    assert alone["default"] > alone["preload"] > alone["freeze"]

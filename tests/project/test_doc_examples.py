@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from documents import DOCS, ROOT
 from kit import PATIENCE, Listener, emitted_by, pushed_samples, until
-from test_examples import bind_calls, replace_plugins
+from kit.examples import replace_plugins
+from test_examples import bind_calls
 from videosdk.agents import TTS, Agent
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 

@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from kit import at_track_rate
-from kit.examples import EXAMPLES, environment_with, run_python
-from videosdk.agents import EOU, LLM, STT, VAD, AgentSession, RoomOptions, _plugins
+from kit.examples import EXAMPLES, environment_with, replace_plugins, run_python
+from videosdk.agents import AgentSession, RoomOptions, _plugins
 from videosdk.agents.event_emitter import EventEmitter
 
 from videosdk.plugins.lokutor._audio.pcm import SAMPLE_RATE, SAMPLE_WIDTH
@@ -433,21 +433,6 @@ def test_voice_agent_can_be_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
     spec.loader.exec_module(module)
     assert "ferries" in module.FerryAgent().instructions.lower()
     assert inspect.iscoroutinefunction(module.entrypoint)
-
-
-def replace_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, base in {"deepgram": STT, "openai": LLM, "silero": VAD, "turn_detector": EOU}.items():
-        monkeypatch.setitem(
-            sys.modules, f"videosdk.plugins.{name}", fake_plugin(f"videosdk.plugins.{name}", base)
-        )
-
-
-def fake_plugin(name: str, base: type) -> ModuleType:
-    module = ModuleType(name)
-    for exported, where in _plugins._REGISTRY.items():
-        if where == name:
-            setattr(module, exported, type(exported, (base,), {}))
-    return module
 
 
 def parse(path: Path) -> ast.Module:

@@ -1,0 +1,128 @@
+"""A worker of ``examples/deploy`` without accounts: ``python tests/kit/deployed.py REGISTRY PORT``,
+with ``tests`` and ``examples/deploy`` in ``PYTHONPATH``.
+
+Its calls come over the framework's own WebSocket transport: the caller's text frames in binary are what is
+said, and what the track hands out goes into a file, as it is heard. ``TURN`` in the environment is the
+example's own. Each question to the language model is a
+line on standard output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import draining
+from draining import hold_call, serve
+from videosdk.agents import (
+    LLM,
+    Agent,
+    AgentSession,
+    ChatContext,
+    ChatRole,
+    CustomAudioStreamTrack,
+    EOUConfig,
+    JobContext,
+    LLMResponse,
+    MetricsOptions,
+    Pipeline,
+    RoomOptions,
+    TracesOptions,
+    WebSocketConfig,
+    WorkerOptions,
+)
+
+from kit.agents import Ears
+from videosdk.plugins.lokutor import LokutorTTS
+
+draining.TURN = float(os.environ.get("TURN", draining.TURN))
+
+
+class Speaker(Agent):
+    """Says what the job wants to hear, when the caller comes."""
+
+    def __init__(self, greeting: str) -> None:
+        super().__init__(instructions="Say what the test wants to hear.")
+        self._greeting = greeting
+
+    async def on_enter(self) -> None:
+        if self._greeting:
+            await self.session.say(self._greeting)  # type: ignore[union-attr]
+
+    async def on_exit(self) -> None:
+        return
+
+
+class Line(Ears):
+    """Hears text."""
+
+    async def process_audio(self, audio_frames: bytes, language: str | None = None, **kwargs: Any) -> None:
+        await self.hear(audio_frames.decode())
+
+
+class Echo(LLM):
+    """Says what the caller has said."""
+
+    async def chat(  # type: ignore[override]
+        self, messages: ChatContext, tools: Any = None, conversational_graph: Any = None, **kwargs: Any
+    ) -> AsyncIterator[LLMResponse]:
+        said = next(str(m.content[0]) for m in reversed(messages.messages()) if m.role is ChatRole.USER)
+        print(f"asked: {said[:20]}", flush=True)
+        yield LLMResponse(content=said, role=ChatRole.ASSISTANT)
+
+    async def cancel_current_generation(self) -> None:
+        return
+
+
+async def play(context: JobContext, file: Path) -> None:
+    """Play the room's track, and write down what is heard."""
+    with file.open("wb", buffering=0) as heard:
+        while context.room is None:  # noqa: ASYNC110 - it notifies nobody
+            await asyncio.sleep(0.001)
+        track: Any = context.room.audio_track
+        while True:
+            # Not the track's own recv(), which is silent where its sinks, the caller here, have the sound.
+            frame = await CustomAudioStreamTrack.recv(track)
+            heard.write(frame.to_ndarray().astype("<i2").tobytes())
+
+
+async def entrypoint(context: JobContext) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
+    job, room = context.metadata, context.room_options
+    room.transport_mode = "websocket"
+    room.websocket = WebSocketConfig(port=job["port"])
+    tts = LokutorTTS(api_key="test-key", base_url=job["url"])
+    turns = EOUConfig(min_max_speech_wait_timeout=[0.01, 0.02])
+    pipeline = Pipeline(stt=Line(), llm=Echo(), tts=tts, eou_config=turns)
+    playing = asyncio.create_task(play(context, Path(job["file"])))
+    await hold_call(AgentSession(agent=Speaker(job["greeting"]), pipeline=pipeline))
+    playing.cancel()
+
+
+def main(registry: str, port: str) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
+    multiprocessing.set_forkserver_preload(["videosdk.agents", "videosdk.plugins.lokutor"])
+    options = WorkerOptions(
+        entrypoint_fnc=entrypoint,
+        auth_token="token",
+        signaling_base_url=registry,
+        register=True,
+        max_processes=3,
+        num_idle_processes=2,
+        initialize_timeout=60.0,
+        close_timeout=3.0,
+        host="127.0.0.1",
+        port=int(port),
+    )
+    room = RoomOptions(traces=TracesOptions(enabled=False), metrics=MetricsOptions(enabled=False))
+    asyncio.run(serve(options, room))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,370 @@
+"""The agent to deploy: workers, a registry, callers over the framework's WebSocket transport, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import os
+import re
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+
+import aiohttp
+import pytest
+from kit import PATIENCE, ScriptedServer, heard_for, speak
+from kit.certificates import authority
+from kit.examples import EXAMPLES, environment_with, replace_plugins
+from kit.registry import Registry
+
+DEPLOY = EXAMPLES / "deploy"
+WORKER = Path(__file__).parents[1] / "kit/deployed.py"
+FRAME = 960
+SHORT = "This is a reply of two seconds that its caller hears to the end though the worker was told to end."
+LONG = " ".join(["This goes on and on, for so long that nobody would wait for its end."] * 30)
+"""More than 40 s."""
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes and signals as in a container")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def processes_under(parent: int) -> set[tuple[int, str]]:
+    """Return the processes below one, each with the time of its start."""
+    found, parents, stats = set[tuple[int, str]](), {parent}, all_processes()
+    while new := {(int(line[0]), line[21]) for line in stats if int(line[3]) in parents} - found:
+        found |= new
+        parents |= {process for process, _ in new}
+    return found
+
+
+def left_of(processes: set[tuple[int, str]]) -> set[tuple[int, str]]:
+    """Return which of these are still there; not zombies whose new parent is slow."""
+    return processes & {(int(line[0]), line[21]) for line in all_processes() if line[2] != "Z"}
+
+
+def all_processes() -> list[list[str]]:
+    """Return the fields of each process's ``stat``."""
+    return [line for line in map(stat, Path("/proc").glob("[0-9]*")) if line]
+
+
+def stat(process: Path) -> list[str]:
+    try:
+        text = (process / "stat").read_text()
+    except OSError:
+        return []
+    before, _, after = text.rpartition(")")
+    return [before.split(" ")[0], "", *after.split()]
+
+
+@dataclass
+class Worker:
+    """The worker's process, and what it has printed."""
+
+    process: Process
+    port: int
+    lines: list[str] = field(default_factory=list)
+    _more: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def read(self) -> None:
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            async with self._more:
+                self.lines.append(line.decode())
+                self._more.notify_all()
+
+    async def prints(self, words: str, lines: int = 1) -> None:
+        """Wait until it has printed so many lines with ``words``."""
+        async with asyncio.timeout(PATIENCE), self._more:
+            await self._more.wait_for(lambda: sum(words in line for line in self.lines) >= lines)
+
+    async def ends(self, code: int, below: set[tuple[int, str]]) -> None:
+        """Wait for its end, and for that of all processes that it has started."""
+        async with asyncio.timeout(2 * PATIENCE):
+            assert await self.process.wait() == code, "".join(self.lines)
+            while left_of(below):  # noqa: ASYNC110 - they notify nobody
+                await asyncio.sleep(0.01)
+
+    def signal(self) -> set[tuple[int, str]]:
+        """Send SIGTERM; return the processes below it."""
+        below = processes_under(self.process.pid)
+        self.process.send_signal(signal.SIGTERM)
+        return below
+
+    async def health(self) -> tuple[int | None, str]:
+        """Return what the container's health check says."""
+        check = await asyncio.create_subprocess_exec(
+            sys.executable,
+            DEPLOY / "healthcheck.py",
+            stderr=PIPE,
+            env=environment_with(AGENT_PORT=str(self.port)),
+        )
+        _, said = await asyncio.wait_for(check.communicate(), PATIENCE)
+        return check.returncode, said.decode()
+
+
+@dataclass
+class Caller:
+    """A caller, and what was heard."""
+
+    ws: aiohttp.ClientWebSocketResponse
+    file: Path
+    _spoken_to: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def listen(self) -> None:
+        """Take what comes, until the agent hangs up."""
+        async for message in self.ws:
+            if message.type is aiohttp.WSMsgType.BINARY:
+                self._spoken_to.set()
+
+    async def hears(self) -> None:
+        """Wait for the first audio."""
+        await asyncio.wait_for(self._spoken_to.wait(), PATIENCE)
+
+    async def says(self, text: str) -> None:
+        await self.ws.send_bytes(text.encode())
+
+    def heard(self) -> list[bytes]:
+        """Return the frames that were not silent."""
+        return frames(self.file.read_bytes())
+
+
+def frames(pcm: bytes) -> list[bytes]:
+    every = [pcm[at : at + FRAME] for at in range(0, len(pcm), FRAME)]
+    return [frame for frame in every if any(frame)]
+
+
+@pytest.fixture
+async def registry() -> AsyncIterator[Registry]:
+    async with Registry() as registry:
+        yield registry
+
+
+@pytest.fixture
+async def worker(request: pytest.FixtureRequest, registry: Registry, tmp_path: Path) -> AsyncIterator[Worker]:
+    """Start a worker, and wait until it is registered; a parameter is the ``TURN`` of the example."""
+    certificate = tmp_path / "authority.pem"
+    certificate.write_text(authority())
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        WORKER,
+        registry.host,
+        str(port),
+        stdout=PIPE,
+        stderr=STDOUT,
+        env=environment_with(
+            SSL_CERT_FILE=str(certificate),
+            HOME=str(tmp_path),
+            PYTHONUNBUFFERED="1",
+            TURN=str(getattr(request, "param", 5.0)),
+            PYTHONPATH=os.pathsep.join(map(str, (DEPLOY, WORKER.parents[1]))),
+        ),
+    )
+    worker = Worker(process, port)
+    reading = asyncio.create_task(worker.read())
+    try:
+        await asyncio.wait_for(registry.registered.wait(), 3 * PATIENCE)
+        await worker.prints("initialized successfully")
+        yield worker
+    finally:
+        if process.returncode is None:
+            below = processes_under(process.pid)
+            process.kill()
+            await process.wait()
+            for child, _ in below:
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+        await asyncio.wait({reading}, timeout=PATIENCE)
+
+
+@asynccontextmanager
+async def calling(
+    registry: Registry, scripted: ScriptedServer, folder: Path, job: str, greeting: str = ""
+) -> AsyncIterator[Caller]:
+    port, file = free_port(), folder / f"{job}.pcm"
+    await registry.assign(job, port=port, url=scripted.url, file=str(file), greeting=greeting)
+    await registry.told(type="job_update", job_id=job, status="running")
+    async with aiohttp.ClientSession() as http:
+        caller = Caller(await connect(http, port), file)
+        listening = asyncio.create_task(caller.listen())
+        yield caller
+        await asyncio.wait_for(listening, PATIENCE)
+
+
+async def connect(http: aiohttp.ClientSession, port: int) -> aiohttp.ClientWebSocketResponse:
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                return await http.ws_connect(f"ws://127.0.0.1:{port}/ws")
+            except aiohttp.ClientConnectorError:
+                await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("worker", [PATIENCE], indirect=True, ids=["patiently"])
+async def test_replies_under_way_are_heard_to_their_ends(
+    worker: Worker, registry: Registry, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    scripted.scripts.extend([speak] * 8)
+    assert await worker.health() == (0, "")
+    async with (
+        calling(registry, scripted, tmp_path, "first") as first,
+        calling(registry, scripted, tmp_path, "second") as second,
+    ):
+        await worker.prints("Agent session started", lines=2)
+        await first.says(SHORT)
+        await second.says(SHORT)
+        await asyncio.gather(first.hears(), second.hears())
+        below = worker.signal()
+        await worker.prints("Draining: no new calls")
+        await registry.send(type="availability_request", job_id="third")
+        assert not (await registry.told(type="availability_response"))["available"]
+        assert (await worker.health())[0] == 0  # Who is killed for being unhealthy can't end well.
+        for job in ("first", "second"):
+            await registry.told(type="job_update", job_id=job, status="completed")
+        await worker.ends(0, below)
+    await asyncio.wait_for(registry.gone.wait(), PATIENCE)
+    assert scripted.texts == [SHORT, SHORT]
+    assert first.heard() == second.heard() == frames(heard_for(SHORT))
+    for conversation in scripted.conversations:
+        await asyncio.wait_for(conversation.closed.wait(), PATIENCE)
+    assert (await worker.health())[0] == 1
+
+
+async def test_a_long_reply_is_cut_off_and_no_turn_begins(
+    worker: Worker, registry: Registry, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    scripted.scripts.extend([speak] * 8)
+    async with (
+        calling(registry, scripted, tmp_path, "long") as long,
+        calling(registry, scripted, tmp_path, "interrupted") as interrupted,
+        calling(registry, scripted, tmp_path, "silent"),
+    ):
+        await worker.prints("Agent session started", lines=3)
+        await long.says(LONG)
+        await interrupted.says(LONG)
+        await asyncio.gather(long.hears(), interrupted.hears())
+        before = len(long.heard())
+        below = worker.signal()
+        await worker.prints("Draining: no new turns", lines=3)
+        await interrupted.says("Please answer this, too.")
+        await registry.told(type="job_update", job_id="silent", status="completed")
+        await registry.told(type="job_update", job_id="interrupted", status="completed")
+        await registry.told(type="job_update", job_id="long", status="completed")
+        await worker.ends(0, below)
+    assert "Draining: the reply is cut off" in "".join(worker.lines)
+    assert [line for line in worker.lines if line.startswith("asked: Please")] == []
+    assert len([line for line in worker.lines if line.startswith("asked: ")]) == 2
+    whole = frames(heard_for(LONG))
+    heard = len(long.heard()) - before
+    assert 3 * 50 < heard < len(whole) / 2
+
+
+async def test_a_second_signal_ends_all_at_once(
+    worker: Worker, registry: Registry, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    scripted.scripts.extend([speak] * 4)
+    async with calling(registry, scripted, tmp_path, "long", LONG) as caller:
+        await caller.hears()
+        below = worker.signal()
+        await worker.prints("Draining: no new turns")
+        worker.process.send_signal(signal.SIGINT)
+        await worker.ends(128 + signal.SIGINT, below)
+    assert "Draining: the reply" not in "".join(worker.lines)
+
+
+async def test_a_worker_that_has_lost_its_registry_is_unhealthy(worker: Worker, registry: Registry) -> None:
+    await registry.__aexit__()
+    async with asyncio.timeout(PATIENCE):
+        while (health := await worker.health())[0] == 0:
+            pass
+    assert health == (1, "The worker isn't registered\n")
+    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{worker.port}/health") as answer:
+        assert await answer.text() == "OK"  # Which is why the health check doesn't ask for it.
+    await worker.ends(0, worker.signal())
+
+
+def instructions() -> list[tuple[str, str]]:
+    """Return the instructions of the Dockerfile."""
+    text = re.sub(r"^#.*\n", "", (DEPLOY / "Dockerfile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    lines = re.sub(r"\\\n\s*", "", text).splitlines()
+    return [(name, rest) for name, _, rest in (line.partition(" ") for line in lines if line)]
+
+
+def stages() -> list[list[tuple[str, str]]]:
+    """Return the instructions of each stage."""
+    found: list[list[tuple[str, str]]] = []
+    for name, rest in instructions():
+        if name == "FROM":
+            found.append([])
+        if found:
+            found[-1].append((name, rest))
+    return found
+
+
+def test_what_the_image_is_made_of_is_there_and_not_ignored() -> None:
+    ignored, *allowed = (DEPLOY / ".dockerignore").read_text(encoding="utf-8").split()
+    assert ignored == "*"
+    copied = set()
+    for name, rest in instructions():
+        if name == "COPY" and "--from=" not in rest:
+            *sources, _ = rest.split()
+            copied |= {source for source in sources if "*" not in source}
+    assert copied == {path.name for path in DEPLOY.glob("*.*") if path.suffix in {".py", ".txt"}}
+    for source in copied:
+        assert any(fnmatch(source, pattern.removeprefix("!")) for pattern in allowed), source
+
+
+def test_the_image_is_small_and_its_agent_gets_the_signal() -> None:
+    build, final = stages()
+    base = build[0][1].removesuffix(" AS build")
+    assert final[0][1] == base
+    assert base.endswith("-slim")
+    assert not any(word in rest for _, rest in final for word in ("pip", "apt", "gcc"))
+    assert next(rest for name, rest in final if name == "COPY").startswith("--from=build")
+    settings = dict(final)
+    assert settings["STOPSIGNAL"] == "SIGTERM"
+    assert settings["USER"] not in {"", "root", "0"}
+    assert json.loads(settings["CMD"]) == ["python", "agent.py"]  # A shell would keep the signal.
+    _, _, check = settings["HEALTHCHECK"].rpartition("CMD ")
+    assert json.loads(check) == ["python", "healthcheck.py"]
+    assert "PYTHONUNBUFFERED=1" in settings["ENV"].split()
+
+
+def test_the_agent_is_set_by_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the other vendors' plugins replaced, the module loads and describes its worker."""
+    replace_plugins(monkeypatch)
+    monkeypatch.syspath_prepend(str(DEPLOY))
+    monkeypatch.setenv("VIDEOSDK_AUTH_TOKEN", "token")
+    agent = importlib.import_module("agent")
+    monkeypatch.delitem(sys.modules, "agent")
+    options = agent.worker_options()
+    assert (options.max_processes, options.num_idle_processes, options.port) == (8, 2, 8081)
+    assert options.register
+    assert options.host == "127.0.0.1"
+    text = (DEPLOY / "agent.py").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^    (AGENT_\w+):", text, re.MULTILINE))
+    assert documented == set(re.findall(r'"(AGENT_\w+)"', text))
+    for name in ("AGENT_MAX_PROCESSES", "AGENT_IDLE_PROCESSES", "AGENT_PORT"):
+        monkeypatch.setenv(name, "30")
+    options = agent.worker_options()
+    assert (options.max_processes, options.num_idle_processes, options.port) == (30, 30, 30)
+
+
+def test_the_agents_plugins_are_required_and_prewarmed() -> None:
+    wanted = re.compile(r"^(?:from|import) videosdk\.plugins\.(\w+)", re.MULTILINE)
+    texts = [(DEPLOY / name).read_text(encoding="utf-8") for name in ("agent.py", "prewarm.py")]
+    agent, prewarm = (set(wanted.findall(text)) for text in texts)
+    required = (DEPLOY / "requirements.txt").read_text(encoding="utf-8")
+    assert set(re.findall(r"^videosdk-plugins-(\w+)", required, re.MULTILINE)) == agent
+    assert agent - prewarm == {"silero"}  # It starts a thread.
