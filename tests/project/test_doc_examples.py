@@ -29,8 +29,9 @@ LOCAL_URL = "ws://127.0.0.1:8765"
 
 
 def examples() -> Iterator[Any]:
-    """Yield each Python block of the README and the documents, named by its file and line."""
-    for path in [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]:
+    """Yield each Python block of the README, the documents and VideoSDK's pages, named by file and line."""
+    pages = (ROOT / "release" / "pages").glob("*.md")
+    for path in [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(pages)]:
         text = path.read_text(encoding="utf-8")
         for match in re.finditer(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
             line = text[: match.start(1)].count("\n") + 1

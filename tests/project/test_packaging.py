@@ -21,6 +21,7 @@ from videosdk.plugins.lokutor import __version__
 
 PROJECT = Path(__file__).parents[2]
 CONF = runpy.run_path(str(PROJECT / "docs/conf.py"))
+FOLDERS = [".ci", ".github", "benchmarks", "docs", "examples", "release", "tests", "videosdk"]
 SETUPTOOLS = 77
 """First version of setuptools that pyproject.toml accepts."""
 
@@ -167,7 +168,7 @@ def test_every_python_that_it_accepts_is_a_classifier(metadata: Message) -> None
     assert named == {"3", "Only", "3.11", "3.12", "3.13"}
 
 
-@pytest.mark.parametrize("folder", [".ci", ".github", "benchmarks", "docs", "examples", "tests", "videosdk"])
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_the_sdist_holds_the_folder(unpacked: Path, folder: str) -> None:
     assert files_of(unpacked / folder) == files_of(PROJECT / folder)
 

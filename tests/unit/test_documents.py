@@ -26,6 +26,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {name: (DOCS / f"{name}.md").read_text(encoding="utf-8") for name in page_names()}
 FILES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 FILES += [DOCS / f"{name}.md" for name in PAGES] + [DOCS / "llms.txt"]
+FILES += [ROOT / "SKILLS.md", *sorted((ROOT / "release" / "pages").glob("*.md"))]
 MOST_WORDS = 1_000
 """Words in the README: what a newcomer reads in five minutes."""
 
