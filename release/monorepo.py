@@ -180,7 +180,7 @@ def _toml(lines: Iterable[str]) -> str:
 
 
 def build_exported(folder: Path, out: Path, options: Iterable[str] = ()) -> Path:
-    """Build the exported package, and hold its modules against ours.
+    """Build the exported package.
 
     Args:
         folder: The package in the monorepo.
@@ -195,6 +195,16 @@ def build_exported(folder: Path, out: Path, options: Iterable[str] = ()) -> Path
     """
     run([sys.executable, "-m", "build", *options, "--outdir", out, folder])
     (wheel,) = out.glob("*.whl")
+    compare_modules(wheel)
+    return wheel
+
+
+def compare_modules(wheel: Path) -> None:
+    """Hold the files of an exported wheel against ours. Only the version may be another.
+
+    Raises:
+        ReleaseError: One is missing, too many or changed.
+    """
     with ZipFile(wheel) as archive:
         found = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
     ours = {name: (ROOT / name).read_bytes() for name in files(PACKAGE)}
@@ -202,7 +212,6 @@ def build_exported(folder: Path, out: Path, options: Iterable[str] = ()) -> Path
     del ours[f"{PACKAGE}/version.py"]
     if found != ours:
         raise ReleaseError(f"the exported wheel differs in {sorted(dict(found.items() ^ ours.items()))}")
-    return wheel
 
 
 def check_export() -> None:
