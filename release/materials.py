@@ -36,7 +36,7 @@ def write_materials() -> None:
     """
     _, wheel = built()
     MATERIALS.mkdir(parents=True, exist_ok=True)
-    (MATERIALS / NOTES).write_text(changes()[1] + "\n", encoding="utf-8")
+    (MATERIALS / NOTES).write_text(changes()[1] + "\n", encoding="utf-8", newline="\n")
     with TemporaryDirectory() as folder:
         environment = Environment(Path(folder, "venv"))
         environment.install_wheel(wheel, extras=USERS_EXTRAS)
@@ -46,7 +46,7 @@ def write_materials() -> None:
         installed = environment.distributions()
         licences = read_licences(environment)
         text = licence_tables(brought_by_extra(installed, extras), installed, licences)
-        (MATERIALS / LICENCES).write_text(text, encoding="utf-8")
+        (MATERIALS / LICENCES).write_text(text, encoding="utf-8", newline="\n")
 
 
 def _write_sbom(environment: Environment, path: Path) -> None:
@@ -66,7 +66,7 @@ def _write_sbom(environment: Environment, path: Path) -> None:
         if licence := STATED_ELSEWHERE.get(normalized(part["name"])):
             part["licenses"] = [{"license": {"name": licence}}]
     check_sbom(bill, environment.distributions())
-    path.write_text(json.dumps(bill, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(bill, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
 def check_sbom(bill: Mapping[str, Any], installed: Mapping[str, Distribution]) -> None:

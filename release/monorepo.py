@@ -92,7 +92,7 @@ def export(monorepo: Path, version: str | None = None) -> list[Path]:
     listed = {entry.path: list_plugin(entry, monorepo, version) for entry in ENTRIES}
     _write_package(monorepo / FOLDER, version)
     for path, text in listed.items():
-        (monorepo / path).write_text(text, encoding="utf-8")
+        (monorepo / path).write_text(text, encoding="utf-8", newline="\n")
     return [monorepo / FOLDER, *(monorepo / path for path in listed)]
 
 
@@ -119,10 +119,12 @@ def _write_package(folder: Path, version: str) -> None:
         copy = folder / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, copy)
-    (folder / PACKAGE / "version.py").write_text(f'__version__ = "{version}"\n', encoding="utf-8")
+    (folder / PACKAGE / "version.py").write_text(
+        f'__version__ = "{version}"\n', encoding="utf-8", newline="\n"
+    )
     shutil.copy(PAGES / "README.md", folder)
     shutil.copy(ROOT / "SKILLS.md", folder)
-    (folder / "pyproject.toml").write_text(_pyproject(version), encoding="utf-8")
+    (folder / "pyproject.toml").write_text(_pyproject(version), encoding="utf-8", newline="\n")
 
 
 def _pyproject(version: str) -> str:
@@ -258,4 +260,4 @@ def write_replica(monorepo: Path, version: str = _REPLICA_VERSION) -> None:
     }
     for path, text in lines.items():
         (monorepo / path).parent.mkdir(parents=True, exist_ok=True)
-        (monorepo / path).write_text(text, encoding="utf-8")
+        (monorepo / path).write_text(text, encoding="utf-8", newline="\n")
