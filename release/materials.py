@@ -22,10 +22,8 @@ SBOM = "sbom.cdx.json"
 LICENCES = "licences.md"
 NOTES = "notes.md"
 _UNKNOWN = "UNKNOWN"
-STATED_ELSEWHERE = {
-    "espeakng-loader": "GPL-3.0-or-later: espeak-ng, which it contains; its loader states none"
-}
-"""Licences of distributions whose metadata states none."""
+STATED_ELSEWHERE = {"espeakng-loader": "GPL-3.0-or-later"}  # That of espeak-ng, which it contains.
+"""Licences of distributions whose metadata states none, as SPDX names them."""
 
 
 def write_materials() -> None:
@@ -64,7 +62,7 @@ def _write_sbom(environment: Environment, path: Path) -> None:
     bill["metadata"]["component"]["version"] = version()  # pyproject.toml says only where it stands.
     for part in bill["components"]:
         if licence := STATED_ELSEWHERE.get(normalized(part["name"])):
-            part["licenses"] = [{"license": {"name": licence}}]
+            part["licenses"] = [{"license": {"id": licence}}]
     check_sbom(bill, environment.distributions())
     path.write_text(json.dumps(bill, indent=2) + "\n", encoding="utf-8", newline="\n")
 
