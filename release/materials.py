@@ -130,7 +130,7 @@ def licence_tables(
     brought: Mapping[str, set[str]], installed: Mapping[str, Distribution], licences: Mapping[str, str]
 ) -> str:
     """Return the list of licences in Markdown, a table for each extra."""
-    lines = [f"# Licences of what {NAME} {version()} brings", ""]
+    lines = [f"# Licences of what {NAME} {installed[NAME].version} brings", ""]
     lines.append("As the metadata states them, or as stated elsewhere where it states none.")
     for extra, names in brought.items():
         lines += ["", f"## Extra `{extra}`" if extra else "## For everybody", ""]
