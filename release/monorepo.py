@@ -122,7 +122,7 @@ def _write_package(folder: Path, version: str) -> None:
     (folder / PACKAGE / "version.py").write_text(
         f'__version__ = "{version}"\n', encoding="utf-8", newline="\n"
     )
-    shutil.copy(PAGES / "README.md", folder)
+    shutil.copy(PAGES / "monorepo.md", folder / "README.md")
     shutil.copy(ROOT / "SKILLS.md", folder)
     (folder / "pyproject.toml").write_text(_pyproject(version), encoding="utf-8", newline="\n")
 
