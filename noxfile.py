@@ -1,4 +1,4 @@
-"""Tasks for contributors: ``nox -s tests lint docs bench``. Each runs in a virtual environment of its own.
+"""Tasks for contributors: ``nox -s tests lint docs bench release``. Each has an environment of its own.
 
 ``.ci/run`` is what must pass before a change lands, and needs no nox.
 """
@@ -37,3 +37,10 @@ def bench(session: nox.Session) -> None:
     """Measure the plugin beside others: ``nox -s bench -- --help``."""
     session.install("-e", ".[bench]")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Make a release and check it, or do one step: ``nox -s release -- check``."""
+    session.install("-e", ".[release]")
+    session.run("python", "-m", "release", *session.posargs)

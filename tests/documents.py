@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import runpy
@@ -15,6 +16,7 @@ from typing import Any
 
 from faults.table import reliability_table
 
+from videosdk.plugins import lokutor
 from videosdk.plugins.lokutor._conformance.facts import FACTS, SURE, UNPROBED
 from videosdk.plugins.lokutor._utterance import _MOVES, State
 from videosdk.plugins.lokutor.errors import _FINAL_CODES
@@ -130,6 +132,51 @@ def _lead(name: str) -> tuple[str, str]:
     return title.removeprefix("# "), " ".join(plain.split())
 
 
+def exports_table() -> str:
+    """Return what can be imported from the package's root, with the first sentence of its docstring."""
+    lines = ["| Class | Base Class | Description |", "|-------|-----------|-------------|"]
+    for name in lokutor.__all__:
+        value = getattr(lokutor, name)
+        if isinstance(value, str):
+            continue  # The version.
+        base = "module" if inspect.ismodule(value) else "function"
+        if inspect.isclass(value):
+            [found] = vars(value).get("__orig_bases__", value.__bases__)
+            base = "dataclass" if found is object else f"`{found.__name__}`"
+        lead = (inspect.getdoc(value) or "").split("\n\n")[0]
+        plain = re.sub(r"``(.+?)``", r"`\1`", " ".join(lead.split()))
+        lines.append(f"| `{name}` | {base} | {plain} |")
+    return "\n".join(lines)
+
+
+def _parameters() -> dict[str, inspect.Parameter]:
+    parameters = dict(inspect.signature(lokutor.LokutorTTS.__init__).parameters)
+    del parameters["self"]
+    return parameters
+
+
+def constructor() -> str:
+    lines = [
+        f"    {name}: {parameter.annotation} = {parameter.default!r},".replace("'", '"')
+        for name, parameter in _parameters().items()
+    ]
+    return "\n".join(["```text", "LokutorTTS(", "    *,", *lines, ")", "```"])
+
+
+def configuration() -> str:
+    """Return the options as VideoSDK's pages list them, in the words of our table."""
+    options = (DOCS / "options.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", options.split("\n## ", 1)[0], re.MULTILINE))
+    lines = []
+    for name, parameter in _parameters().items():
+        default, meaning = rows[name].split(" | ", 1)
+        here = f"{CONF['REPOSITORY']}/blob/{CONF['BRANCH']}/docs"
+        meaning = re.sub(r"\]\(#", rf"]({here}/options.md#", meaning)
+        meaning = re.sub(r"\]\((?!https:)", rf"]({here}/", meaning)
+        lines.append(f"- `{name}`: (`{parameter.annotation}`) {meaning} Default: {default}.")
+    return "\n".join(lines)
+
+
 PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "figures": (ROOT / "README.md", figures_table),
     "faults": (DOCS / "reliability.md", reliability_table),
@@ -139,6 +186,9 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "facts": (DOCS / "protocol.md", facts_tables),
     "unprobed": (DOCS / "protocol.md", unprobed_table),
     "catalogue": (DOCS / "protocol.md", catalogue_table),
+    "exports": (ROOT / "SKILLS.md", exports_table),
+    "constructor": (ROOT / "SKILLS.md", constructor),
+    "configuration": (ROOT / "release" / "pages" / "lokutor-tts.md", configuration),
 }
 """Generated parts by name: the document that each is in, and what it should be."""
 

@@ -13,6 +13,8 @@ import pytest
 import yaml
 from documents import CONF, ROOT
 
+from release.__main__ import STEPS, parse
+
 GITHUB = ROOT / ".github"
 YAML = [ROOT / ".pre-commit-config.yaml", *sorted(GITHUB.rglob("*.yml"))]
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
@@ -35,11 +37,14 @@ def named(paths: list[Path]) -> list[Any]:
 
 
 def commands(job: dict[str, Any]) -> Iterator[tuple[Path, str]]:
-    """Yield what a job runs, each in its folder; those of a matrix are in the matrix."""
+    """Yield what a job runs, each in its folder, and for each row of its matrix."""
     for step in job["steps"]:
-        if "matrix.run" in step.get("run", ""):
+        if "matrix." in step.get("run", ""):
             for row in job["strategy"]["matrix"]["include"]:
-                yield ROOT / row["folder"], row["run"]
+                command = step["run"]
+                for key, value in row.items():
+                    command = command.replace(f"${{{{ matrix.{key} }}}}", value)
+                yield ROOT / (row["folder"] if "working-directory" in step else "."), command
         elif "run" in step:
             yield ROOT, step["run"]
 
@@ -72,11 +77,13 @@ def test_a_workflow_runs_what_there_is(path: Path) -> None:
             program, *arguments = shlex.split(command)
             if program == "pip":
                 assert extra(command) in PROJECT["optional-dependencies"]
+            elif arguments[:2] == ["-m", "release"]:
+                assert parse(arguments[2:]), command
             elif arguments[:1] == ["-m"]:
                 module = arguments[1]
                 assert module == "sphinx" or any(folder.glob(f"{module}*")), command
             else:
-                assert program == "pytest" or (folder / program).is_file(), command
+                assert program in {"gh", "pytest"} or (folder / program).is_file(), command
 
 
 def test_the_tests_run_on_each_system_and_each_python() -> None:
@@ -84,6 +91,55 @@ def test_the_tests_run_on_each_system_and_each_python() -> None:
     assert set(matrix["os"]) == {"ubuntu-latest", "macos-latest", "windows-latest"}
     supported = {line.rpartition(" ")[2] for line in PROJECT["classifiers"] if "Python :: 3." in line}
     assert set(matrix["python"]) == supported == set(decorated("tests"))
+
+
+def release_jobs() -> dict[str, Any]:
+    return jobs(GITHUB / "workflows/release.yml")
+
+
+def test_a_release_begins_with_a_tag_that_is_the_version() -> None:
+    assert load(GITHUB / "workflows/release.yml")[True] == {"push": {"tags": ["v*"]}}
+    first = next(command for _, command in commands(release_jobs()["build"]) if "release" in command.split())
+    assert parse(shlex.split(first)[3:]).tag == "$GITHUB_REF_NAME"
+
+
+def test_what_is_published_is_built_once_and_was_tested() -> None:
+    found = release_jobs()
+    told = [command for job in found.values() for _, command in commands(job)]
+    assert len([command for command in told if command.split()[-1] == "build"]) == 1
+    needs, waiting = set[str](), ["publish"]
+    while waiting:
+        job = waiting.pop()
+        needs.add(job)
+        waiting += [name for name in [found[job].get("needs", [])] if isinstance(name, str)]
+    assert needs >= {"build", "test", "attest", "publish"}
+    done = {parse(shlex.split(command)[3:]).step for command in told if "-m release" in command}
+    assert done == set(STEPS)
+
+
+def test_a_release_is_tested_on_each_system_and_each_python() -> None:
+    matrix = release_jobs()["test"]["strategy"]["matrix"]
+    assert matrix == jobs(GITHUB / "workflows/tests.yml")["tests"]["strategy"]["matrix"]
+    assert [told for _, told in commands(release_jobs()["test"]) if told.startswith("python")] == [
+        "python -m release test --all"
+    ]
+
+
+def test_only_the_jobs_that_publish_may_more_than_read_and_there_is_no_password() -> None:
+    allowed = {name: job.get("permissions", {}) for name, job in release_jobs().items()}
+    assert allowed == {
+        "build": {},
+        "test": {},
+        "attest": {"id-token": "write", "attestations": "write"},
+        "publish": {"id-token": "write"},
+        "announce": {"contents": "write"},
+    }
+    publish = release_jobs()["publish"]
+    assert publish["environment"]["name"] == "pypi"
+    [upload] = [step for step in publish["steps"] if step["uses"].startswith("pypa/")]
+    assert "with" not in upload
+    text = (GITHUB / "workflows/release.yml").read_text(encoding="utf-8")
+    assert "secrets." not in text
 
 
 def test_the_hunt_draws_its_own_seeds() -> None:
@@ -149,7 +205,7 @@ def run_by(name: str) -> list[str]:
 
 
 def test_the_task_runner_has_a_session_for_each_task() -> None:
-    assert set(sessions()) == {"tests", "lint", "docs", "bench"}
+    assert set(sessions()) == {"tests", "lint", "docs", "bench", "release"}
 
 
 def test_the_task_runner_lints_as_the_gate_does() -> None:

@@ -27,11 +27,12 @@ from videosdk.plugins.lokutor.local.signal_engine import SignalEngine
 TEXT = "Hello there."
 LOCAL_URL = "ws://127.0.0.1:8765"
 """Where the documents' local server listens; the tests' is at a free port."""
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted((ROOT / "release" / "pages").glob("*.md"))]
 
 
 def examples() -> Iterator[Any]:
-    """Yield each Python block of the README and the documents, named by its file and line."""
-    for path in [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]:
+    """Yield each Python block of the README, the documents and VideoSDK's pages, named by file and line."""
+    for path in PAGES:
         text = path.read_text(encoding="utf-8")
         for match in re.finditer(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
             line = text[: match.start(1)].count("\n") + 1
@@ -143,6 +144,6 @@ def test_an_agent_for_users_with_an_account_can_be_set_up(code: str, monkeypatch
 def test_no_example_is_overlooked() -> None:
     """Indented, or marked in another way, it would not be run."""
     marked = re.compile(r"^[ >]*(?:```|~~~) ?(?:py\w*|Python|\{code\S*)", re.MULTILINE)
-    for path in [ROOT / "README.md", *DOCS.glob("*.md")]:
+    for path in PAGES:
         found = [example for example in EXAMPLES if str(example.id).startswith(f"{path.name}:")]
         assert len(marked.findall(path.read_text(encoding="utf-8"))) == len(found), path.name

@@ -6,6 +6,7 @@ import os
 import re
 import runpy
 import shutil
+import socket
 import subprocess
 import sys
 from email.message import Message
@@ -17,10 +18,18 @@ from zipfile import ZipFile
 import pytest
 
 import videosdk
+from release.build import build_sdist, build_wheel, unpack
+from release.check import check_wheel
+from release.environment import network_cut, run
+from release.project import PACKAGE, ReleaseError
 from videosdk.plugins.lokutor import __version__
 
 PROJECT = Path(__file__).parents[2]
+pytestmark = pytest.mark.skipif(not (PROJECT / PACKAGE).exists(), reason="the plugin's sources aren't here")
 CONF = runpy.run_path(str(PROJECT / "docs/conf.py"))
+WHEN = 1_700_000_000
+"""The time of the files that are built here, in seconds since 1970."""
+FOLDERS = [".ci", ".github", "benchmarks", "docs", "examples", "release", "tests", "videosdk"]
 SETUPTOOLS = 77
 """First version of setuptools that pyproject.toml accepts."""
 
@@ -30,6 +39,9 @@ def has_setuptools() -> bool:
         return int(version("setuptools").split(".")[0]) >= SETUPTOOLS
     except PackageNotFoundError:
         return False
+
+
+OPTIONS = ["--no-isolation"] if has_setuptools() else []
 
 
 def left_out() -> list[str]:
@@ -49,31 +61,27 @@ def files_of(folder: Path) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the sdist, and the wheel from it, from a copy, so that nothing of it stays in the checkout."""
-    copy, out = tmp_path_factory.mktemp("copy") / "checkout", tmp_path_factory.mktemp("dist")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the checkout, so that nothing of a build stays in it."""
+    copy = tmp_path_factory.mktemp("copy") / "checkout"
     shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns(*left_out()))
-    offline = ["--no-isolation"] if has_setuptools() else []
-    command = [sys.executable, "-m", "build", *offline, "--outdir", str(out), str(copy)]
-    result = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return out
+    return copy
 
 
 @pytest.fixture(scope="module")
-def wheel(dist: Path) -> Path:
-    (built,) = dist.glob("*.whl")
-    return built
+def sdist(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_sdist(checkout, tmp_path_factory.mktemp("dist"), WHEN, OPTIONS)
 
 
 @pytest.fixture(scope="module")
-def unpacked(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Unpack the sdist."""
-    (sdist,) = dist.glob("*.tar.gz")
-    target = tmp_path_factory.mktemp("sdist")
-    shutil.unpack_archive(sdist, target, filter="data")
-    (root,) = target.iterdir()
-    return root
+def wheel(sdist: Path) -> Path:
+    """Build it from the sdist."""
+    return build_wheel(sdist, sdist.parent, WHEN, OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def unpacked(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return unpack(sdist, tmp_path_factory.mktemp("sdist"))
 
 
 @pytest.fixture(scope="module")
@@ -107,11 +115,59 @@ def test_the_namespaces_belong_to_nobody(names: set[str]) -> None:
     assert not names & {"videosdk/__init__.py", "videosdk/plugins/__init__.py"}
 
 
-def test_every_module_is_in_it_and_nothing_else(names: set[str]) -> None:
-    package = PROJECT / "videosdk/plugins/lokutor"
-    sources = {path.relative_to(PROJECT).as_posix() for path in package.rglob("*.py")}
-    shipped = {name for name in names if ".dist-info/" not in name}
-    assert shipped == sources | {"videosdk/plugins/lokutor/py.typed"}
+def test_every_module_is_in_it_and_nothing_else(wheel: Path, checkout: Path) -> None:
+    check_wheel(wheel, checkout)
+
+
+def rewritten(wheel: Path, target: Path, changes: dict[str, bytes | None]) -> Path:
+    """Return a copy of a wheel with files that are changed, added or, where there is nothing, left out."""
+    copy = target / wheel.name
+    with ZipFile(wheel) as source, ZipFile(copy, "w") as archive:
+        contents: dict[str, bytes | None] = {name: source.read(name) for name in source.namelist()}
+        for name, content in (contents | changes).items():
+            if content is not None:
+                archive.writestr(name, content)
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"tests/conftest.py": b""}, r"too many files: \['tests/conftest.py'\]"),
+        ({f"{PACKAGE}/notes.txt": b""}, r"too many files: \['.*notes.txt'\]"),
+        ({f"{PACKAGE}/py.typed": None}, r"lacks: \['.*py.typed'\]"),
+        ({f"{PACKAGE}/errors.py": b"pass"}, "errors.py in .* isn't what the checkout has"),
+        ({f"videosdk_plugins_lokutor-{__version__}.dist-info/WHEEL": b""}, "RECORD"),
+    ],
+    ids=["a test", "another file", "no types", "a change", "the list"],
+)
+def test_a_wheel_with_other_files_is_found(
+    wheel: Path, checkout: Path, tmp_path: Path, changes: dict[str, bytes | None], found: str
+) -> None:
+    with pytest.raises(ReleaseError, match=found):
+        check_wheel(rewritten(wheel, tmp_path, changes), checkout)
+
+
+def test_the_same_files_give_the_same_sdist(sdist: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns(*left_out()), copy_function=shutil.copy)
+    again = build_sdist(copy, tmp_path / "dist", WHEN, OPTIONS)
+    assert again.read_bytes() == sdist.read_bytes()
+
+
+@pytest.mark.skipif(not OPTIONS, reason="setuptools isn't installed")
+def test_the_sdist_gives_the_same_wheel_without_a_network(sdist: Path, wheel: Path, tmp_path: Path) -> None:
+    again = build_wheel(sdist, tmp_path, WHEN, OPTIONS, prefix=network_cut())
+    assert again.read_bytes() == wheel.read_bytes()
+
+
+@pytest.mark.skipif(not network_cut(), reason="this system forbids namespaces without a network")
+def test_the_network_is_cut() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connect = f"import socket; socket.create_connection({server.getsockname()!r}, 5)"
+        run([sys.executable, "-c", connect])
+        with pytest.raises(ReleaseError, match="OSError"):
+            run([*network_cut(), sys.executable, "-c", connect])
 
 
 def test_the_license_is_in_it(wheel: Path, names: set[str], metadata: Message) -> None:
@@ -142,6 +198,7 @@ def test_the_extras(metadata: Message) -> None:
         "lint",
         "local",
         "numbers",
+        "release",
         "test",
     }
     assert "espeakng-loader" in requirements(metadata, "local")
@@ -167,7 +224,7 @@ def test_every_python_that_it_accepts_is_a_classifier(metadata: Message) -> None
     assert named == {"3", "Only", "3.11", "3.12", "3.13"}
 
 
-@pytest.mark.parametrize("folder", [".ci", ".github", "benchmarks", "docs", "examples", "tests", "videosdk"])
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_the_sdist_holds_the_folder(unpacked: Path, folder: str) -> None:
     assert files_of(unpacked / folder) == files_of(PROJECT / folder)
 

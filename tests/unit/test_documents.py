@@ -26,6 +26,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {name: (DOCS / f"{name}.md").read_text(encoding="utf-8") for name in page_names()}
 FILES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 FILES += [DOCS / f"{name}.md" for name in PAGES] + [DOCS / "llms.txt"]
+FILES += [ROOT / "SKILLS.md", *sorted((ROOT / "release" / "pages").glob("*.md"))]
 MOST_WORDS = 1_000
 """Words in the README: what a newcomer reads in five minutes."""
 
@@ -75,6 +76,12 @@ def own_path(link: str) -> str | None:
             return path
     assert not link.startswith((host, raw)), link
     return None
+
+
+def place(path: str) -> Path:
+    """Return where a path of the repository is. The plugin may be installed without the rest."""
+    ours = "videosdk/plugins/lokutor"
+    return PACKAGE / path.removeprefix(ours).lstrip("/") if path.startswith(ours) else ROOT / path
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -187,7 +194,7 @@ def test_every_link_into_the_repository_leads_to_a_file(path: Path) -> None:
         target, _, anchor = link.partition("#")
         if target.startswith("https:"):
             own = own_path(target)
-            found = None if own is None else ROOT / own
+            found = None if own is None else place(own)
         else:
             found = path.parent / target if target else path
         assert found is None or found.exists(), link
