@@ -21,8 +21,8 @@ from ._framework.transcript import EndOfTurns, Room, estimate_from_here, remembe
 from ._tasks import keep
 from ._text.characters import joined
 from ._text.feed import Text
-from ._text.markup import without_markup
 from ._text.replay import Reading, ReplayableText, count_letters
+from ._text.written import without_markup
 from .visemes import Viseme
 
 _UNKNOWN = "unknown error"

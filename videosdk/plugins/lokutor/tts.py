@@ -46,6 +46,7 @@ from ._tasks import was_cancelled
 from ._text.characters import is_speakable, joined
 from ._text.feed import Text
 from ._text.languages import ChooseLanguage
+from ._timer import do_nothing
 from ._timing.synchronizer import Synchronizers
 from ._timing.timeline import Timeline
 from ._utterance import Connect, Utterance
@@ -134,6 +135,11 @@ class LokutorTTS(TTS):
     """That all text which is there is taken at once: ``TransparentFallbackTTS`` hands it out so."""
     audio_track: Any  # The base class says None.
 
+    @property
+    def reads_markup(self) -> bool:
+        """Whether it reads speech markup: ``TransparentFallbackTTS`` hands it the text with its tags."""
+        return self._markup
+
     def __init__(
         self,
         *,
@@ -213,7 +219,7 @@ class LokutorTTS(TTS):
         self._ends = LearnedEnds()
         self._refused: set[Refusal] = set()
         self._closed = False
-        self._advised = False
+        self._advised: set[str] = set()
         self.loop: asyncio.AbstractEventLoop | None = None  # type: ignore[assignment]
         """Set by the framework, never used: it isn't always the running loop."""
 
@@ -321,11 +327,17 @@ class LokutorTTS(TTS):
         pacer = Pacer(self._times.of(options), playback, paced=self._pacing)
         output = self._output(playback.push, self._first_audio_callback)
         sentences = gets_sentences(speech)
-        self._advise(speech, options)
+        self._advise(speech, options.language)
         if self._markup and speech is not None:
             forget_markup(speech)
         utterance = self._utterance(
-            options, output, self._connector.take_or_connect, timing, pacer=pacer, sentences=sentences
+            options,
+            output,
+            self._connector.take_or_connect,
+            timing,
+            pacer=pacer,
+            sentences=sentences,
+            on_language=partial(self._advise, speech),
         )
         self._turns.begin(utterance, track)
         failure: LokutorError | None = None
@@ -490,13 +502,13 @@ class LokutorTTS(TTS):
             changes = {**changes, "voice": voice_id}
         return self._options.changed(changes)
 
-    def _advise(self, speech: SpeechGeneration | None, options: SpeechOptions) -> None:
-        """At the first turn of a pipeline, say so where its text filter doesn't suit."""
-        if speech is not None and not self._advised:
-            self._advised = True
-            warn_of_english_numbers(speech, options.language)
+    def _advise(self, speech: SpeechGeneration | None, language: str) -> None:
+        """Say so where a pipeline's text filter doesn't suit, once for each language."""
+        if speech is not None and language not in self._advised:
+            self._advised.add(language)
+            warn_of_english_numbers(speech, language)
             if self._markup:
-                warn_of_rewritten_markup(speech, options.language)
+                warn_of_rewritten_markup(speech, language)
 
     def _output(self, sink: Sink, on_first_audio: FirstAudio | None = None) -> AudioOutput:
         return AudioOutput(sink, self._output_rate(), on_first_audio)
@@ -555,6 +567,7 @@ class LokutorTTS(TTS):
         *,
         pacer: Pacer,
         sentences: bool | None = False,
+        on_language: Callable[[str], None] = do_nothing,
     ) -> Utterance:
         if self._closed:
             raise self._reported(ConfigurationError("This LokutorTTS is closed: create a new one"))
@@ -570,6 +583,7 @@ class LokutorTTS(TTS):
             silence=silence,
             sentences=sentences,
             markup=self._markup,
+            on_language=on_language,
             ends=self._ends,
             refused=self._refused,
         )
