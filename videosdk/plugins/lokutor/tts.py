@@ -91,7 +91,7 @@ class LokutorTTS(TTS):
             voice. Any voice speaks any language.
         language: Two-letter code. A regional tag is shortened (``"en-US"`` to ``"en"``). A code that Lokutor
             doesn't list is sent as it is, with a warning. Or a function that takes the text of a sentence and
-            returns its language.
+            returns its language; where it returns a code that isn't listed, the language stays as it was.
         speed: 0.5 (slow) to 2.0 (fast).
         steps: Denoising steps, 1 to 50. More steps sound better and take longer.
         model: Model such as ``"versa-1.0"``. None and ``"default"`` use the service's default.
@@ -134,11 +134,6 @@ class LokutorTTS(TTS):
     pulls_ahead = True
     """That all text which is there is taken at once: ``TransparentFallbackTTS`` hands it out so."""
     audio_track: Any  # The base class says None.
-
-    @property
-    def reads_markup(self) -> bool:
-        """Whether it reads speech markup: ``TransparentFallbackTTS`` hands it the text with its tags."""
-        return self._markup
 
     def __init__(
         self,
@@ -253,6 +248,11 @@ class LokutorTTS(TTS):
         Never None: the framework makes a string of it for its analytics and traces.
         """
         return self._options.model or DEFAULT_MODEL
+
+    @property
+    def reads_markup(self) -> bool:
+        """Whether it reads speech markup: ``TransparentFallbackTTS`` hands it the text with its tags."""
+        return self._markup
 
     @property
     def spoken_text(self) -> str:

@@ -230,7 +230,7 @@ def _clean(agent: Agent | None) -> None:
             ]
             _cleaned[message.id] = list(message.content)
             if not any(message.content):
-                agent.chat_context._items.remove(message)
+                agent.chat_context.items.remove(message)
     while len(_cleaned) > _CLEANED_MESSAGES:
         _cleaned.popitem(last=False)
 
