@@ -860,6 +860,24 @@ async def test_a_lokutor_without_markup_gets_no_tags(
     assert " ".join(second.texts) == "frase de hoy. Y la tercera. Bye, AT&T GL."
 
 
+async def test_behind_a_provider_without_markup_the_elements_are_still_open(
+    make_tts: Maker, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(failing_in_the_second("La"))
+    options: dict[str, Any] = {"word_timestamps": True, "speed": 1.0}
+    first = make_tts(scripted.url, max_retries=0, markup=True, **options)
+    other = ForeignTTS(fails_after=len("segunda frase"), raises=False, words=True)
+    tts = TransparentFallbackTTS([first, other, make_tts(second.url, markup=True, **options)])
+    tts.audio_track = track
+    words = emitted_by(tts, "word_spoken")  # type: ignore[arg-type]
+    await spoken(tts, track, SPANISH)
+    await until(lambda: bool(words) and words[-1]["cumulative_text"] == WRITTEN)
+    assert other.taken == ["segunda frase de hoy. Y la tercera. Bye, AT&T GL."]
+    told = sent(second)
+    assert " ".join(request[0] for request in told) == "de hoy. Y la tercera. Bye, AT&T good luck."
+    assert {request[1:] for request in told} == {("F1", "es", 1.0), ("M2", "es", 1.0), ("F1", "en", 1.0)}
+
+
 async def test_a_provider_that_comes_first_gets_the_text_as_it_is(
     make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
 ) -> None:
