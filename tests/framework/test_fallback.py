@@ -32,7 +32,7 @@ from videosdk.agents import TTS, FallbackTTS, FlushMarker, Pipeline
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from videosdk.agents.speech_generation import SpeechGeneration
 
-from videosdk.plugins.lokutor import LokutorTTS, TransparentFallbackTTS
+from videosdk.plugins.lokutor import LokutorTTS, TransparentFallbackTTS, text_filter
 from videosdk.plugins.lokutor.errors import InvalidRequestError, NetworkError, ServiceError
 
 Maker = Callable[..., LokutorTTS]
@@ -789,3 +789,146 @@ async def test_the_frameworks_own_does_not(
     await tts.synthesize("Hello.")
     assert on_track(track) == b""
     assert words == []
+
+
+# Speech markup
+
+
+SPANISH = (
+    '<lang xml:lang="es"><prosody rate="slow">Hola amigo.</prosody> La segunda frase de hoy. '
+    'Y la <voice name="M2">tercera</voice>.</lang> Bye, AT&amp;T <sub alias="good luck">GL</sub>.'
+)
+WRITTEN = "Hola amigo. La segunda frase de hoy. Y la tercera. Bye, AT&T GL."
+HEARD = "Hola amigo. La segunda"
+
+
+def failing_in_the_second(spoken: str) -> Script:
+    """Return a script that speaks one request, and so much of the next, and fails for good."""
+
+    async def fail(conversation: Conversation) -> None:
+        text = (await conversation.request())["text"]
+        await conversation.text(visemes_of(text))
+        await conversation.audio(speech_of(text))
+        await conversation.end()
+        await failing_after(spoken)(conversation)
+
+    return fail
+
+
+def sent(server: ScriptedServer) -> list[tuple[Any, ...]]:
+    return [
+        (request["text"], request["voice"], request["lang"], request["speed"])
+        for conversation in server.conversations
+        for request in conversation.requests
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_next_provider_goes_on_in_the_elements_that_are_open(
+    pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack, kind: str
+) -> None:
+    scripted.scripts.append(failing_in_the_second("La segunda"))
+    tts = pair(word_timestamps=True, markup=True, speed=1.0)
+    async with calling(tts, track, text_filter=text_filter("en")) as call:  # type: ignore[arg-type]
+        call.play()
+        await call.begin(kind, SPANISH)
+        await heard_to_the_end(call, WRITTEN)
+        await until(lambda: call.memory[-1:] == [("assistant", WRITTEN)])
+    assert sent(scripted)[0] == ("Hola amigo.", "F1", "es", 0.8)
+    told = [(text, *rest) for text, *rest in sent(second)]
+    assert " ".join(request[0] for request in told) == "frase de hoy. Y la tercera. Bye, AT&T good luck."
+    assert {request[1:] for request in told} == {("F1", "es", 1.0), ("M2", "es", 1.0), ("F1", "en", 1.0)}
+
+
+async def test_without_words_too_it_goes_on_in_the_elements_that_are_open(
+    pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(failing_in_the_second(""))
+    tts = pair(markup=True, speed=1.0, pacing=False)
+    await spoken(tts, track, chunks_of(SPANISH))
+    assert sent(second)[0] == ("La segunda frase de hoy. Y la", "F1", "es", 1.0)
+    assert " ".join(text for text, *_ in sent(second)).endswith("Y la tercera. Bye, AT&T good luck.")
+
+
+@pytest.mark.parametrize("words", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_provider_without_markup_gets_no_tags(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, kind: str, *, words: bool
+) -> None:
+    scripted.scripts.append(failing_in_the_second("La segunda"))
+    second = ForeignTTS(words=words)
+    first = make_tts(scripted.url, max_retries=0, word_timestamps=True, markup=True)
+    tts = TransparentFallbackTTS([first, second])
+    async with calling(tts, track, text_filter=text_filter("en")) as call:  # type: ignore[arg-type]
+        call.play()
+        await call.begin(kind, SPANISH)
+        await until(lambda: call.room.ours == left_to_us(WRITTEN) and bool(call.room.finals))
+        await call.over()
+        # A later turn, which the first has no part in.
+        await call.begin(kind, f"{SPANISH} <break/>")
+        await until(lambda: len(second.taken) == 2)
+        await until(lambda: call.memory[-1:] == [("assistant", WRITTEN)])
+        await call.over()
+        assert call.room.interims[: len(interims_of(HEARD))] == interims_of(HEARD)
+        assert not any("<" in text for text in [*call.room.interims, *call.room.finals])
+    assert second.taken == ["frase de hoy. Y la tercera. Bye, AT&T GL.", WRITTEN]
+
+
+async def test_a_lokutor_without_markup_gets_no_tags(
+    make_tts: Maker, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    options: dict[str, Any] = {"word_timestamps": True, "visemes": True}
+    scripted.scripts.append(failing_in_the_second("La segunda"))
+    first = make_tts(scripted.url, max_retries=0, markup=True, **options)
+    tts = TransparentFallbackTTS([first, make_tts(second.url, **options)])
+    tts.audio_track = track
+    words = emitted_by(tts, "word_spoken")  # type: ignore[arg-type]
+    await spoken(tts, track, chunks_of(SPANISH[place : place + 3] for place in range(0, len(SPANISH), 3)))
+    await until(lambda: bool(words) and words[-1]["cumulative_text"] == WRITTEN)
+    assert " ".join(second.texts) == "frase de hoy. Y la tercera. Bye, AT&T GL."
+
+
+async def test_behind_a_provider_without_markup_the_elements_are_still_open(
+    make_tts: Maker, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(failing_in_the_second("La"))
+    options: dict[str, Any] = {"word_timestamps": True, "speed": 1.0}
+    first = make_tts(scripted.url, max_retries=0, markup=True, **options)
+    other = ForeignTTS(fails_after=len("segunda frase"), raises=False, words=True)
+    tts = TransparentFallbackTTS([first, other, make_tts(second.url, markup=True, **options)])
+    tts.audio_track = track
+    words = emitted_by(tts, "word_spoken")  # type: ignore[arg-type]
+    await spoken(tts, track, SPANISH)
+    await until(lambda: bool(words) and words[-1]["cumulative_text"] == WRITTEN)
+    assert other.taken == ["segunda frase de hoy. Y la tercera. Bye, AT&T GL."]
+    told = sent(second)
+    assert " ".join(request[0] for request in told) == "de hoy. Y la tercera. Bye, AT&T good luck."
+    assert {request[1:] for request in told} == {("F1", "es", 1.0), ("M2", "es", 1.0), ("F1", "en", 1.0)}
+
+
+async def test_a_provider_that_comes_first_gets_the_text_as_it_is(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    class Reader(ForeignTTS):
+        reads_markup = True
+
+    scripted.scripts.extend([speak_timed] * 3)
+    tags = '<lang xml:lang="es">Uno. Dos.</lang>'
+    first, reader = ForeignTTS(fails_after=0, raises=False), Reader(fails_after=0, raises=False)
+    tts = TransparentFallbackTTS([first, make_tts(NOBODY, markup=True, connect_timeout=0.1), reader])
+    tts.audio_track = track
+    await asyncio.wait_for(tts.synthesize(tags), PATIENCE)
+    assert first.taken == reader.taken == [tags]
+
+
+async def test_a_stream_of_a_provider_without_markup_has_no_tags(
+    make_tts: Maker, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    tts = TransparentFallbackTTS([make_tts(NOBODY, markup=True, connect_timeout=0.1), make_tts(second.url)])
+    tts.audio_track = track
+    with pytest.raises(NetworkError):
+        await tts.providers[0].synthesize("Hello.")
+    await until(lambda: tts.active_provider is tts.providers[1])
+    for text in ("One <b>two</b>.", chunks_of(["One <", "b>two</b>."])):
+        assert b"".join([piece async for piece in tts.stream_synthesize(text)]) == heard_for("One two.")
+    assert second.texts == ["One two."] * 2

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from kit import ScriptedServer, emitted_by, speak_timed, until
+from kit import ScriptedServer, emitted_by, pushed_samples, speak_timed, until
 from kit.agents import Call, calling, left_to_us
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
@@ -110,6 +110,43 @@ async def test_what_is_remembered_is_read_once(
         await call.stop_playing()
         told = [text for role, text in call.memory if role == "assistant"]
         assert told == [UNESCAPED, "Next.", "End."]
+
+
+@pytest.mark.parametrize("kind", ["say", "reply", "user"])
+async def test_a_reply_of_a_break_alone_leaves_no_empty_message(
+    tts: LokutorTTS, track: CustomAudioStreamTrack, kind: str
+) -> None:
+    async with calling(tts, track, text_filter=text_filter("en")) as call:
+        call.play()
+        await call.begin(kind, '<break time="100ms"/>')
+        await until(lambda: pushed_samples(track) >= 2_400)
+        await call.over()
+        await call.begin("say", "Hello.")
+        await until(lambda: bool(call.room.finals))
+        await call.over()
+        await call.stop_playing()
+        assert [text for role, text in call.memory if role == "assistant"] == ["Hello."]
+
+
+PROLOGUE = (
+    '<?xml version="1.0"?><!-- Be brief! --><speak>One, <![CDATA[two]]> and <!-- not three --> four.</speak>'
+)
+
+
+@pytest.mark.parametrize("text_filters", [True, False])
+@pytest.mark.parametrize("kind", ["say", "user"])
+async def test_what_is_no_element_is_neither_spoken_nor_remembered(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack, kind: str, text_filters: bool
+) -> None:
+    async with calling(tts, track, **({"text_filter": text_filter("en")} if text_filters else {})) as call:
+        call.play()
+        await call.begin(kind, PROLOGUE)
+        await until(lambda: bool(call.room.finals))
+        await until(lambda: call.memory[-1:] == [("assistant", "One, two and four.")])
+        await call.over()
+        await call.stop_playing()
+        assert " ".join(text for text, _, _ in sent(scripted)) == "One, two and four."
+        assert call.room.finals[-1] == "One, two and four."
 
 
 @pytest.mark.parametrize("kind", ["say", "user"])

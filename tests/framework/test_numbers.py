@@ -83,6 +83,40 @@ async def test_who_would_hear_english_prices_is_told_once(
     assert "Pipeline(text_filter=text_filter('es'))" in warning
 
 
+async def test_who_chooses_another_language_for_a_sentence_is_told_once(
+    make_tts: Maker,
+    scripted: ScriptedServer,
+    track: CustomAudioStreamTrack,
+    warnings: Callable[[], list[str]],
+) -> None:
+    def choose(sentence: str) -> str:
+        return "es" if "Son" in sentence else "en"
+
+    tts = make_tts(scripted.url, language=choose)
+    async with calling(tts, track) as call:
+        await speak(call, "say", "It is one.", scripted)
+        assert warnings() == []
+        await speak(call, "say", "It is two. Son dos.", scripted)
+        await speak(call, "say", "Son tres.", scripted)
+        [warning] = warnings()
+        assert "Pipeline(text_filter=text_filter('es'))" in warning
+
+
+async def test_who_changes_the_language_later_is_told(
+    make_tts: Maker,
+    scripted: ScriptedServer,
+    track: CustomAudioStreamTrack,
+    warnings: Callable[[], list[str]],
+) -> None:
+    tts = make_tts(scripted.url)
+    async with calling(tts, track) as call:
+        await speak(call, "say", "It is one.", scripted)
+        tts.update_options(language="de")
+        await speak(call, "say", "Es sind zwei.", scripted)
+    [warning] = warnings()
+    assert "Pipeline(text_filter=text_filter('de'))" in warning
+
+
 class OwnFilter(BasicTextFilter):
     """Does what its author wants."""
 

@@ -50,6 +50,7 @@ PURE = {
     "_text.markup": set[str](),
     "_text.pronunciations": set[str](),
     "_text.spoken": set[str](),
+    "_text.written": set[str](),
     "_text.planner": {"videosdk.agents.tokenize"},
     "_timing.__init__": set[str](),
     "_timing.edits": set[str](),

@@ -8,17 +8,18 @@ from collections.abc import Iterable, Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 from kit.tables import each
+from videosdk.agents.tokenize import BasicSentenceChunker
 
-from videosdk.plugins.lokutor._options import SpeechOptions
+from videosdk.plugins.lokutor._options import SpeechOptions, find_listed
 from videosdk.plugins.lokutor._text.markup import (
     LONGEST_PAUSE,
     MarkedText,
     MarkupParser,
     Pause,
     Style,
-    without_markup,
 )
 from videosdk.plugins.lokutor._text.planner import RequestText, TextPlanner
+from videosdk.plugins.lokutor._text.written import without_markup
 
 Said = str | Pause | Style | tuple[str, str]
 """A text, a pause, a style from there on, or what is written and what is said for it."""
@@ -77,6 +78,9 @@ PARSED: dict[str, list[Said]] = {
     'The <lang xml:lang="ca">carrer</lang> is': ["The ", CATALAN, "carrer", BASE, " is"],
     'The <voice name="M2">street</voice> is': ["The ", Style(voice="M2"), "street", BASE, " is"],
     '<voice name="M2 M1">A</voice>': [Style(voice="M2"), "A", BASE],
+    '<voice name="M2, F3">A</voice>': [Style(voice="M2"), "A", BASE],
+    '<voice name=" , M2,F3">A</voice>': [Style(voice="M2"), "A", BASE],
+    '<voice name=",">A</voice>': ["A"],
     '<prosody rate="slow">A</prosody>': [Style(rate=0.8), "A", BASE],
     '<prosody rate="80%">A</prosody>': [Style(rate=0.8), "A", BASE],
     '<prosody rate="80 percent">A</prosody>': [Style(rate=0.8), "A", BASE],
@@ -132,6 +136,12 @@ PARSED: dict[str, list[Said]] = {
     # Unknown, and not a tag at all.
     "<speak>One <b>two</b> <foo bar='1'>three</foo></speak>": ["One two three"],
     "<?xml version='1.0'?><!-- a note -->One": ["One"],
+    'A <!-- note! Two, or more? Yes: one -->and<!----> B.': ["A and B."],
+    '<!DOCTYPE speak PUBLIC "-//W3C//DTD" "https://www.w3.org/s.dtd"><speak>A</speak>': ["A"],
+    "Hi <![CDATA[raw <b>text</b> &amp; more]]> x.": ["Hi raw <b>text</b> &amp; more x."],
+    "a <! b, this <!important> and <? that, or -- so -->.": [
+        "a <! b, this <!important> and <? that, or -- so -->.",
+    ],
     "</lang>One</foo>": ["One"],
     "3 < 5, a<b, x <y and z> w, 5 <> 4, <3, <- and <": ["3 < 5, a<b, x <y and z> w, 5 <> 4, <3, <- and <"],
     "if x<s then": ["if x<s then"],
@@ -218,6 +228,26 @@ def test_a_number_that_the_frameworks_chunker_has_cut_is_whole_again() -> None:
     assert said == [("it", "10:30 in all: 1,250.75"), "."]
 
 
+BESIDE_TAGS = {
+    "Hello <!-- secret comment --> world.": "Hello world.",
+    "Hello <!-- secret, long comment! Of it? Yes. --> world. Bye.": "Hello world. Bye.",
+    '<?xml version="1.0"?><speak>Hello.</speak>': "Hello.",
+    '<!DOCTYPE speak PUBLIC "-//W3C//DTD SYNTHESIS 1.0//EN" "synthesis.dtd"><speak>Hi.</speak>': "Hi.",
+    "Hi <![CDATA[raw! text]]> now.": "Hi raw! text now.",
+    "Well, a <! b is no tag. It is 1 <? 2. Wow <!-- a --> so.": (
+        "Well, a <! b is no tag. It is 1 <? 2. Wow so."
+    ),
+}
+
+
+@each(("text", "expected"), BESIDE_TAGS.items())
+def test_what_is_no_element_is_found_where_the_frameworks_chunker_cuts_it(text: str, expected: str) -> None:
+    sentences = [piece.strip() for piece in BasicSentenceChunker(language="en").tokenize_raw(text)]
+    assert len(sentences) > 1
+    assert " ".join(written(*filter(None, sentences), sentences=True).split()) == expected
+    assert without_markup(text) == expected
+
+
 def test_a_tag_that_the_frameworks_chunker_has_cut_is_whole_again() -> None:
     # Measured with videosdk-agents 1.0.30: it cuts behind commas, colons and full stops, also in tags.
     sentences = [
@@ -285,6 +315,23 @@ def spoken(*chunks: str, sentences: bool = False) -> list[str | float]:
         said if isinstance(said, float) else options.spoken(said).text
         for said in requests_of(*chunks, sentences=sentences)
     ]
+
+
+def spoken_at_once(*chunks: str) -> list[str]:
+    """Return what is sent for some tokens, each request as soon as it can be."""
+    parser, planner, options = MarkupParser(), TextPlanner("en"), SpeechOptions()
+    result: list[RequestText] = []
+    for chunk in chunks:
+        planner.push_marked(parser.push(chunk), pending=parser.pending)
+        result += filter(None, [planner.next_request()])
+        if planner.quiet_time is not None and not parser.pending:
+            planner.release()
+            result += filter(None, [planner.next_request()])
+    planner.push_marked(parser.end(), pending=False)
+    planner.end()
+    while request := planner.next_request():
+        result.append(request)
+    return [options.spoken(request).text for request in result]
 
 
 def written(*chunks: str, sentences: bool = False) -> str:
@@ -365,6 +412,32 @@ def test_a_style_lasts_over_sentences_and_flushes_until_its_end() -> None:
     ]  # fmt: skip
 
 
+UNITS = {
+    'Ask <sub alias="Doctor Smith, the boss">Dr. S. Smith</sub> now.': ["Ask Doctor Smith, the boss now."],
+    '<say-as interpret-as="telephone">+34-600.123 ext. 5</say-as> is it.': [
+        "+ 3 4, 6 0 0, 1 2 3, ext, 5 is it."
+    ],
+    '<say-as interpret-as="characters">A. B. C</say-as> ok.': ["A . B . C ok."],
+    '<sub alias="Yahoo Finance">Yahoo! Finance</sub> it is.': ["Yahoo Finance it is."],
+    'Yes. The <sub alias="version two">v. 2.0! Beta</sub> is out.': ["Yes.", "The version two is out."],
+    'It is <sub alias="Yahoo">Yahoo!</sub> that I mean.': ["It is Yahoo that I mean."],
+    'Call <sub alias="the office">St. Paul Inc.</sub>. Bye.': ["Call the office.", "Bye."],
+    'It ends. <sub alias="So it does.">Q. e. d.</sub> We go.': ["It ends.", "So it does.", "We go."],
+    '<say-as interpret-as="date">1. May! 2026</say-as> it is.': ["1. May!", "2026 it is."],
+}  # fmt: skip
+
+
+@each(("text", "expected"), UNITS.items())
+def test_what_is_said_otherwise_is_one_unit(text: str, expected: list[str]) -> None:
+    assert spoken_at_once(*text) == expected
+    assert spoken_at_once(*re.findall(r"\s*\w{1,5}|\s*[^\w\s]", text)) == expected
+
+
+def test_no_line_without_marks_is_cut_inside_of_what_is_said_otherwise() -> None:
+    text = f'{"some words " * 87}<sub alias="an alias">{"of another kind " * 12}</sub> and so on'
+    assert sum(request.count("an alias") for request in spoken_at_once(text)) == 1
+
+
 def test_nothing_is_cut_inside_of_what_is_said_otherwise() -> None:
     alias = "The first. The second. The third"
     replaced = f'<sub alias="{alias}">One. Two. Three. Four. Five. Six.</sub>'
@@ -390,10 +463,18 @@ def test_the_sentence_in_front_of_a_tag_that_is_not_complete_waits_for_it() -> N
 def test_a_style_changes_the_options_and_what_cannot_be_is_left() -> None:
     base = SpeechOptions(voice="F1", language="en", speed=1.0)
     assert base.styled(Style()) == base
-    assert base.styled(Style("M2", "ca-ES", 0.5)) == SpeechOptions(voice="M2", language="ca", speed=0.5)
+    assert base.styled(Style("M2", "ca", 0.5)) == SpeechOptions(voice="M2", language="ca", speed=0.5)
     assert base.styled(Style(rate=9.0)).speed == 2.0
     assert base.styled(Style(rate=0.01)).speed == 0.5
-    assert base.styled(Style(language="-")) == base
+
+
+@each(("tag", "language"), {"ca-ES": "ca", "EN": "en", "ru": None, "Catalan": None, "-": None}.items())
+def test_a_language_that_cannot_be_spoken_changes_nothing(tag: str, language: str | None) -> None:
+    assert find_listed(tag) == language
+    parser = MarkupParser(find_language=find_listed)
+    marked = parser.push(f'<lang xml:lang="ca">A <lang xml:lang="{tag}">B</lang> C</lang>')
+    styles = [mark.language for _, mark in marked.marks if isinstance(mark, Style)]
+    assert styles == (["ca", "en", "ca", None] if language == "en" else ["ca", None])
 
 
 def test_a_pronunciation_does_not_reach_into_what_markup_says_otherwise() -> None:

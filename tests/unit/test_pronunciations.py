@@ -32,6 +32,11 @@ CASES = [
     ({"eau": "o"}, "l'eau", "l'o"),
     ({"1": "one", "5": "five"}, "1.5, 1,000 and 1:30 are 1, 5.", "1.5, 1,000 and 1:30 are one, five."),
     ({"★": "star"}, "★★★ 5", "star star star 5"),
+    ({"café": "kaffay"}, "Cafe\u0301, cafe\u0301s", "kaffay, cafe\u0301s"),
+    ({"cafe\u0301": "kaffay"}, "Café Cafe\u0301", "kaffay kaffay"),
+    ({"cafe": "x", "e": "y"}, "cafe\u0301 e\u0301 cafe e", "cafe\u0301 e\u0301 x y"),
+    ({"q\u0323\u0307": "x"}, "q\u0307\u0323 q", "x q"),  # The order of accents makes no difference.
+    ({"\uac00": "ga"}, "\u1100\u1161 \u1100\u1161\u11a8", "ga \u1100\u1161\u11a8"),
     ({"東京": "Tokyo", "大阪": "Osaka"}, "東京大阪", "Tokyo Osaka"),
     ({}, "As it is.", "As it is."),
 ]
@@ -118,6 +123,16 @@ def test_without_words_both_texts_are_the_same(written: str) -> None:
     text = SpokenText(written, Pronunciations({"notthere": "x"}).find(written))
     assert text.text == written
     assert [text.to_written(index) for index in range(len(written))] == list(range(len(written)))
+
+
+def test_an_accent_of_its_own_keeps_its_place_in_the_map() -> None:
+    written = "man\u0303ana, cafe\u0301 \U0001f600 cafe\u0301."
+    text = SpokenText(written, Pronunciations({"café": "kaffay"}).find(written))
+    assert text.text == "man\u0303ana, kaffay \U0001f600 kaffay."
+    assert text.to_written(text.text.index("k")) == written.index("cafe")
+    assert text.to_written(text.text.index("\U0001f600")) == written.index("\U0001f600")
+    assert text.to_written(text.text.rindex("k")) == written.rindex("cafe")
+    assert text.to_written(len(text.text) - 1) == len(written) - 1
 
 
 def test_words_of_a_form_map_word_by_word() -> None:

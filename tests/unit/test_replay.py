@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import pairwise
+from operator import itemgetter
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from kit import PATIENCE, chunks_of, until
 from videosdk.agents import FlushMarker
 
+from videosdk.plugins.lokutor._text.markup import MarkupParser, Style
 from videosdk.plugins.lokutor._text.replay import ReplayableText, count_letters
 
 SENTENCES = ["Hello, you!", "It's 10:30 -- at last.", "¿Qué? «Sí», dijo."]
@@ -53,6 +57,137 @@ async def test_tags_are_not_counted() -> None:
     text = ReplayableText('Say <break time="500ms"/> it <lang xml:lang="ca">bé</lang> now.')
     text.drop_spoken("Say it")
     assert await rest_of(text) == ['<lang xml:lang="ca">bé</lang> now.']
+
+
+LEFT_OF_MARKUP = [
+    # All pieces, what was spoken, and what is left.
+    (
+        ['<lang xml:lang="es">', "Hola amigo. ", "La segunda. ", "Adiós.</lang> ", "Bye."],
+        "Hola amigo. La",
+        ['<lang xml:lang="es">segunda. ', "Adiós.</lang> ", "Bye."],
+    ),
+    (
+        ['<voice name="M2"><prosody rate="slow">One. ', "Two.</prosody> Three.</voice> Four."],
+        "One. Two.",
+        ['<voice name="M2">Three.</voice> Four.'],
+    ),
+    (["<speak><p><s>One.</s> <s>Two.</s></p></speak>"], "One.", ["<s>Two.</s></p></speak>"]),
+    (['Say <break time="1s"/>it <break/>now.'], "Say", ['<break time="1s"/>it <break/>now.']),
+    (["At AT&amp;T, they <b>say</b> R&#224;. Yes."], "At AT&T, they", ["<b>say</b> R&#224;. Yes."]),
+    (["It's R&#224;. Yes."], "It's Rà", ["Yes."]),
+    (["Write &lt;break/&gt; here. Then."], "Write <break/>", ["here. Then."]),
+    (["<lang xml:", 'lang="ca">Bon dia, se', "nyor.</la", "ng> Bye."], "Bon dia", [
+        '<lang xml:lang="ca">se', "nyor.</la", "ng> Bye.",
+    ]),
+    (['Ask <sub alias="Doctor Smith">Dr. S. Smith</sub> now.'], "Ask Dr.", ["S. Smith</sub> now."]),
+    (['Ask <sub alias="Doctor">Dr.</sub> Smith.'], "Ask Dr.", ["Smith."]),
+    (['It is <say-as interpret-as="characters">AB 7</say-as>.'], "It is AB", [
+        '<say-as interpret-as="characters">7</say-as>.',
+    ]),
+    (['<lang xml:lang="es">Uno.</lang> ', "Two."], "Uno.", ["Two."]),
+    (['<lang xml:lang="es">Uno.', "Dos."], "Uno. Dos. and more", []),
+    (["Well <![CDATA[a & b <c>]]> so."], "Well a", ["&amp; b &lt;c&gt; so."]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pieces", "spoken", "left"), LEFT_OF_MARKUP)
+async def test_what_is_left_begins_with_the_elements_that_are_open(
+    pieces: list[str], spoken: str, left: list[str]
+) -> None:
+    text = ReplayableText(chunks_of(pieces), markup=True)
+    await rest_of(text)
+    text.drop_spoken(spoken)
+    assert await rest_of(text) == left
+
+
+async def test_text_that_comes_later_begins_with_the_elements_that_are_open() -> None:
+    come = asyncio.Event()
+
+    async def slow() -> AsyncIterator[str | FlushMarker]:
+        yield '<lang xml:lang="es">Uno.'
+        await come.wait()
+        yield FlushMarker()
+        yield "Dos.</lang> Three."
+
+    text = ReplayableText(slow(), markup=True)
+    await anext(text.read())
+    text.drop_spoken("Uno.")
+    come.set()
+    left = [piece for piece in await rest_of(text) if isinstance(piece, str)]
+    assert left == ['<lang xml:lang="es">Dos.</lang> Three.']
+
+
+async def test_what_was_taken_is_dropped_without_its_tags() -> None:
+    text = ReplayableText(chunks_of(['<lang xml:lang="es">Uno &amp; <b>dos</b>.', "<la", "ng>"]), markup=True)
+    await rest_of(text)
+    assert text.drop(2) == "Uno & dos."
+    assert "".join(map(str, await rest_of(text))) == '<lang xml:lang="es"><lang>'
+    text = ReplayableText(chunks_of(['<lang xml:lang="es">It is <sub alias="x">W', "W</sub>."]), markup=True)
+    await rest_of(text)
+    assert text.drop(1) == "It is"
+    assert "".join(map(str, await rest_of(text))) == '<lang xml:lang="es"><sub alias="x">WW</sub>.'
+
+
+@pytest.mark.parametrize(("left", "more"), [("</lang>", False), ("<break/>.</p>", False), ("<b>1</b>", True)])
+async def test_tags_alone_are_nothing_to_say(left: str, more: bool) -> None:
+    text = ReplayableText(chunks_of([left]), markup=True)
+    assert await text.has_more() is more
+
+
+MARKED = (
+    'One <lang xml:lang="es">dos <voice name="M2">tres, R&amp;D</voice> cuatro. Cinco</lang> '
+    '<sub alias="six">vi. vii</sub> <prosody rate="slow">8 <say-as interpret-as="digits">91 2</say-as> <p>x'
+    "</p></prosody>. <!-- not --><break/>End &#233; <3 now."
+)
+
+
+def letters_of(text: str) -> list[tuple[str, Style]]:
+    """Return each letter of a marked text, with its style."""
+    marked = MarkupParser().push(f"{text}&apos;")
+    letters, style = [], Style()
+    marks = sorted(
+        [(place, mark) for place, mark in marked.marks if isinstance(mark, Style)], key=itemgetter(0)
+    )
+    for place, char in enumerate(marked.text):
+        while marks and marks[0][0] <= place:
+            style = marks.pop(0)[1]
+        if char.isalnum():
+            letters.append((char, style))
+    return letters
+
+
+@given(st.lists(st.integers(0, len(MARKED)), max_size=9), st.integers(0, 60), st.booleans())
+def test_each_letter_that_is_left_keeps_its_style(cuts: list[int], count: int, again: bool) -> None:
+    places = sorted({0, *cuts, len(MARKED)})
+    letters = letters_of(MARKED)
+
+    async def check() -> None:
+        text = ReplayableText(chunks_of([MARKED[a:b] for a, b in pairwise(places)]), markup=True)
+        await rest_of(text)
+        for dropped in (count // 2, count - count // 2) if again else (count,):
+            text.drop_spoken("x" * dropped)
+        left = "".join(map(str, await rest_of(text)))
+        assert letters_of(left) == letters[count:]
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 17, 1_000])
+async def test_a_reader_may_get_the_text_without_its_tags(size: int) -> None:
+    pieces: list[Any] = [MARKED[place : place + size] for place in range(0, len(MARKED), size)]
+    pieces += [None, FlushMarker(), "<b>Then</b>"]
+    text = ReplayableText(chunks_of(pieces), markup=True)
+    read = [piece async for piece in text.read(plain=True)]
+    assert [type(piece) for piece in read].count(FlushMarker) == 1
+    plain = "".join(piece for piece in read if isinstance(piece, str))
+    assert " ".join(plain.split()) == ("One dos tres, R&D cuatro. Cinco vi. vii 8 91 2 x . End é <3 now.Then")
+    assert await rest_of(text) == pieces
+
+
+async def test_sentences_without_their_tags_have_no_space_at_their_edges() -> None:
+    sentences = ['<break time="0.5s"/> The street is <lang xml:', 'lang="ca">Carrer de Balmes,', "15</lang>."]
+    text = ReplayableText(chunks_of(sentences), markup=True, sentences=True)
+    assert [piece async for piece in text.read(plain=True)] == ["The street is", "Carrer de Balmes,", "15."]
 
 
 async def test_a_word_in_several_tokens() -> None:

@@ -7,10 +7,22 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from kit import ScriptedServer, chunks_of, heard_for, on_track, requests_of, speak, until
+from kit import (
+    Conversation,
+    ScriptedServer,
+    chunks_of,
+    emitted_by,
+    heard_for,
+    on_track,
+    requests_of,
+    speak,
+    speech_of,
+    until,
+)
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
+from videosdk.plugins.lokutor._text import languages
 
 Maker = Callable[..., LokutorTTS]
 
@@ -131,6 +143,47 @@ async def test_a_choice_that_fails_changes_nothing_and_is_said(
     await tts.synthesize(requests_of("One.", "Hola.", "Dos."))
     assert sent(scripted, "lang") == [("One.", "en"), ("Hola.", "es"), ("Dos.", "es")]
     assert sum("choice of a language" in record.getMessage() for record in caplog.records) == 2
+
+
+async def test_a_choice_that_is_not_listed_changes_nothing_and_is_said_once(
+    make_tts: Maker,
+    scripted: ScriptedServer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(languages, "_warned", set())
+    choices = {"One.": "Spanish", "Hola.": "es", "Dos.": "ru", "Tres.": "uk-UA", "Vier.": "de-AT"}
+    tts = make_tts(scripted.url, language=choices.__getitem__)
+    errors = emitted_by(tts, "error")
+    await tts.synthesize(requests_of(*choices))
+    assert sent(scripted, "lang") == [
+        ("One.", "en"), ("Hola.", "es"), ("Dos.", "es"), ("Tres.", "es"), ("Vier.", "de"),
+    ]  # fmt: skip
+    assert [record.getMessage() for record in caplog.records if "doesn't speak" in record.getMessage()] == [
+        "The choice of a language returned 'Spanish', which Lokutor doesn't speak: it stays 'en'"
+    ]
+    assert not errors
+
+
+async def test_a_choice_that_the_service_refuses_is_spoken_in_the_calls_own_language(
+    make_tts: Maker, scripted: ScriptedServer
+) -> None:
+    async def no_galician(conversation: Conversation) -> None:
+        while (request := await conversation.request())["lang"] != "gl":
+            await conversation.audio(speech_of(request["text"]))
+            await conversation.end()
+        await conversation.text('{"type": "error", "code": "validation.invalid_language"}')
+        await conversation.gone()
+
+    scripted.scripts.clear()
+    scripted.scripts.extend([no_galician] * 3)
+    tts = make_tts(scripted.url, language=lambda text: "gl" if text[0] == "O" else "es", keep_warm=False)
+    errors = emitted_by(tts, "error")
+    await tts.synthesize(requests_of("Un.", "Ola.", "Outro.", "Dos."))
+    assert sent(scripted, "lang") == [
+        ("Un.", "es"), ("Ola.", "gl"), ("Ola.", "en"), ("Outro.", "en"), ("Dos.", "es"),
+    ]  # fmt: skip
+    assert not errors
 
 
 async def test_a_language_takes_the_place_of_a_choice(make_tts: Maker, scripted: ScriptedServer) -> None:

@@ -130,8 +130,7 @@ class SpeechOptions:
             refused: What the service has refused before.
         """
         changes: dict[str, Any] = {}
-        wanted = (("voice", style.voice), ("language", style.language and _listed(style.language)))
-        for name, value in wanted:
+        for name, value in (("voice", style.voice), ("language", style.language)):
             if value and _can_be_sent(value) and Refusal(name, value, self.model) not in refused:
                 changes[name] = value
         if style.rate != 1:
@@ -250,12 +249,12 @@ def _check_number(name: str, value: object, limits: tuple[float, float], types: 
         raise ValueError(f"{name} must be {kind} from {low} to {high}, got {shown(value)}")
 
 
-def _listed(tag: str) -> str | None:
+def find_listed(tag: str) -> str | None:
     """Return the code of a language that markup asks for; None, and a warning once, if it isn't listed."""
     language = language_code(tag)
     if language in LANGUAGES:
         return language
-    if not _ignored_languages:  # A language model may think of many.
+    if tag and not _ignored_languages:  # A language model may think of many.
         _ignored_languages.add(language)
         logger.warning(
             "Speech markup asks for the language %s, and Lokutor lists only %s: such tags are ignored",

@@ -66,7 +66,7 @@ from typing import Any
 from ._audio.output import AudioOutput
 from ._audio.pcm import BYTES_PER_SECOND, FRAME_SECONDS, SAMPLE_WIDTH
 from ._audio.silence import SilenceTrimmer
-from ._options import Limits, Refusal, SpeechOptions
+from ._options import Limits, Refusal, SpeechOptions, find_listed
 from ._pacing.pacer import Pacer
 from ._pacing.policy import Hold
 from ._shown import shown
@@ -75,12 +75,12 @@ from ._text.characters import is_pronounceable
 from ._text.feed import Text, TextFeed
 from ._text.languages import SentenceLanguages
 from ._text.planner import RequestText, Segment
-from ._timer import Deadline, Timer
+from ._timer import Deadline, Timer, do_nothing
 from ._timing.timeline import Timeline
 from ._wire.connection import Connection
 from ._wire.permits import Permits
 from ._wire.progress import LearnedEnds, RequestEnds, RequestProgress
-from ._wire.protocol import Audio, EndOfRequest, ErrorReply, Event, Visemes
+from ._wire.protocol import LANGUAGES, Audio, EndOfRequest, ErrorReply, Event, Visemes
 from ._wire.retry import RetryPolicy
 from .errors import (
     LokutorError,
@@ -156,6 +156,7 @@ class Utterance:
         silence: Finds the first sound, and cuts silence in front of requests.
         sentences: Whether the text is known to come from a sentence chunker; None: most likely.
         markup: Whether it may hold speech markup.
+        on_language: Called with each language that the application chooses for a sentence.
         ends: What is known of how the service ends requests.
         refused: What markup has asked for and the service has refused. It is added to.
         followed: Whether another provider speaks what this one can't. Else it is left out.
@@ -174,6 +175,7 @@ class Utterance:
         silence: SilenceTrimmer,
         sentences: bool | None = False,
         markup: bool = False,
+        on_language: Callable[[str], None] = do_nothing,
         ends: LearnedEnds | None = None,
         refused: set[Refusal] | None = None,
         followed: bool = False,
@@ -200,8 +202,14 @@ class Utterance:
         self._release_timer = Timer(self._loop, lambda: self._start(self._output.release()))
         self._gap_timer = Timer(self._loop, self._end_sound)
         self._feed = TextFeed(
-            options.language, self._on_text, self._send_soon, sentences=sentences, markup=markup
+            options.language,
+            self._on_text,
+            self._send_soon,
+            sentences=sentences,
+            markup=markup,
+            find_language=find_listed,
         )
+        self._on_language = on_language
         self._languages: SentenceLanguages | None = None  # Where the application chooses them.
         self._due_soon = False  # Whether the next pass of the loop decides what to send.
         self._request: RequestProgress | None = None  # The request under way, or due again.
@@ -361,7 +369,7 @@ class Utterance:
         self._drop_doubt()
         self._reply_deadline.stop()
         await self._output.release()
-        # It died while it waited, or markup asked for too much: the listener needn't know.
+        # It died while it waited, or a part of the text asked for too much: the listener needn't know.
         if lost.replaceable or self._give_up_style(error):
             self._tally.retries += 1
         elif self._leave_out(error):
@@ -382,7 +390,9 @@ class Utterance:
         value = self._request.give_up(option)
         if value is None:
             return False
-        logger.warning("Lokutor refuses the %s %s of speech markup, and speaks without", option, shown(value))
+        logger.warning(
+            "Lokutor refuses the %s %s of a part of the text, and speaks without", option, shown(value)
+        )
         if len(self._refused) < _MOST_REFUSALS:
             self._refused.add(Refusal(option, value, self._request.message.model))
         return True
@@ -404,8 +414,7 @@ class Utterance:
         self._timeline.leave_out()
         self._pacer.leave_out()
         if len(parts) > 1:
-            language = (request.plain or request.message).language
-            self._parts.extendleft((part, language) for part in reversed(parts))
+            self._parts.extendleft((part, request.message.language) for part in reversed(parts))
             return True
         logger.warning("Left out %d characters that Lokutor doesn't speak: %s", len(request.text), error)
         self._unspoken += 1
@@ -699,12 +708,11 @@ class Utterance:
         return None if text is None else self._request_for(text, language)
 
     def _request_for(self, text: RequestText, language: str) -> RequestProgress:
-        plain = self._options.in_language(language)
-        options = plain.styled(text.style, self._refused)
+        options = self._options.in_language(language).styled(text.style, self._refused)
         spoken = options.spoken(text)
         visemes = self._timeline.wanted
-        message, plain_message = (each.request(spoken.text, visemes=visemes) for each in (options, plain))
-        return RequestProgress(text, spoken, message, plain_message)
+        message, own = (each.request(spoken.text, visemes=visemes) for each in (options, self._options))
+        return RequestProgress(text, spoken, message, own)
 
     def _ask_permit(self) -> None:
         """Ask for the permit to send a request, and go on when it is there."""
@@ -733,8 +741,16 @@ class Utterance:
         if choose is None:
             return count, self._options.language
         if self._languages is None or self._languages.choose is not choose:
-            self._languages = SentenceLanguages(choose, self._options.language)
-        return self._languages.take(segments, self._feed.texts(segments), count)
+            self._languages = SentenceLanguages(choose, self._options.language, self._can_speak)
+        count, language = self._languages.take(segments, self._feed.texts(segments), count)
+        self._on_language(language)
+        return count, language
+
+    def _can_speak(self, language: str) -> bool:
+        """Return whether a language is listed, and was not refused all the same."""
+        return (
+            language in LANGUAGES and Refusal("language", language, self._options.model) not in self._refused
+        )
 
     async def _send(self, connection: Connection, request: RequestProgress) -> None:
         self._move(State.SPEAKING)

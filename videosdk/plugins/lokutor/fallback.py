@@ -16,13 +16,20 @@ from videosdk.agents import TTS, FallbackTTS
 from videosdk.agents.speech_generation import SpeechGeneration
 
 from ._audio.playback import fill_frame, is_played, played_out, rate_of
-from ._framework.callers import find_caller
-from ._framework.transcript import EndOfTurns, Room, estimate_from_here, remember, unsubscribe_others
+from ._framework.callers import find_caller, gets_sentences
+from ._framework.transcript import (
+    EndOfTurns,
+    Room,
+    estimate_from_here,
+    forget_markup,
+    remember,
+    unsubscribe_others,
+)
 from ._tasks import keep
 from ._text.characters import joined
 from ._text.feed import Text
-from ._text.markup import without_markup
-from ._text.replay import Reading, ReplayableText, count_letters
+from ._text.replay import Reading, ReplayableText, count_letters, written_text
+from ._text.written import without_markup
 from .visemes import Viseme
 
 _UNKNOWN = "unknown error"
@@ -35,6 +42,9 @@ class TransparentFallbackTTS(FallbackTTS):
     ``"visemes"`` and ``"metrics"``, the language, and streams. A provider that fails in the middle of a reply
     is followed by the next one in the same turn, which goes on behind what was heard. Words, the agent's
     memory and the room's final transcript go on as well. Each failure is emitted once, as it is.
+
+    Where a provider reads speech markup, the next one that does goes on in the same elements. One behind it
+    that doesn't gets the text without tags.
 
     Args:
         providers: The plugins, the preferred one first.
@@ -55,6 +65,11 @@ class TransparentFallbackTTS(FallbackTTS):
     def language(self) -> str | None:
         """The language of the provider that speaks, for the pipeline's sentence chunker; None: unknown."""
         return getattr(self.active_provider, "language", None)
+
+    @property
+    def reads_markup(self) -> bool:
+        """Whether any of the providers reads speech markup."""
+        return any(map(_reads_markup, self.providers))
 
     @property
     def spoken_before(self) -> str:
@@ -79,7 +94,7 @@ class TransparentFallbackTTS(FallbackTTS):
         """
         options = kwargs if voice_id is None else {"voice_id": voice_id, **kwargs}
         self.check_recovery()  # type: ignore[no-untyped-call]
-        turn = self._begin(ReplayableText(text))
+        turn = self._begin(text)
         try:
             await self._speak(turn, options)
         except asyncio.CancelledError:
@@ -92,7 +107,11 @@ class TransparentFallbackTTS(FallbackTTS):
 
     def stream_synthesize(self, text_stream: Text, **kwargs: Any) -> AsyncIterator[bytes]:
         """Return the speech for ``text_stream`` as PCM, from the provider that speaks now."""
-        stream: AsyncIterator[bytes] = self.active_provider.stream_synthesize(text_stream, **kwargs)
+        provider = self.active_provider
+        if self._speaks_plain(provider):
+            sentences = gets_sentences(find_caller().speech) is not False
+            text_stream = written_text(text_stream, sentences=sentences)
+        stream: AsyncIterator[bytes] = provider.stream_synthesize(text_stream, **kwargs)
         return stream
 
     async def interrupt(self) -> None:
@@ -119,15 +138,19 @@ class TransparentFallbackTTS(FallbackTTS):
             self._turn.end(self._turn.heard)
         await super().aclose()  # type: ignore[no-untyped-call]
 
-    def _begin(self, text: ReplayableText) -> _Turn:
+    def _begin(self, text: Text) -> _Turn:
         speech = find_caller().speech
         if speech is not None and speech.tts is not self:
             speech = None
+        sentences = gets_sentences(speech) is not False
+        replayable = ReplayableText(text, markup=self.reads_markup, sentences=sentences)
+        if speech is not None and self._speaks_plain(self.active_provider):
+            forget_markup(speech)  # Whoever reads markup sees to that.
         if speech is not None:
             self._follow(speech)
         self._on_heard()  # No other turn comes before the listener has heard the last one.
         told = speech is not None and self.supports_word_timestamps
-        self._turn = _Turn(self.active_provider, text, speech, Room() if told else None)
+        self._turn = _Turn(self.active_provider, replayable, speech, Room() if told else None)
         self._turn.on_first_audio = self._first_audio_callback
         return self._turn
 
@@ -149,8 +172,13 @@ class TransparentFallbackTTS(FallbackTTS):
     async def _try(self, turn: _Turn, options: dict[str, Any]) -> Exception | None:
         """Have the turn's provider speak what is left; return what it has raised, if anything."""
         provider, turn.failure = turn.provider, None
-        followed = self._current_index < len(self.providers) - 1
-        turn.reading = turn.text.read(ahead=getattr(provider, "pulls_ahead", False), followed=followed)
+        plain = self._speaks_plain(provider)
+        turn.raw = not (plain or _reads_markup(provider))
+        ahead, followed = (
+            getattr(provider, "pulls_ahead", False),
+            self._current_index < len(self.providers) - 1,
+        )
+        turn.reading = turn.text.read(ahead=ahead, plain=plain, followed=followed)
         turn.announced = False
         provider.on_first_audio_byte(turn.announce)
         provider.reset_first_audio_tracking()
@@ -188,6 +216,11 @@ class TransparentFallbackTTS(FallbackTTS):
         if turn.speech is not None and not self.active_provider.supports_word_timestamps:
             estimate_from_here(turn.speech)
         return not taken or (await turn.text.has_more() and not turn.interrupted)
+
+    def _speaks_plain(self, provider: TTS) -> bool:
+        """Return whether a provider gets text without tags, which one before it would read."""
+        before = self.providers[: self.providers.index(provider)]
+        return not _reads_markup(provider) and any(map(_reads_markup, before))
 
     async def _fill_frame(self) -> None:
         await fill_frame(self.audio_track, rate_of(self.audio_track, self.sample_rate))
@@ -284,6 +317,10 @@ class TransparentFallbackTTS(FallbackTTS):
         """Do nothing: the base class listens to the active provider besides us."""
 
 
+def _reads_markup(provider: TTS) -> bool:
+    return bool(getattr(provider, "reads_markup", False))
+
+
 class _Turn:
     """One turn, over all who speak it.
 
@@ -293,6 +330,7 @@ class _Turn:
         speech: What speaks the turn for the framework, if anything.
         task: Whose turn it is.
         reading: What the provider reads.
+        raw: Whether it takes tags for text.
         failure: Why the provider doesn't go on.
         on_first_audio: Awaited once, at the first audio of any provider.
         announced: Whether the provider has told of its first audio.
@@ -316,6 +354,7 @@ class _Turn:
         self.failure: Any = None
         self.on_first_audio: Callable[[], Awaitable[None]] | None = None
         self.announced = self.begun = self.interrupted = self.returned = self.spoken = self.over = False
+        self.raw = False
         self.before = self.told = ""
         self._room = room
         self._seconds = 0.0  # Of the audio before.
@@ -369,7 +408,7 @@ class _Turn:
         if spoken is None:
             spoken = self.text.drop(self.reading.taken if self.reading else 0)
         else:
-            self.text.drop_spoken(spoken)
+            self.text.drop_spoken(spoken, raw=self.raw)
         self.before, self.told, self._seconds = joined(self.before, spoken.strip()), "", seconds
         self._latest_word = None
 

@@ -47,6 +47,7 @@ from ._tasks import was_cancelled
 from ._text.characters import is_speakable, joined
 from ._text.feed import Text
 from ._text.languages import ChooseLanguage
+from ._timer import do_nothing
 from ._timing.synchronizer import Synchronizers
 from ._timing.timeline import Timeline
 from ._utterance import Connect, Utterance
@@ -91,7 +92,7 @@ class LokutorTTS(TTS):
             voice. Any voice speaks any language.
         language: Two-letter code. A regional tag is shortened (``"en-US"`` to ``"en"``). A code that Lokutor
             doesn't list is sent as it is, with a warning. Or a function that takes the text of a sentence and
-            returns its language.
+            returns its language; where it returns a code that isn't listed, the language stays as it was.
         speed: 0.5 (slow) to 2.0 (fast).
         steps: Denoising steps, 1 to 50. More steps sound better and take longer.
         model: Model such as ``"versa-1.0"``. None and ``"default"`` use the service's default.
@@ -214,7 +215,7 @@ class LokutorTTS(TTS):
         self._ends = LearnedEnds()
         self._refused: set[Refusal] = set()
         self._closed = False
-        self._advised = False
+        self._advised: set[str] = set()
         self.loop: asyncio.AbstractEventLoop | None = None  # type: ignore[assignment]
         """Set by the framework, never used: it isn't always the running loop."""
 
@@ -248,6 +249,11 @@ class LokutorTTS(TTS):
         Never None: the framework makes a string of it for its analytics and traces.
         """
         return self._options.model or DEFAULT_MODEL
+
+    @property
+    def reads_markup(self) -> bool:
+        """Whether it reads speech markup: ``TransparentFallbackTTS`` hands it the text with its tags."""
+        return self._markup
 
     @property
     def spoken_text(self) -> str:
@@ -322,7 +328,7 @@ class LokutorTTS(TTS):
         pacer = Pacer(self._times.of(options), playback, paced=self._pacing)
         output = self._output(playback.push, self._first_audio_callback)
         sentences = gets_sentences(speech)
-        self._prepare(speech, options)
+        self._prepare(speech, options.language)
         followed = bool(getattr(text, "followed", False))
         utterance = self._utterance(
             options,
@@ -331,6 +337,7 @@ class LokutorTTS(TTS):
             timing,
             pacer=pacer,
             sentences=sentences,
+            on_language=partial(self._advise, speech),
             followed=followed,
         )
         self._turns.begin(utterance, track)
@@ -498,17 +505,19 @@ class LokutorTTS(TTS):
             changes = {**changes, "voice": voice_id}
         return self._options.changed(changes)
 
-    def _prepare(self, speech: SpeechGeneration | None, options: SpeechOptions) -> None:
-        """Prepare a pipeline for a turn; at its first, say so where its text filter doesn't suit."""
-        if speech is None:
-            return
-        if self._markup:
+    def _prepare(self, speech: SpeechGeneration | None, language: str) -> None:
+        """Prepare a pipeline for a turn."""
+        self._advise(speech, language)
+        if self._markup and speech is not None:
             forget_markup(speech)
-        if not self._advised:
-            self._advised = True
-            warn_of_english_numbers(speech, options.language)
+
+    def _advise(self, speech: SpeechGeneration | None, language: str) -> None:
+        """Say so where a pipeline's text filter doesn't suit, once for each language."""
+        if speech is not None and language not in self._advised:
+            self._advised.add(language)
+            warn_of_english_numbers(speech, language)
             if self._markup:
-                warn_of_rewritten_markup(speech, options.language)
+                warn_of_rewritten_markup(speech, language)
 
     def _output(self, sink: Sink, on_first_audio: FirstAudio | None = None) -> AudioOutput:
         return AudioOutput(sink, self._output_rate(), on_first_audio)
@@ -573,6 +582,7 @@ class LokutorTTS(TTS):
         *,
         pacer: Pacer,
         sentences: bool | None = False,
+        on_language: Callable[[str], None] = do_nothing,
         followed: bool = False,
     ) -> Utterance:
         if self._closed:
@@ -589,6 +599,7 @@ class LokutorTTS(TTS):
             silence=silence,
             sentences=sentences,
             markup=self._markup,
+            on_language=on_language,
             ends=self._ends,
             refused=self._refused,
             followed=followed,

@@ -21,7 +21,7 @@ from videosdk.agents import TTS, Agent, ChatMessage, ChatRole
 from videosdk.agents.metrics import metrics_collector
 from videosdk.agents.speech_generation import SpeechGeneration
 
-from .._text.markup import without_markup
+from .._text.written import without_markup
 from .callers import orchestrator_of
 
 _SENT_BY_FRAMEWORK = hasattr(SpeechGeneration, "_on_final_agent_transcript")
@@ -213,8 +213,15 @@ def forget_markup(speech: SpeechGeneration) -> None:
 
 
 def _clean(agent: Agent | None) -> None:
-    """Take the tags out of the agent's last messages, once: "&lt;b&gt;" is text after that."""
-    for message in [] if agent is None else agent.chat_context.items[-_LAST_MESSAGES:]:
+    """Take the tags out of the agent's last messages, once: "&lt;b&gt;" is text after that.
+
+    A message of nothing but tags is taken back: a language model's service may refuse an empty one. The
+    framework takes messages back in the same way, for there is no other. Source: ``PipelineOrchestrator`` of
+    videosdk-agents 1.0.28 to 1.0.30.
+    """
+    if agent is None:
+        return
+    for message in agent.chat_context.items[-_LAST_MESSAGES:]:
         if not isinstance(message, ChatMessage) or message.role is not ChatRole.ASSISTANT:
             continue
         if _cleaned.get(message.id) != message.content:
@@ -222,6 +229,8 @@ def _clean(agent: Agent | None) -> None:
                 without_markup(part) if isinstance(part, str) else part for part in message.content
             ]
             _cleaned[message.id] = list(message.content)
+            if not any(message.content):
+                agent.chat_context.items.remove(message)
     while len(_cleaned) > _CLEANED_MESSAGES:
         _cleaned.popitem(last=False)
 

@@ -15,7 +15,8 @@ from videosdk.agents import FlushMarker
 
 from .._tasks import keep, was_cancelled
 from .._timer import Timer, do_nothing
-from .markup import MarkupParser
+from .characters import language_code
+from .markup import FindLanguage, MarkupParser
 from .planner import RequestText, Segment, TextPlanner
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
@@ -40,6 +41,7 @@ class TextFeed:
         on_quiet: Called when a sentence is complete because no more text came.
         sentences: Whether the text is known to come from a sentence chunker; None: most likely.
         markup: Whether it may hold speech markup.
+        find_language: Returns the language that a tag of it asks for.
     """
 
     def __init__(
@@ -50,9 +52,12 @@ class TextFeed:
         *,
         sentences: bool | None = False,
         markup: bool = False,
+        find_language: FindLanguage = language_code,
     ) -> None:
         self._planner = TextPlanner(language, sentences=sentences)
-        self._markup = MarkupParser(sentences=sentences is not False) if markup else None
+        self._markup = (
+            MarkupParser(sentences=sentences is not False, find_language=find_language) if markup else None
+        )
         self._on_text = on_text
         self._on_quiet = on_quiet
         self._loop = asyncio.get_running_loop()

@@ -16,6 +16,7 @@ logger = logging.getLogger("videosdk.plugins.lokutor")
 
 ChooseLanguage = Callable[[str], str]
 """Takes the text of a sentence and returns its language: a code such as ``"es"``."""
+_warned: set[str] = set()
 
 
 class SentenceLanguages:
@@ -24,12 +25,14 @@ class SentenceLanguages:
     Args:
         choose: The application's choice.
         language: Language of a sentence for which there is no valid choice, before any other has one.
+        can_speak: Returns whether a language can be spoken. Another choice isn't valid.
     """
 
-    def __init__(self, choose: ChooseLanguage, language: str) -> None:
+    def __init__(self, choose: ChooseLanguage, language: str, can_speak: Callable[[str], bool]) -> None:
         self.choose = choose
         """The application's choice."""
-        self._language = language
+        self._language = self._own = language
+        self._can_speak = can_speak
         self._inside = False  # Whether the last request has ended inside a sentence.
 
     def take(self, segments: Sequence[Segment], texts: Sequence[str], count: int) -> tuple[int, str]:
@@ -55,17 +58,28 @@ class SentenceLanguages:
         return taken, language
 
     def _ask(self, sentence: str) -> str:
+        kept = self._language if self._can_speak(self._language) else self._own
         try:
             language = self.choose(sentence)
         except Exception:
             # The caller must hear the sentence all the same.
-            logger.exception("The choice of a language failed, and stays %r", self._language)
-            return self._language
-        if not isinstance(language, str) or not language_code(language):
+            logger.exception("The choice of a language failed, and stays %r", kept)
+            return kept
+        code = language_code(language) if isinstance(language, str) else ""
+        if not code:
             logger.warning(
                 "The choice of a language must return a code such as 'es', got %s: it stays %r",
                 shown(language),
-                self._language,
+                kept,
             )
-            return self._language
-        return language_code(language)
+            return kept
+        if self._can_speak(code):
+            return code
+        if not _warned:  # It may be guessed from the text, and be many.
+            _warned.add(code)
+            logger.warning(
+                "The choice of a language returned %s, which Lokutor doesn't speak: it stays %r",
+                shown(language),
+                kept,
+            )
+        return kept

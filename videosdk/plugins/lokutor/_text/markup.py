@@ -12,12 +12,16 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import NamedTuple
 
-from .characters import are_one, is_speakable, mended
+from .characters import are_one, is_speakable, language_code, mended
 from .spoken import Replacement
+
+FindLanguage = Callable[[str], str | None]
+"""Takes what a tag asks for, and returns the code of a language; None or nothing where there is none."""
 
 LONGEST_PAUSE = 10.0
 """Seconds of one break at most: more would be taken for a call that has failed."""
@@ -56,9 +60,12 @@ def _quoted(quotes: str, angle: str = "") -> str:
 _DOUBLE, _SINGLE = (_quoted(quote, rf"(?:>[^{quote}<>\n]{{0,{_BEHIND_ANGLE}}})?") for quote in ('"', "'"))
 _CURLY = _quoted("“”„‘’«»")
 _VALUE = rf"""(?:{_DOUBLE}"|{_SINGLE}'|{_CURLY}[“”’»]|[^\s"'<>“”„‘’«»][^\s"'<>]*)"""
+# The framework's chunker cuts behind "!" and "?": a space stands there when both parts are together again.
+_DECLARATION = r"(?:DOCTYPE|doctype|ELEMENT|ATTLIST|ENTITY|NOTATION)\b[^<>]*"
 _TAG = re.compile(
     rf"<(?P<close>/?)\s*(?P<name>{_NAME})(?P<attributes>(?:\s+{_NAME}\s*=\s*{_VALUE})*)\s*(?P<empty>/?)>"
-    r"|<!--.{0,180}?-->|<\?[^<>]*\?>|<![A-Za-z\[][^<>]*>",
+    r"|<!\s?--.{0,180}?--\s?>|<\?\s?[A-Za-z][^<>]*\?\s?>"
+    rf"|<!\s?{_DECLARATION}>|<!\s?\[CDATA\[(?P<characters>.{{0,{_LONGEST_VALUE}}}?)\]\]\s?>",
     re.DOTALL,
 )
 _ATTRIBUTE = re.compile(rf"({_NAME})\s*=\s*({_VALUE})")
@@ -69,7 +76,8 @@ _BROKEN = re.compile(
 _UNFINISHED_TAG = re.compile(
     rf"<(?:/?\s*|/?\s*{_NAME}:?(?:\s+{_NAME}\s*=\s*{_VALUE})*"
     rf"""(?:\s*/?|\s+{_NAME}:?\s*(?:=\s*(?:{_DOUBLE}|{_SINGLE}|{_CURLY}|[^\s"'<>]*)?)?))$"""
-    r"|<!(?:-?|--.{0,182}|[A-Za-z\[][^<>]*)$|<\?[^<>]*$",
+    r"|<!\s?(?:-?|--.{0,183}|[A-Za-z]{1,7}|\[[A-Z]{0,5})$|<\?\s?(?:[A-Za-z][^<>]*(?:\?\s?)?)?$"
+    rf"|<!\s?(?:{_DECLARATION}|\[CDATA\[.{{0,{_LONGEST_VALUE + 3}}})$",
     re.DOTALL,
 )
 _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
@@ -78,7 +86,6 @@ _UNFINISHED_ENTITY = re.compile(
 )
 _CUT_NUMBER = re.compile(r"\d[.,:]$")
 _GROUP = re.compile(r",(?=\d{3}(?!\d))")
-_OPENING = "\"'“„‘«([¿¡"
 _PLAIN_CATEGORIES = frozenset({"Pf", "Pi", "Sc", "Zs"})
 """Besides letters and digits: what means nothing to Markdown or to this file, as ``&`` and ``<`` do."""
 _TEXTUAL = "sub|say-as|spell"
@@ -105,7 +112,7 @@ class Style:
 
     Attributes:
         voice: Voice id. None for the call's.
-        language: Language code as it was written. None for the call's.
+        language: Language code. None for the call's.
         rate: Factor of the call's speed.
     """
 
@@ -153,12 +160,35 @@ class MarkedText:
         self.text += text
 
 
+class Token(NamedTuple):
+    """The next part of a text.
+
+    Attributes:
+        end: Where it ends.
+        text: What is written in it.
+        tag: The tag that it is.
+        plain: Whether it is written as it stands, and no reference.
+    """
+
+    end: int
+    text: str = ""
+    tag: re.Match[str] | None = None
+    plain: bool = False
+
+
 @dataclass(slots=True)
 class _Element:
-    """An element that was opened."""
+    """An element that was opened.
+
+    Attributes:
+        name: Its name.
+        style: The style before it.
+        tag: How it was opened.
+    """
 
     name: str
     style: Style
+    tag: str
 
 
 @dataclass(slots=True)
@@ -168,12 +198,14 @@ class _Replaced:
     Attributes:
         name: The element's name.
         attributes: Its attributes.
+        tag: How it was opened.
         depth: How many other elements it is inside of.
         text: The content since it began, or since the last tag in it that changes how it is spoken.
     """
 
     name: str
     attributes: dict[str, str]
+    tag: str
     depth: int = 0
     text: str = ""
 
@@ -204,10 +236,12 @@ class MarkupParser:
     Args:
         sentences: Whether the chunks come from a sentence chunker: one that was cut inside a tag has lost
             the space where it was cut.
+        find_language: Returns the language that a tag such as ``"ca-ES"`` asks for; None: the tag is ignored.
     """
 
-    def __init__(self, *, sentences: bool = False) -> None:
+    def __init__(self, *, sentences: bool = False, find_language: FindLanguage = language_code) -> None:
         self._sentences = sentences
+        self._find_language = find_language
         self._held = ""
         self._half = ""  # Half a surrogate pair, whose other half comes with the next chunk.
         self._elements: list[_Element] = []
@@ -226,6 +260,36 @@ class MarkupParser:
         self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
         self._held = mended(text[: len(text) - len(self._half)])
         return self._parse(ended=False)
+
+    @property
+    def replaces(self) -> str | None:
+        """The element under way whose content is spoken in another way, if any."""
+        return None if self._replaced is None else self._replaced.name
+
+    @property
+    def opening(self) -> str:
+        """The tags of the open elements that change how the text behind them is spoken.
+
+        An alias isn't among them: it stands for a whole.
+        """
+        styles = [*(element.style for element in self._elements), self._style]
+        tags = [
+            element.tag if before != after else ""
+            for element, (before, after) in zip(self._elements, pairwise(styles), strict=True)
+        ]
+        if self._replaced is not None and not self._replaced.whole:
+            tags.insert(self._replaced.depth, self._replaced.tag)
+        return "".join(tags)
+
+    def take(self, token: Token) -> None:
+        """Take a part of the text, for what is open behind it."""
+        self._take(MarkedText(), token)
+
+    def leave_replaced(self) -> None:
+        """Go back to where the element began whose content is spoken in another way."""
+        if self._replaced is not None:
+            self._leave(MarkedText(), self._replaced.depth)
+            self._replaced = None
 
     def _is_apart(self, chunk: str) -> bool:
         """Return whether a space has stood where the framework's chunker has cut a tag, or an alias."""
@@ -246,21 +310,26 @@ class MarkupParser:
         result = MarkedText()
         text, place = self._held, 0
         while place < len(text):
-            begin = _first_of(text, "<&", place)
-            self._add(result, text[place:begin])
-            place = begin
-            if place == len(text):
+            token = next_token(text, place, ended=ended)
+            if token is None:
                 break
-            length = self._take_tag(result, text, place) or self._take_entity(result, text, place)
-            result.ends_in_reference = text[place] == "&" and place + length == len(text)
-            if not length and not ended and _may_go_on(text, place):
-                break
-            if not length:
-                length = _length_of_broken(text, place)
-                self._add(result, "" if length else text[place])
-            place += length or 1
+            self._take(result, token)
+            reference = bool(token.text) and not token.plain and token.tag is None
+            result.ends_in_reference = reference and token.end == len(text)
+            place = token.end
         self._held = text[place:]
         return result
+
+    def _take(self, result: MarkedText, token: Token) -> None:
+        if token.text:
+            self._add(result, token.text)
+        tag = token.tag
+        if tag is None or tag["name"] is None:
+            return
+        if tag["close"]:
+            self._close(result, tag["name"].lower())
+        else:
+            self._open(result, tag)
 
     def _add(self, result: MarkedText, text: str) -> None:
         replaced = self._replaced
@@ -277,37 +346,31 @@ class MarkupParser:
         if replaced is not None:
             result.add(replaced.text)
 
-    def _take_entity(self, result: MarkedText, text: str, place: int) -> int:
-        found = _ENTITY.match(text, place)
-        if found is None:
-            return 0
-        self._add(result, html.unescape(found.group()))
-        return len(found.group())
-
-    def _take_tag(self, result: MarkedText, text: str, place: int) -> int:
-        found = _TAG.match(text, place)
-        if found is None or len(found.group()) > _LONGEST_TAG:
-            return 0
-        if found["name"] is not None:
-            name = found["name"].lower()
-            if found["close"]:
-                self._close(result, name)
-            else:
-                self._open(result, name, _attributes(found["attributes"]), empty=bool(found["empty"]))
-        return len(found.group())
-
-    def _open(self, result: MarkedText, name: str, attributes: dict[str, str], *, empty: bool) -> None:
+    def _open(self, result: MarkedText, tag: re.Match[str]) -> None:
+        name, attributes = tag["name"].lower(), _attributes(tag["attributes"])
         if name == "break":
             self._break(result, _pause(attributes))
         if name in _LINES:
             self._add(result, "\n")
-        if empty or name == "break":
+        if tag["empty"] or name == "break":
             return
         if name in _TEXTUAL.split("|") and self._replaced is None:
-            self._replaced = _Replaced(name, attributes, len(self._elements))
+            self._replaced = _Replaced(name, attributes, tag.group(), len(self._elements))
         elif name in _ELEMENTS:
-            self._elements.append(_Element(name, self._style))
-            self._change(result, _styled(self._style, name, attributes))
+            self._elements.append(_Element(name, self._style, tag.group()))
+            self._change(result, self._styled(name, attributes))
+
+    def _styled(self, name: str, attributes: dict[str, str]) -> Style:
+        style = self._style
+        tag = attributes.get("xml:lang") or (attributes.get("lang", "") if name == "lang" else "")
+        if language := self._find_language(tag):
+            style = replace(style, language=language)
+        # SSML: a list of names, of which the first is preferred.
+        if name == "voice" and (voices := re.findall(r"[^\s,]+", attributes.get("name", ""))):
+            style = replace(style, voice=voices[0])
+        if name == "prosody" and (rate := _rate(attributes.get("rate", ""))):
+            style = replace(style, rate=style.rate * rate)
+        return style
 
     def _break(self, result: MarkedText, seconds: float) -> None:
         if not seconds:
@@ -347,25 +410,6 @@ class MarkupParser:
             self._part(result)
             self._style = style
             result.mark(style)
-
-
-def without_markup(text: str) -> str:
-    """Return a whole ``text`` as it is written, without its tags and the spaces between two of them."""
-    parser = MarkupParser()
-    plain = _with_spaces(parser.push(text)) + _with_spaces(parser.end())
-    return text if plain == text else re.sub(r"[^\S\n]*(\s)[^\S\n]*", r"\1", plain).strip()
-
-
-def _with_spaces(marked: MarkedText) -> str:
-    """Return a text with a space for each pause that nothing else stands for."""
-    text = marked.text
-    places = [0, *(place for place, mark in marked.marks if isinstance(mark, Pause)), len(text)]
-    plain = ""
-    for begin, end in pairwise(places):
-        piece = text[begin:end]
-        parts = plain[-1:].isalnum() or plain[-1:] in tuple(".,:;!?…")
-        plain += f" {piece}" if parts and (piece[:1].isalnum() or piece[:1] in tuple(_OPENING)) else piece
-    return plain
 
 
 def read_references(text: str) -> str:
@@ -426,17 +470,6 @@ def _add_replaced(result: MarkedText, replaced: _Replaced) -> None:
     result.add(content[len(lead) + len(written) :])
 
 
-def _styled(style: Style, name: str, attributes: dict[str, str]) -> Style:
-    if language := attributes.get("xml:lang") or (name == "lang" and attributes.get("lang")):
-        style = replace(style, language=language)
-    if name == "voice" and (voice := attributes.get("name")):
-        # SSML: a list of names, of which the first is preferred.
-        style = replace(style, voice=voice.split()[0])
-    if name == "prosody" and (rate := _rate(attributes.get("rate", ""))):
-        style = replace(style, rate=style.rate * rate)
-    return style
-
-
 def _attributes(text: str) -> dict[str, str]:
     return {
         "".join(name.split()).lower(): _value(value)
@@ -475,6 +508,24 @@ def _rate(value: str) -> float | None:
     else:
         return None
     return rate if rate > 0 else None
+
+
+def next_token(text: str, place: int, *, ended: bool) -> Token | None:
+    """Return what stands at a place of ``text``; None where only more text tells it."""
+    begin = _first_of(text, "<&", place)
+    if begin > place:
+        return Token(begin, text[place:begin], plain=True)
+    tag = _TAG.match(text, place)
+    if tag is not None and len(tag.group()) <= _LONGEST_TAG:
+        return Token(tag.end(), tag["characters"] or "", tag)
+    reference = _ENTITY.match(text, place)
+    if reference is not None:
+        return Token(reference.end(), html.unescape(reference.group()))
+    if not ended and _may_go_on(text, place):
+        return None
+    if length := _length_of_broken(text, place):
+        return Token(place + length)
+    return Token(place + 1, text[place], plain=True)
 
 
 def _may_go_on(text: str, place: int) -> bool:

@@ -53,6 +53,7 @@ _BULLETS = "-*•"
 _CLOSING = "\"'”’»)]}"
 _PER = "%‰°"
 _TERMINATORS = STRONG_TERMINATORS + WEAK_TERMINATORS
+_NO_TERMINATORS = {ord(mark): " " if mark.isspace() else "x" for mark in _TERMINATORS}
 _TRAILING = _CLOSING + _TERMINATORS.replace("—", "").replace("–", "")
 # Where the framework's chunker cuts a number in two: "10:" off "30", "1,250." off "75".
 _CUT_NUMBER = re.compile(r"(?:\d:|,\d{3}\.)$")
@@ -199,7 +200,7 @@ class TextPlanner:
     @property
     def quiet_time(self) -> float | None:
         """Seconds without a chunk after which :meth:`release` is due; None where only more text helps."""
-        rest = self._open.text[self._ready :].rstrip()
+        rest = _as_cut(self._open.text, self._open.replacements)[self._ready :].rstrip()
         if not is_speakable(rest) or not _ends_sentence(rest):
             return None
         initial = self._ends_in_initial(rest)
@@ -220,12 +221,13 @@ class TextPlanner:
         """Take the next chunk of text."""
         self._push(chunk)
 
-    def _push(self, chunk: str) -> str:
+    def _push(self, chunk: str, replacements: Iterable[Replacement] = ()) -> str:
         """Take a chunk of text, and return what of it is kept."""
-        chunk = self._trimmed(chunk) if chunk else ""
-        if chunk:
-            self._add(chunk)
-        return chunk
+        kept = self._trimmed(chunk) if chunk else ""
+        if kept:
+            lead = chunk.find(kept)
+            self._add(kept, [each.moved(-lead) for each in replacements])
+        return kept
 
     def push_marked(self, chunk: MarkedText, *, pending: bool) -> None:
         """Take the next chunk of text with speech markup.
@@ -234,10 +236,9 @@ class TextPlanner:
             chunk: The text, and what its tags say.
             pending: Whether the text behind it is held back until a tag is complete.
         """
-        stripped = self._push(chunk.text)
+        stripped = self._push(chunk.text, chunk.replacements)
         lead = chunk.text.find(stripped)
         begin = len(self._open.text) - len(stripped) - lead
-        self._open.replacements += [each.moved(begin) for each in chunk.replacements]
         begin -= self._give_back()
         for place, mark in chunk.marks:
             # White space at the edges of a sentence was dropped.
@@ -304,7 +305,7 @@ class TextPlanner:
         self._open.drop(count)
         self._confirmed = max(0, self._confirmed - count)
 
-    def _add(self, chunk: str) -> None:
+    def _add(self, chunk: str, replacements: Sequence[Replacement] = ()) -> None:
         text = self._open.text
         joins = self._follows_reference(chunk) or self._joins(chunk)
         if not text:
@@ -320,6 +321,10 @@ class TextPlanner:
             self._last = ""
         else:
             self._open.text += chunk
+        # Before anything is let go of: nothing is cut inside of one.
+        begin = len(self._open.text) - len(chunk)
+        self._open.replacements += [each.moved(begin) for each in replacements]
+        chunk = _as_cut(chunk, replacements)
         tokens = self._stream is _Stream.TOKENS
         self._last = chunk if tokens else self._last + chunk
         self._last_whole = not tokens and self._is_whole(self._last)
@@ -540,9 +545,9 @@ class TextPlanner:
     def _boundaries(self, text: str, replaced: Sequence[Replacement] = ()) -> list[int]:
         """Return where the framework's chunker cuts ``text``, without cuts inside a word or number.
 
-        Nor are there any inside of what is ``replaced``.
+        Nor are there any inside of what is ``replaced``, and behind it only where what is spoken ends so.
         """
-        masked = _CHUNKER_TRAPS.sub("\ufffd", text)
+        masked = _CHUNKER_TRAPS.sub("\ufffd", _as_cut(text, replaced))
         segments = self._chunker.tokenize_raw(masked)
         ends = list(accumulate(map(len, segments)))[:-1]
         return [end for end in ends if parts_words(text[end - 1], text[end]) and not _inside(end, replaced)]
@@ -565,13 +570,14 @@ class TextPlanner:
         window = self._boundaries(text[: MAX_REQUEST_CHARS + 1], replaced)
         ends = [end for end in window if end <= MAX_REQUEST_CHARS]
         sentences = [end for end in ends if _ends_sentence(text[:end].rstrip()) or text[end - 1] == "\n"]
-        return (sentences or ends or [_last_space(text) or _last_character(text)])[-1]
+        return (sentences or ends or [_last_space(text, replaced) or _last_character(text)])[-1]
 
 
-def _last_space(text: str) -> int:
+def _last_space(text: str, replaced: Sequence[Replacement]) -> int:
     """Return where the last word that fits into a request ends, or 0."""
     window = text[: MAX_REQUEST_CHARS + 1]
-    return next((i for i in range(len(window) - 1, 0, -1) if window[i].isspace()), 0)
+    spaces = (i for i in range(len(window) - 1, 0, -1) if window[i].isspace())
+    return next((i for i in spaces if not _inside(i, replaced)), 0)
 
 
 def _last_character(text: str) -> int:
@@ -690,6 +696,18 @@ def _request(piece: _Piece, begin: int, end: int, ends: Iterable[int] = ()) -> R
         touches=piece.touches and not (piece.paused or begin),
         ends=tuple(place - begin for place in ends if same and 0 < place - begin < len(text)),
     )
+
+
+def _as_cut(text: str, replaced: Sequence[Replacement]) -> str:
+    """Return ``text`` with no mark inside of what is ``replaced`` at which the framework's chunker would cut.
+
+    The last one stands where what is spoken ends in such a mark: "Dr." may be no end, but "Doctor." is.
+    """
+    for each in replaced:
+        kept = each.spoken.rstrip().endswith(tuple(_TERMINATORS))
+        begin, end = max(each.start, 0), each.end - kept
+        text = text[:begin] + text[begin:end].translate(_NO_TERMINATORS) + text[end:]
+    return text
 
 
 def _inside(place: int, replaced: Sequence[Replacement]) -> bool:

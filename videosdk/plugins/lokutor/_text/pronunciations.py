@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import accumulate
 
 from .characters import is_speakable, is_unspaced
 from .spoken import Replacement
@@ -52,6 +53,13 @@ class Pronunciations:
 
     def find(self, text: str) -> list[Replacement]:
         """Return the words of ``text`` that are spoken otherwise, in their order."""
+        if not self._spoken or unicodedata.is_normalized("NFC", text):
+            return apart(text, self._find(text))
+        composed = _Composed(text)
+        found = (composed.to_written(each) for each in self._find(composed.text))
+        return apart(text, filter(None, found))
+
+    def _find(self, text: str) -> list[Replacement]:
         found: list[Replacement] = []
         place = 0
         while self._spoken and (match := self._candidate.search(text, place)) is not None:
@@ -59,7 +67,7 @@ class Pronunciations:
             if replacement is not None:
                 found.append(replacement)
             place = match.start() + 1 if replacement is None else replacement.end
-        return apart(text, found)
+        return found
 
     def _at(self, text: str, start: int) -> Replacement | None:
         for written, pattern in self._by_first.get(text[start].casefold(), ()):
@@ -69,8 +77,40 @@ class Pronunciations:
         return None
 
 
+class _Composed:
+    """A text with each accent as a part of its letter (NFC), and where its characters were written."""
+
+    def __init__(self, written: str) -> None:
+        characters: list[str] = []
+        begins: list[int] = []
+        for place, char in enumerate(written):
+            if characters and _compose(characters[-1], char):
+                characters[-1] += char
+            else:
+                characters.append(char)
+                begins.append(place)
+        composed = [unicodedata.normalize("NFC", character) for character in characters]
+        self.text = "".join(composed)
+        """The text, composed."""
+        places = accumulate(map(len, composed), initial=0)
+        self._written = dict(zip(places, [*begins, len(written)], strict=True))
+
+    def to_written(self, found: Replacement) -> Replacement | None:
+        """Return the same in the text as it was written; None where it parts a character."""
+        begin, end = self._written.get(found.start), self._written.get(found.end)
+        return None if begin is None or end is None else replace(found, start=begin, end=end)
+
+
+def _compose(before: str, char: str) -> bool:
+    """Return whether ``char`` belongs to the character ``before`` it, in any normal form."""
+    if unicodedata.combining(char):
+        return True
+    both = unicodedata.normalize("NFC", before + char)
+    return both != unicodedata.normalize("NFC", before) + unicodedata.normalize("NFC", char)
+
+
 def _key(written: str) -> str:
-    return written.strip()
+    return unicodedata.normalize("NFC", written.strip())
 
 
 def _any_case(written: str) -> bool:

@@ -2,19 +2,24 @@
 
 Rule of this file: it knows the text and who reads it, nothing of speech. The text is pulled once. Cancelling
 a reader doesn't end it, and a reader that is over takes nothing from the next.
+
+Where one of the readers reads speech markup, what is left begins with the tags of the elements that are open
+there. A reader that doesn't read it may get the text without its tags.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
 
 from videosdk.agents import FlushMarker
 
 from .._tasks import keep, was_cancelled
 from .characters import is_speakable
 from .feed import LONGEST_STRETCH, Text, close_iterator
+from .written import WrittenText, count_written, find_remainder, without_markup
 
 _Piece = str | FlushMarker | None
 
@@ -30,9 +35,14 @@ class ReplayableText:
 
     Args:
         text: A string, or an async iterator as a TTS gets it.
+        markup: Whether its tags are markup, and not text.
+        sentences: Whether it comes from a sentence chunker.
     """
 
-    def __init__(self, text: Text) -> None:
+    def __init__(self, text: Text, *, markup: bool = False, sentences: bool = False) -> None:
+        self._markup = markup
+        self._sentences = sentences
+        self._opening = ""  # Tags that the next piece begins with.
         self._source = None if isinstance(text, str) else aiter(text)
         self._left: list[_Piece] = [text] if isinstance(text, str) else []
         self._pulled: list[str] = [text] if isinstance(text, str) else []
@@ -56,14 +66,16 @@ class ReplayableText:
         """Whether any of it was asked for."""
         return self._begun
 
-    def read(self, *, ahead: bool = False, followed: bool = False) -> Reading:
+    def read(self, *, ahead: bool = False, plain: bool = False, followed: bool = False) -> Reading:
         """Return what is left, for one reader.
 
         Args:
             ahead: Whether it takes all text that is there at once. Then that is pulled at once, too.
+            plain: Whether it gets the text without its tags.
             followed: Whether another reader can follow where this one fails.
         """
-        return Reading(self, ahead=ahead, followed=followed)
+        written = _Written(sentences=self._sentences) if plain else None
+        return Reading(self, ahead=ahead, written=written, followed=followed)
 
     async def piece(self, number: int, *, ahead: bool = False) -> _Piece:
         """Return one of the pieces that are left.
@@ -93,20 +105,32 @@ class ReplayableText:
         number = 0
         try:
             while True:
-                piece = await self.piece(number)
-                if isinstance(piece, str) and is_speakable(piece):
-                    return True
+                await self.piece(number)
                 number += 1
+                if is_speakable(self._written(number)):
+                    return True
         except StopAsyncIteration:
             return False
 
     def drop(self, count: int) -> str:
-        """Forget the first ``count`` pieces that are left; return their text."""
-        dropped, self._left = self._left[:count], self._left[count:]
-        return " ".join(" ".join(piece for piece in dropped if isinstance(piece, str)).split())
+        """Forget the first ``count`` pieces that are left; return their text, without markup."""
+        if self._markup:
+            dropped = self._drop_marked(count, None)
+        else:
+            dropped, self._left = self._written(count), self._left[count:]
+        return " ".join(dropped.split())
 
-    def drop_spoken(self, spoken: str) -> None:
-        """Forget as much of what is left as a plugin says that it has spoken."""
+    def drop_spoken(self, spoken: str, *, raw: bool = False) -> None:
+        """Forget as much of what is left as a plugin says that it has spoken.
+
+        Args:
+            spoken: Its text.
+            raw: Whether the plugin takes tags for text, and may tell them as well.
+        """
+        if self._markup:
+            if letters := count_written(without_markup(spoken) if raw else spoken):
+                self._drop_marked(len(self._left), letters)
+            return
         letters = count_letters(spoken)
         while letters and self._left:
             piece = self._left[0]
@@ -116,6 +140,39 @@ class ReplayableText:
                 return
             letters -= inside
             del self._left[0]
+
+    def _written(self, count: int) -> str:
+        """Return the text of the first ``count`` pieces that are left, without markup."""
+        if self._markup:
+            return without_markup(self._joined(count))
+        return " ".join(piece for piece in self._left[:count] if isinstance(piece, str))
+
+    def _joined(self, count: int) -> str:
+        between = " " if self._sentences else ""
+        return between.join(piece for piece in self._left[:count] if isinstance(piece, str))
+
+    def _drop_marked(self, count: int, letters: int | None) -> str:
+        """Forget so many letters of the first ``count`` pieces, or all; return their text, without markup."""
+        text = self._joined(count)
+        begin, self._opening = find_remainder(text, letters, ended=self._ended and count >= len(self._left))
+        left, self._left = self._left, []
+        place = 0
+        for number, piece in enumerate(left):
+            inside = begin - place  # What of it is forgotten.
+            if not isinstance(piece, str):
+                if inside <= 0 or number >= count:
+                    self._keep(piece)
+                continue
+            if rest := piece[max(inside, 0) :]:
+                self._keep(rest)
+            place += len(piece) + self._sentences
+        return without_markup(text[:begin])
+
+    def _keep(self, piece: _Piece) -> None:
+        """Have the readers get a piece, in front of it the tags of what is open there."""
+        if isinstance(piece, str) and piece:
+            piece, self._opening = self._opening + piece, ""
+        self._left.append(piece)
 
     def end(self) -> None:
         """Pull no more: whoever waits for more text gets none."""
@@ -154,7 +211,7 @@ class ReplayableText:
             self._news.set()
 
     def _add(self, piece: _Piece) -> None:
-        self._left.append(piece)
+        self._keep(piece)
         self._pulled += [piece] if isinstance(piece, str) else []
         self._news.set()
 
@@ -162,9 +219,19 @@ class ReplayableText:
 class Reading(AsyncIterator[_Piece]):
     """What is left of a text, for one reader. It has no ``aclose()``: the next reader needs the text."""
 
-    def __init__(self, text: ReplayableText, *, ahead: bool, followed: bool = False) -> None:
+    def __init__(
+        self,
+        text: ReplayableText,
+        *,
+        ahead: bool,
+        written: _Written | None = None,
+        followed: bool = False,
+    ) -> None:
         self._text = text
         self._ahead = ahead
+        self._written = written
+        self._due: deque[_Piece] = deque()  # What is handed out before anything else is taken.
+        self._ended = False
         self.followed = followed
         """Whether another reader can follow where this one fails."""
         self.closed = False
@@ -173,17 +240,70 @@ class Reading(AsyncIterator[_Piece]):
         """How many pieces the reader has got."""
 
     async def __anext__(self) -> _Piece:
-        if self.closed:
-            raise StopAsyncIteration
-        piece = await self._text.piece(self.taken, ahead=self._ahead)
+        while not self._due:
+            if self.closed or self._ended:
+                raise StopAsyncIteration
+            await self._take_next()
+        return self._due.popleft()
+
+    async def _take_next(self) -> None:
+        try:
+            piece = await self._text.piece(self.taken, ahead=self._ahead)
+        except StopAsyncIteration:
+            self._ended = True
+            self._due.extend([] if self._written is None else self._written.end())
+            return
         if self.closed:  # While it waited.
             raise StopAsyncIteration
         self.taken += 1
-        return piece
+        self._due.extend([piece] if self._written is None else self._written.take(piece))
 
     def close(self) -> None:
         """Hand out nothing more."""
         self.closed = True
+        self._due.clear()
+
+
+class _Written:
+    """The pieces of a text, without the tags in them."""
+
+    def __init__(self, *, sentences: bool) -> None:
+        self._text = WrittenText(sentences=sentences)
+        self._sentences = sentences
+
+    def take(self, piece: _Piece) -> Iterator[_Piece]:
+        """Yield what a reader gets when a piece has come."""
+        if isinstance(piece, str):
+            yield from self._pieces(self._text.push(piece))
+        elif piece is not None:
+            yield from self.end()
+            yield piece
+
+    def end(self) -> Iterator[_Piece]:
+        """Yield what a reader gets at the end."""
+        yield from self._pieces(self._text.end())
+
+    def _pieces(self, text: str) -> Iterator[str]:
+        # The space in front of a tag, and the one behind it.
+        text = re.sub(r"(\s)[^\S\n]+", r"\1", text)
+        if self._sentences:
+            text = text.strip()
+        if text:
+            yield text
+
+
+async def written_text(text: Text, *, sentences: bool) -> AsyncIterator[str | FlushMarker]:
+    """Yield a text without the tags in it."""
+    written = _Written(sentences=sentences)
+    if isinstance(text, str):
+        pieces = [*written.take(text), *written.end()]
+    else:
+        async for piece in text:
+            for each in written.take(piece):
+                yield each  # type: ignore[misc]
+        pieces = [*written.end()]
+    for each in pieces:
+        yield each  # type: ignore[misc]
 
 
 def count_letters(text: str) -> int:
