@@ -91,6 +91,7 @@ SAID = {
         ("6 ft 2 in, 5 in stock", "six feet two inches, five in stock"),
         ("May 5-7, 1980-1985", "May fifth to seventh, nineteen eighty to nineteen eighty-five"),
         ("25º C", "twenty-five degrees Celsius"),
+        ("9 AM - 5 PM, 9 a.m. - 5 p.m.", "nine AM to five PM, nine a.m. to five p.m."),
     ],
     "es": [
         ("Son 12,50 €.", "Son doce euros con cincuenta céntimos."),
@@ -326,6 +327,8 @@ SAID = {
             "cinq milliards d'euros, deux milliards d'euros, un million d'euros",
         ),
         ("le 1 mai, n°21", "le premier mai, n°vingt et un"),
+        ("1 h 05, 1 h 05 min, 5 mn", "une heure cinq, une heure cinq minutes, cinq minutes"),
+        ("7 j/7, 24 h/24", "7 j/7, 24 h/24"),
     ],
     "it": [
         ("Sono 12,50 €.", "Sono dodici euro e cinquanta centesimi."),
@@ -429,6 +432,7 @@ SAID = {
         ),
         ("20 Min. backen, 2 Std. 30 Min.", "zwanzig Minuten backen, zwei Stunden dreißig Minuten."),
         ("5 € Euro", "fünf Euro"),
+        ("1 bis 2 Tage, 1 oder 2 Tage", "1 bis zwei Tage, 1 oder zwei Tage"),
     ],
 }  # fmt: skip
 CASES = [(language, *case) for language, cases in SAID.items() for case in cases]
@@ -446,6 +450,7 @@ REGIONS = [
     ("es-AR", "$1.250, 2,5", "mil doscientos cincuenta pesos, dos coma cinco"),
     ("es-ES", "1.250 personas", "mil doscientas cincuenta personas"),
     ("de-CH", "CHF 1'250.50", "eintausendzweihundertfünfzig Schweizer Franken und fünfzig Rappen"),
+    ("de-CH", "um 2.50 teurer, um 8.30 Uhr", "um 2.50 teurer, um acht Uhr dreißig"),
     (
         "de-CH",
         "1.5 kg, 2,5 km, 1’250",

@@ -19,7 +19,7 @@ SIGNS = "$£¥¢\u20a0-\u20cf"
 """Signs of currencies, as a class of a pattern."""
 _FOREIGN = "COP|ARS|CLP|PEN|UYU|SEK|NOK|DKK|PLN|CZK|CNY|INR|NZD|HKD"
 NO_QUANTITY = (
-    rf"(?!{SPACE}?[%°º{SIGNS}½⅓⅔¼¾⅛])(?!{SPACE}\d+/\d)(?![.,][-–—])"
+    rf"(?!{SPACE}?[%°º{SIGNS}½⅓⅔¼¾⅛])(?!{SPACE}(?:\d+|[a-z]{{1,3}})/\d)(?![.,][-–—])"
     rf"(?!{SPACE}(?:ft|oz|lbs?|yd|gal|mph|km²|cm²|mm²|m³|cm³|m2|m3|m/s|EL|TL|Tsd|tsp|tbsp|Stk|"
     rf"dm|cl|dl|hl|t|kt|mcg|[µμ]g|V|kV|mA|mAh|Ah|Wh|MW|GW|MWh|kcal|k?J|N|Nm|[hkM]?Pa|mbar|psi|d[Bb]|Hz|[kMG]Hz|rpm|[kMG]bps|[kMG]bit/s|[kMGT]B/s|px|dpi|fps|"
     rf"[CFK]|M|Mio|Mrd|Mill|mln|mld|Mds?|[A-Z]?[A-Z]?\$|{_FOREIGN})"

@@ -476,6 +476,7 @@ FRENCH = Language(
         "Mo": "mégaoctet|mégaoctets|m",
         "Go": "gigaoctet|gigaoctets|m",
         "To": "téraoctet|téraoctets|m",
+        "mn": "minute|minutes|f",
     },
     not_nouns=(
         "que qui les des une par sur est pas aux ces ses son ont pour mais dans avec plus moins sans "

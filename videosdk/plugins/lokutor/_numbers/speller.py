@@ -45,6 +45,8 @@ _SENTENCE_BEFORE = re.compile(r"(?:^|[.!?:…\n])[\s\ue000*_\"'»)]*$")
 _ABOUT = re.compile(r"[~≈]\s?(?=[\d€$£])")
 _LONGEST_PLAIN = 5
 """Digits of a plain number without separators. Longer ones are codes, unless they are round."""
+_MINUTES = re.compile(r"0[1-9]")
+_HOURS_BEFORE = re.compile(r"\d ?h\s+$")
 _DOTTED_TIME = re.compile(r"(?:[01]?\d|2[0-4])\.[0-5]\d")
 _AT = re.compile(r"(?i)(?<!\w)(?:at|by|until|till|from|to)\s+$")
 """Stands before an English time, which may be written with a point."""
@@ -58,6 +60,7 @@ _POINT_AT_END = re.compile(r"\.(?!\w)")
 _POINT_INSIDE = re.compile(r"\.(?:[,;]|\s+[a-zß-ÿ])")
 _SOLD_BY_THOUSANDTHS = ("l", "L", "kWh")
 """Units whose prices have three decimals."""
+_DE_ALTERNATIVES = ("bis", "oder")
 _OF = "de|di"
 """Words between millions and the sign of a currency."""
 _REGIONS = ("pt-br",)
@@ -231,7 +234,7 @@ class Speller:
             ordinals = rf"(?P<n>\d{{1,2}})\.{_TO}(?P<to>\d{{1,2}})\.(?=\s+\w)"
             rules.insert(0, (ordinals, self._days))
         if self._code == "en":
-            minutes, half = r"(?:[:.](?P<min{}>[0-5]\d))?", rf"{SPACE}?(?P<half{{}}>[ap]\.?m\b)"
+            minutes, half = r"(?:[:.](?P<min{}>[0-5]\d))?", rf"{SPACE}?(?P<half{{}}>(?i:[ap]\.?m)\b)"
             end = rf"(?:(?:{half.format(1)}\.?)?{_TO}(?P<h2>{time}){minutes.format(2)})?"
             rules.insert(0, (rf"(?P<n>\d{{1,2}}){SPACE}in(?!\w)", self._inches))
             rules.insert(0, (rf"(?P<h>{time}){minutes.format('')}{end}{half.format('')}", self._half_day))
@@ -254,7 +257,7 @@ class Speller:
         if self._code == "de":
             parts.append(r"\d\s?(?:Min|Std|Sek)\.")
         if self._code == "en":
-            parts.append(r"\d\s?[ap]\.?m(?:\s?[-–])?")
+            parts.append(r"\d\s?(?i:[ap]\.?m)\.?(?:\s?[-–])?")
         if self._ordinals.openers:
             parts.append(self._ordinals.openers)
         return re.compile(rf"(?:{'|'.join(parts)})$")
@@ -403,7 +406,8 @@ class Speller:
         if found["mark"] == ",":  # "8,30 h" are hours.
             is_shown = has_word and not found["shown"] and not self._language.capital_nouns
         else:
-            is_shown = has_word or bool(found["shown"])
+            is_price = self._language.capital_nouns and not self._language.decimal  # "um 2.50 teurer"
+            is_shown = bool(found["shown"]) or (has_word and not is_price)
         is_measure = self._unit_follows.match(found.string, found.end()) or text_after(found)[:2] == " %"
         return self._time(found) if is_shown and not is_measure else None
 
@@ -421,6 +425,7 @@ class Speller:
         if found["h2"] is None:
             return f"{words} {found['half']}"
         first = f" {found['half1']}" if found["half1"] else ""
+        first += "." if "." in first else ""
         end = self._clock(int(found["h2"]), int(found["min2"] or 0), self._cardinal)
         return (
             f"{words}{first}{self._language.to}{end.removesuffix(' o' + chr(39) + 'clock')} {found['half']}"
@@ -517,6 +522,8 @@ class Speller:
         if self._code == "it" and after and text_before(found).endswith(("'", "’")):
             return None  # "l'1 maggio"
         gender = self._gender_of(found, Number(1))
+        if self._language.inflects_one and after in _DE_ALTERNATIVES:
+            return None  # "1 bis 2 Tage"
         if gender is None or self._one_is_unsure(found, Number(1), gender):
             return None
         return (
@@ -637,6 +644,8 @@ class Speller:
         """Return a number and the end of its range, or None where one of them can't be said."""
         groups = found.groupdict()
         texts = [groups["n"], *filter(None, [groups.get("to")])]
+        if _MINUTES.fullmatch(texts[0]) and _HOURS_BEFORE.search(text_before(found)):
+            texts[0] = texts[0].removeprefix("0")  # "1 h 05"
         numbers = [self._multiplied(text, groups.get("power"), price=price) for text in texts]
         said = [number for number in numbers if number and number.whole <= self._language.most]
         if len(said) < len(texts):
