@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Iterable
 from contextvars import ContextVar
 from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,7 @@ from videosdk.agents.tokenize import BasicTextFilter
 
 from videosdk.plugins.lokutor import text_filter
 from videosdk.plugins.lokutor._numbers.cardinals import BY_HAND, cardinal_of
-from videosdk.plugins.lokutor._numbers.languages import LANGUAGES_BY_CODE
+from videosdk.plugins.lokutor._numbers.languages import DECIMAL_POINT, LANGUAGES_BY_CODE, PESO_SIGN
 from videosdk.plugins.lokutor._numbers.notation import Number, parse_number
 from videosdk.plugins.lokutor._numbers.numbers_filter import NumbersFilter
 from videosdk.plugins.lokutor._numbers.speller import Speller
@@ -616,6 +617,14 @@ def test_a_number_that_begins_a_line_is_dropped_only_in_a_list(
 @each(("language", "text", "expected"), REGIONS)
 def test_a_region_writes_its_own_marks(language: str, text: str, expected: str) -> None:
     assert said(language, text) == said(language, *text) == expected
+
+
+def test_the_documents_name_every_region() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "numbers.md").read_text(encoding="utf-8")
+    regions = text.partition("## Regions")[2].partition("**")[0].lower()
+    marks = {f"{code}-{region}" for code, names in DECIMAL_POINT.items() for region in names.split()}
+    pesos = {f"es-{region}" for region in PESO_SIGN.split()}
+    assert set(re.findall(r"`(\w\w-\w+)`", regions)) == marks | pesos | {"pt-br"}
 
 
 @each(

@@ -597,7 +597,7 @@ DECIMAL_POINT = {
     "de": "ch li",
     "it": "ch",
 }
-"""Regions that write a decimal point, unlike their language. Source: Unicode CLDR 47, ``numbers/symbols``."""
+"""Regions that write a decimal point, unlike their language. Source: Unicode CLDR, as in Babel 2.18."""
 SPOKEN_POINT = {"es": "punto"}
 """Says the decimal point there; German and Italian keep the comma's word."""
 BOTH_MARKS = ("de", "it")

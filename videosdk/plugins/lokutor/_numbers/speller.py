@@ -523,7 +523,7 @@ class Speller:
             return None  # "l'1 maggio"
         gender = self._gender_of(found, Number(1))
         if self._language.inflects_one and after in _DE_ALTERNATIVES:
-            return None  # "1 bis 2 Tage"
+            return None  # "1 bis 2"
         if gender is None or self._one_is_unsure(found, Number(1), gender):
             return None
         return (
