@@ -171,6 +171,7 @@ SAID = {
             "2 millones de €, 200 mil euros, 21 mil personas",
             "dos millones de euros, doscientos mil euros, veintiún mil personas",
         ),
+        ("2.000.000 de €, 2.000.000 de personas", "dos millones de euros, dos millones de personas"),
         ("1 oz, 6 ft, 25 cl, 220 V, 3 m³, 3 MB/s", "1 oz, 6 ft, 25 cl, 220 V, 3 m³, 3 MB/s"),
         ("200 mil personas, 2,500 personas, 5€/10€", "200 mil personas, 2,500 personas, 5€/10€"),
         (

@@ -23,7 +23,7 @@ from .codes import (
     is_range,
 )
 from .context import text_after, text_before, word_after, word_before
-from .languages import THOUSANDS, Noun, language_of, noun
+from .languages import SYMBOLS, THOUSANDS, Noun, language_of, noun
 from .money import Money
 from .notation import NUMBER, SPACE, Number, parse_number
 from .ordinals import Around, ordinals_of
@@ -182,6 +182,10 @@ class Speller:
                 self._price,
             ),
             (
+                rf"(?P<n>{number}){SPACE}(?:(?:{_OF}){SPACE}|d['’])(?P<unit>{_any_of(SYMBOLS)}){_END}",
+                self._price,
+            ),
+            (
                 rf"{amount}{SPACE}?(?P<short>{short})(?!{SPACE}?[{SIGNS}]|{SPACE}?{of}[{SIGNS}])",
                 self._shortened,
             ),
@@ -252,6 +256,7 @@ class Speller:
             rf"\d\s(?:{scales})(?:\s(?:{_OF}))?",
             rf"\d\s?(?:{_any_of(self._short_scales)})\.?(?:\s(?:{_OF}))?",
             rf"(?<!\w)(?<!\d\s)(?:{codes})",
+            rf"000\s(?:{_OF})",
             "&",
         ]
         if self._code == "de":
