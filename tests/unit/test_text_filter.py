@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Iterable
 from contextvars import ContextVar
 from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,7 @@ from videosdk.agents.tokenize import BasicTextFilter
 
 from videosdk.plugins.lokutor import text_filter
 from videosdk.plugins.lokutor._numbers.cardinals import BY_HAND, cardinal_of
-from videosdk.plugins.lokutor._numbers.languages import LANGUAGES_BY_CODE
+from videosdk.plugins.lokutor._numbers.languages import DECIMAL_POINT, LANGUAGES_BY_CODE, PESO_SIGN
 from videosdk.plugins.lokutor._numbers.notation import Number, parse_number
 from videosdk.plugins.lokutor._numbers.numbers_filter import NumbersFilter
 from videosdk.plugins.lokutor._numbers.speller import Speller
@@ -63,6 +64,35 @@ SAID = {
         ("salt & pepper", "salt and pepper"),
         ("Call 555-1234 or (555) 123-4567.", "Call 555-1234 or (555) 123-4567."),
         ("a 10-year-old, 5G, the 1990s", "a 10-year-old, 5G, the 1990s"),
+        ("call 911, dial 112, ext. 204", "call 911, dial 112, ext. 204"),
+        (
+            "Text 555 0199 now. Tel: 555-1234. code ZIP 90210, Springfield, IL 62704.",
+            "Text 555 0199 now. Tel: 555-1234. code ZIP 90210, Springfield, IL 62704.",
+        ),
+        (
+            "It's 10115 Berlin. Flight BA 2490, COP 5000, RD$ 500, ₹500, 99¢",
+            "It's 10115 Berlin. Flight BA 2490, COP 5000, RD$ 500, ₹500, 99¢",
+        ),
+        ("They won 3-1, 24-7, a Boeing 747-400", "They won 3-1, 24-7, a Boeing 747-400"),
+        (
+            "Add 1 1/2 cups, 20 C, 12 V, 3 x 4, 10^6, the '90s",
+            "Add 1 1/2 cups, 20 C, 12 V, 3 x 4, 10^6, the '90s",
+        ),
+        ("at 8.30, at 8.30 pm", "at 8.30, at eight thirty pm"),
+        ("9am-5pm, 9 am - 5 pm, 9-5pm", "nine am to five pm, nine am to five pm, nine to five pm"),
+        (
+            "$5 dollars, $20 USD, $5 bn, £5m",
+            "five dollars, twenty dollars, five billion dollars, five million pounds",
+        ),
+        (
+            "€1.250 and $1.999",
+            "one thousand two hundred and fifty euros and one thousand nine hundred and ninety-nine dollars",
+        ),
+        ("a 16 GB phone", "a sixteen gigabyte phone"),
+        ("6 ft 2 in, 5 in stock", "six feet two inches, five in stock"),
+        ("May 5-7, 1980-1985", "May fifth to seventh, nineteen eighty to nineteen eighty-five"),
+        ("25º C", "twenty-five degrees Celsius"),
+        ("9 AM - 5 PM, 9 a.m. - 5 p.m.", "nine AM to five PM, nine a.m. to five p.m."),
     ],
     "es": [
         ("Son 12,50 €.", "Son doce euros con cincuenta céntimos."),
@@ -100,6 +130,60 @@ SAID = {
         ("pan & vino", "pan y vino"),
         ("Llama al +34 612 345 678.", "Llama al +34 612 345 678."),
         ("el 12/05/2024, 24/7, COVID-19", "el 12/05/2024, 24/7, COVID-19"),
+        (
+            "$1,250, $1,000, 1,250 pesos",
+            "mil doscientos cincuenta dólares, mil dólares, mil doscientos cincuenta pesos",
+        ),
+        ("$10,000 MXN, MX$1,250", "diez mil pesos mexicanos, mil doscientos cincuenta pesos mexicanos"),
+        (
+            "1,250 €, 12,505 €, 0,125 €",
+            "mil doscientos cincuenta euros, doce mil quinientos cinco euros, cero coma ciento "
+            "veinticinco euros",
+        ),
+        ("1,459 €/l, 1234,567 €", "uno coma cuatrocientos cincuenta y nueve euros por litro, 1234,567 €"),
+        (
+            "$1,250.75 dólares, 5 € euros, $500 pesos",
+            "mil doscientos cincuenta dólares con setenta y cinco centavos, cinco euros, quinientos pesos",
+        ),
+        ("5 € dólares", "5 € dólares"),
+        (
+            "20ºC, 25º C, 25 º C, -3 ºC",
+            "veinte grados Celsius, veinticinco grados Celsius, veinticinco grados Celsius, menos tres "
+            "grados Celsius",
+        ),
+        (
+            "entre 20ºC y 25ºC, 20ºC-25ºC",
+            "entre veinte grados Celsius y veinticinco grados Celsius, veinte a veinticinco grados Celsius",
+        ),
+        ("Hace 25º, habrá 5º, entre 3º y 8º, 25 º", "Hace 25º, habrá 5º, entre 3º y 8º, 25 º"),
+        ("el 20º aniversario, el 3º B, 1º y 2º", "el vigésimo aniversario, el tercero B, primero y segundo"),
+        ("a las 8.30, a las 14.30 h", "a las ocho y treinta, a las catorce y treinta"),
+        ("8.30, 14.30, 7.25, 2.5", "8.30, 14.30, 7.25, dos coma cinco"),
+        (
+            "el 3.er piso, 1.er, los 2.os, la 1ra y el 2do",
+            "el tercer piso, primer, los segundos, la primera y el segundo",
+        ),
+        ("1.ª-2.ª, la 1, Felipe 6º", "1.ª-2.ª, la 1, Felipe 6º"),
+        ("a la 1, a las 21, las 21 casas", "a la una, a las veintiuna, las veintiuna casas"),
+        ("9h-17h, 9h30-12h", "nueve a diecisiete horas, nueve y treinta a doce"),
+        ("12€50, 1.250,- €", "doce euros con cincuenta céntimos, mil doscientos cincuenta euros"),
+        (
+            "2 millones de €, 200 mil euros, 21 mil personas",
+            "dos millones de euros, doscientos mil euros, veintiún mil personas",
+        ),
+        ("2.000.000 de €, 2.000.000 de personas", "dos millones de euros, dos millones de personas"),
+        ("1 oz, 6 ft, 25 cl, 220 V, 3 m³, 3 MB/s", "1 oz, 6 ft, 25 cl, 220 V, 3 m³, 3 MB/s"),
+        ("200 mil personas, 2,500 personas, 5€/10€", "200 mil personas, 2,500 personas, 5€/10€"),
+        (
+            "612-345-678, 91-234-5678, Llame al 112. 555-1234",
+            "612-345-678, 91-234-5678, Llame al 112. 555-1234",
+        ),
+        (
+            "28013 Madrid, código postal 28013, CP 28013, en Madrid 28013",
+            "28013 Madrid, código postal 28013, CP 28013, en Madrid 28013",
+        ),
+        ("ganó 3-1, 500-1000 personas", "ganó 3-1, quinientas a mil personas"),
+        ("a las 20:00 hrs, a las 20:00 horas", "a las veinte, a las veinte horas"),
     ],
     "ca": [
         ("Són 12,50 €.", "Són dotze euros amb cinquanta cèntims."),
@@ -122,6 +206,14 @@ SAID = {
         ("la 1a i la 5a", "la primera i la cinquena"),
         ("a les 10:30, a les 2:15", "a les deu i trenta, a les dues i quinze"),
         ("2 dones i 2 anys", "dues dones i dos anys"),
+        ("les 14.30, a les 8.30 h", "les catorze i trenta, a les vuit i trenta"),
+        ("a les 2, a la 1, les 22", "a les dues, a la una, les vint-i-dues"),
+        ("25ºC, 25º", "vint-i-cinc graus Celsius, 25º"),
+        (
+            "2-3 cullerades, 2.50, 17001 Girona, 93 123 45 67",
+            "2-3 cullerades, 2.50, 17001 Girona, 93 123 45 67",
+        ),
+        ("2-3 hores, 2 milions d'€", "dues a tres hores, dos milions d'euros"),
     ],
     "gl": [
         ("Son 12,50 €.", "Son doce euros con cincuenta céntimos."),
@@ -144,6 +236,9 @@ SAID = {
         ("ás 10:30, á 1:15", "ás dez e trinta, á unha e quince"),
         ("999.999", "novecentos noventa e nove mil novecentos noventa e nove"),
         ("1.500.000 €", "1.500.000 €"),
+        ("ás 8.30, ás 2, á 1, ás 22", "ás oito e trinta, ás dúas, á unha, ás vinte e dúas"),
+        ("25ºC, 25º", "vinte e cinco graos Celsius, 25º"),
+        ("15001 Coruña, 612 345 678, 2.50, chame ao 112", "15001 Coruña, 612 345 678, 2.50, chame ao 112"),
     ],
     "eu": [
         ("12,50 € da.", "hamabi euro eta berrogeita hamar zentimo da."),
@@ -167,6 +262,8 @@ SAID = {
         ("10:30, 1:00, 3:15", "hamarrak eta hogeita hamar, ordu bata, hirurak eta hamabost"),
         ("99", "laurogeita hemeretzi"),
         ("martxoaren 3an, 20:00etan, 12 €-ko", "martxoaren 3an, 20:00etan, 12 €-ko"),
+        ("25ºC, 8.30, 3-1, 48001 Bilbo, 112", "hogeita bost gradu Celsius, 8.30, 3-1, 48001 Bilbo, 112"),
+        ("2 milioi €, 5 € euro", "bi milioi euro, bost euro"),
     ],
     "pt": [
         ("São 12,50 €.", "São doze euros e cinquenta cêntimos."),
@@ -184,9 +281,20 @@ SAID = {
         ("9–17 h", "nove a dezassete horas"),
         ("0,5 l", "zero vírgula cinco litros"),
         ("16 GB", "dezasseis gigabytes"),
-        ("1.º, 2.ª, 21º", "primeiro, segunda, vigésimo primeiro"),
+        ("1.º, 2.ª, o 21º dia", "primeiro, segunda, o vigésimo primeiro dia"),
         ("às 10h30, às 2:15", "às dez e trinta, às duas e quinze"),
         ("2 pessoas e 2 livros", "duas pessoas e dois livros"),
+        ("(11) 91234-5678 e 3456-7890 e 11 91234-5678", "(11) 91234-5678 e 3456-7890 e 11 91234-5678"),
+        ("01310-100, 1100-053 Lisboa, ligue 190", "01310-100, 1100-053 Lisboa, ligue 190"),
+        ("25ºC, 25 º C, 25º", "vinte e cinco graus Celsius, vinte e cinco graus Celsius, 25º"),
+        ("às 8.30, às 2, à 1, às 21", "às oito e trinta, às duas, à uma, às vinte e uma"),
+        ("8h-18h, das 8h-18h", "oito a dezoito horas, das oito às dezoito horas"),
+        (
+            "R$ 1,250, R$ 50 reais, R$ 5 mi",
+            "mil duzentos e cinquenta reais, cinquenta reais, cinco milhões de reais",
+        ),
+        ("2 mil reais, 22 mil pessoas, 2-3 colheres", "dois mil reais, 22 mil pessoas, 2-3 colheres"),
+        ("o comboio 204 parte, 12º andar", "o comboio duzentos e quatro parte, décimo segundo andar"),
     ],
     "fr": [
         ("C'est 12,50 €.", "C'est douze euros et cinquante centimes."),
@@ -210,6 +318,19 @@ SAID = {
         ("21 jours, 21 personnes", "vingt et un jours, vingt et une personnes"),
         ("21 baleines", "21 baleines"),
         ("en 1999", "en mille neuf cent quatre-vingt-dix-neuf"),
+        ("12€50, 5 € 50", "douze euros et cinquante centimes, cinq euros et cinquante centimes"),
+        (
+            "38°5, à 8.30, 25 cl, les 90's, 13 008 Marseille",
+            "38°5, à 8.30, 25 cl, les 90's, 13 008 Marseille",
+        ),
+        ("9h-17h, 9h30-12h", "neuf à dix-sept heures, neuf heures trente à douze heures"),
+        (
+            "5 mds €, 2 Md€, 1 million d'€",
+            "cinq milliards d'euros, deux milliards d'euros, un million d'euros",
+        ),
+        ("le 1 mai, n°21", "le premier mai, n°vingt et un"),
+        ("1 h 05, 1 h 05 min, 5 mn", "une heure cinq, une heure cinq minutes, cinq minutes"),
+        ("7 j/7, 24 h/24", "7 j/7, 24 h/24"),
     ],
     "it": [
         ("Sono 12,50 €.", "Sono dodici euro e cinquanta centesimi."),
@@ -218,19 +339,36 @@ SAID = {
         ("2.000.000 €", "due milioni di euro"),
         ("1.234 €", "milleduecentotrentaquattro euro"),
         ("20 $", "venti dollari"),
-        ("10-20 €", "dieci a venti euro"),
+        ("10-20 €", "dieci-venti euro"),
         ("il 5%", "il cinque per cento"),
         ("20 °C, 1 °C", "venti gradi Celsius, un grado Celsius"),
         ("1 km, 5 km", "un chilometro, cinque chilometri"),
         ("1 h e 1 min", "un'ora e un minuto"),
-        ("9–17 h", "nove a diciassette ore"),
+        ("9–17 h", "nove-diciassette ore"),
         ("1,5 l", "uno virgola cinque litri"),
         ("16 GB", "sedici gigabyte"),
-        ("1º, 2ª, 21º", "primo, seconda, ventunesimo"),
+        ("1º, 2ª, il 21º piano", "primo, seconda, il ventunesimo piano"),
         ("il 1 maggio, il 1° maggio, il 2 maggio", "il primo maggio, il primo maggio, il due maggio"),
         ("al 3° piano, 20° oggi", "al terzo piano, venti gradi oggi"),
         ("alle 10:30, all'1:15", "alle dieci e trenta, all'una e quindici"),
         ("1 libro, 1 persona, 23 anni", "un libro, una persona, ventitré anni"),
+        ("123, 333 metri, 153 €", "centoventitré, trecentotrentatré metri, centocinquantatré euro"),
+        ("alle 8.30, ore 9.00-13.00, alle 8,30", "alle otto e trenta, ore nove-tredici, alle otto e trenta"),
+        (
+            "dalle 9-13, dalle 8.30-12.30, 8.30-12.30",
+            "dalle nove alle tredici, dalle otto e trenta alle dodici e trenta, 8.30-12.30",
+        ),
+        (
+            "347-1234567, 333 1234567, 06 1234, chiami il 113",
+            "347-1234567, 333 1234567, 06 1234, chiami il 113",
+        ),
+        (
+            "CAP 20121, 20121 Milano, 1 amica, l'1 maggio, anni '90",
+            "CAP 20121, 20121 Milano, 1 amica, l'1 maggio, anni '90",
+        ),
+        ("25ºC, 25º, 12º piano", "venticinque gradi Celsius, 25º, dodicesimo piano"),
+        ("dal 1 al 3 maggio, all'1, 1 zio", "dal primo al tre maggio, all'una, uno zio"),
+        ("2 mln di €, 3 mld €", "due milioni di euro, tre miliardi di euro"),
     ],
     "de": [
         ("Das sind 12,50 €.", "Das sind zwölf Euro und fünfzig Cent."),
@@ -259,15 +397,75 @@ SAID = {
         ("der 1.10. passt", "der erste zehnte passt"),
         ("Mittwoch, den 3.5. Danach am 4.5.", "Mittwoch, den dritten fünften. Danach am vierten fünften."),
         ("Version 1.2. läuft, Montag, 3.5., am 3.5.2024", "Version 1.2. läuft, Montag, 3.5., am 3.5.2024"),
-        ("Es sind 3.50. Oder 32.5.", "Es sind drei Komma fünf null. Oder zweiunddreißig Komma fünf."),
+        ("Es sind 3.50. Oder 32.5.", "Es sind 3.50. Oder zweiunddreißig Komma fünf."),
         ("Es sind 3.5 km.", "Es sind drei Komma fünf Kilometer."),
         ("Es sind 12. Danach nicht.", "Es sind zwölf. Danach nicht."),
         ("1999 und 2024", "neunzehnhundertneunundneunzig und zweitausendvierundzwanzig"),
         ("1 Stunde, 1 Tag, 1 Apfel, 1 und 2", "eine Stunde, ein Tag, 1 Apfel, eins und zwei"),
         ("ein 20-€-Schein", "ein 20-€-Schein"),
+        (
+            "in 1 Stunde, vor 1 Monat, seit ca. 1 Woche, mit 1 Person, für 1 Monat",
+            "in 1 Stunde, vor 1 Monat, seit ca. 1 Woche, mit 1 Person, für 1 Monat",
+        ),
+        (
+            "1 Tag vorher, kostet 1 €, bei 1 °C, 1 l Milch, mit 1 Million Euro",
+            "1 Tag vorher, kostet 1 €, bei 1 °C, 1 l Milch, mit 1 Million Euro",
+        ),
+        ("Noch 1 Stunde, für 1 Person, um 1 %", "Noch eine Stunde, für eine Person, um ein Prozent"),
+        ("am 1. und 2. Mai, vom 1.-3. Mai", "am ersten und zweiten Mai, vom ersten bis dritten Mai"),
+        ("am 1., 2. und 3. Mai", "am 1., 2. und 3. Mai"),
+        ("Ich komme am 12. Es ist der 3.", "Ich komme am 12. Es ist der 3."),
+        ("Im Haus. 2. Stock links.", "Im Haus. zweiter Stock links."),
+        ("gegen 1. FC Köln", "gegen 1. FC Köln"),
+        ("19,- €, € 12,–, 19,-", "neunzehn Euro, zwölf Euro, 19,-"),
+        (
+            "2,5 Mio. €, 5 Mio. Euro, 10 Mio. Leute",
+            "zwei Komma fünf Millionen Euro, fünf Millionen Euro, zehn Millionen Leute",
+        ),
+        (
+            "um 14.30, um 8.15 Uhr, 9.00-13.00 Uhr",
+            "um vierzehn Uhr dreißig, um acht Uhr fünfzehn, neun Uhr bis dreizehn Uhr",
+        ),
+        ("14.30, 8.00-10.00, am 3.5 um", "14.30, 8.00-10.00, am 3.5 um"),
+        ("10115 Berlin, PLZ 80331, Weg 1, 8001 Zürich", "10115 Berlin, PLZ 80331, Weg eins, 8001 Zürich"),
+        (
+            "Wählen Sie die 112. Spiel 2-1, 1 TL Salz, 10 x 10 cm",
+            "Wählen Sie die 112. Spiel 2-1, 1 TL Salz, 10 x 10 cm",
+        ),
+        ("20 Min. backen, 2 Std. 30 Min.", "zwanzig Minuten backen, zwei Stunden dreißig Minuten."),
+        ("5 € Euro", "fünf Euro"),
+        ("1 bis 2 Tage, 1 oder 2 Tage", "1 bis zwei Tage, 1 oder zwei Tage"),
     ],
 }  # fmt: skip
 CASES = [(language, *case) for language, cases in SAID.items() for case in cases]
+
+REGIONS = [
+    ("es-MX", "$1,250, $99.90", "mil doscientos cincuenta pesos, noventa y nueve pesos con noventa centavos"),
+    (
+        "es-MX",
+        "1.5 litros, 1,500 casas, 3.14",
+        "uno punto cinco litros, mil quinientas casas, tres punto catorce",
+    ),
+    ("es-MX", "a las 8.30, US$20, $500 USD", "a las ocho y treinta, veinte dólares, quinientos dólares"),
+    ("es_PE", "2.250 kg", "dos punto doscientos cincuenta kilogramos"),
+    ("es-PR", "$1,250", "mil doscientos cincuenta dólares"),
+    ("es-AR", "$1.250, 2,5", "mil doscientos cincuenta pesos, dos coma cinco"),
+    ("es-ES", "1.250 personas", "mil doscientas cincuenta personas"),
+    ("de-CH", "CHF 1'250.50", "eintausendzweihundertfünfzig Schweizer Franken und fünfzig Rappen"),
+    ("de-CH", "um 2.50 teurer, um 8.30 Uhr", "um 2.50 teurer, um acht Uhr dreißig"),
+    (
+        "de-CH",
+        "1.5 kg, 2,5 km, 1’250",
+        "eins Komma fünf Kilogramm, zwei Komma fünf Kilometer, eintausendzweihundertfünfzig",
+    ),
+    ("de-CH", "1.234 oder 12.50", "1.234 oder 12.50"),
+    (
+        "it-CH",
+        "1.5 kg, CHF 12.50",
+        "uno virgola cinque chilogrammi, dodici franchi svizzeri e cinquanta centesimi",
+    ),
+    ("pt-BR", "R$ 1.250,50, 16", "mil duzentos e cinquenta reais e cinquenta centavos, dezesseis"),
+]  # fmt: skip
 
 CARDINALS = {
     "gl": {
@@ -291,6 +489,7 @@ PIECES = [
     "°C", " km", "h", " ", "\n", "º", "th", "am ", " März", "a", "libras", "Hola ", "**", "*", "`", "```",
     "(", ")", "[", "](", "# ", "- ", "1. ", "|", "STATE: a=b", "_", "&", "😀", "https://a.b/1.2",
     "x@a.es", "+34 ", "€/kg", "°", "May ", "der ", "5", " millones",
+    "Mio. ", ",- ", "ºC", " am", " dólares", " x ", "las ", "call ", " Stock", "8.30", "(11) ", " ft ",
 ]  # fmt: skip
 
 
@@ -397,6 +596,54 @@ def test_a_list_and_a_date_at_the_start_of_a_line() -> None:
     assert said("eu", "2. solairua") == "bigarren solairua"
 
 
+@each(
+    ("language", "text", "expected"),
+    [
+        ("de", "2. Stock links.", "zweiter Stock links."),
+        ("de", "2. Bitte klingeln.", "2. Bitte klingeln."),
+        ("de", "1. FC Köln", "erster FC Köln"),
+        ("en", "12. Anything else?", "twelve. Anything else?"),
+        ("en", "2024. What a year.", "twenty twenty-four. What a year."),
+        ("en", "1. One\n2. Two\n3. Three\n\n1. Again", "One\nTwo\nThree\n\nAgain"),
+        ("en", "1. One\n- Sub\n2. Two", "One\nSub\nTwo"),
+        ("en", "1. One\n7. Seven", "One\nseven. Seven"),
+    ],
+)
+def test_a_number_that_begins_a_line_is_dropped_only_in_a_list(
+    language: str, text: str, expected: str
+) -> None:
+    assert said(language, text) == said(language, *text) == expected
+
+
+@each(("language", "text", "expected"), REGIONS)
+def test_a_region_writes_its_own_marks(language: str, text: str, expected: str) -> None:
+    assert said(language, text) == said(language, *text) == expected
+
+
+def test_the_documents_name_every_region() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "numbers.md").read_text(encoding="utf-8")
+    regions = text.partition("## Regions")[2].partition("**")[0].lower()
+    marks = {f"{code}-{region}" for code, names in DECIMAL_POINT.items() for region in names.split()}
+    pesos = {f"es-{region}" for region in PESO_SIGN.split()}
+    assert set(re.findall(r"`(\w\w-\w+)`", regions)) == marks | pesos | {"pt-br"}
+
+
+@each(
+    ("text", "decimal", "number"),
+    [
+        ("1,250", ",", Number(1250, grouped=True)),
+        ("1.250", ".", Number(1250, grouped=True)),
+        ("1,250.50", ",", Number(1250, "50", grouped=True)),
+        ("0,125", ",", Number(0, "125")),
+        ("1,2345", ",", Number(1, "2345")),
+        ("1234,567", ",", None),
+        ("1.234,567", ",", None),
+    ],
+)
+def test_a_price_has_no_three_decimals(text: str, decimal: str, number: Number | None) -> None:
+    assert parse_number(text, decimal, price=True) == number
+
+
 def test_brazilian_numbers() -> None:
     assert said("pt", "16") == "dezasseis"
     assert said("pt-BR", "16") == "dezesseis"
@@ -422,6 +669,8 @@ def test_brazilian_numbers() -> None:
         ("1.2.3", ",", None),
         ("12.34,5", ",", None),
         ("1.234.56", ",", None),
+        ("1.234", "", None),
+        ("1'234.5", "", Number(1234, "5", grouped=True)),
     ],
 )
 def test_marks_are_read_as_the_language_writes_them(text: str, decimal: str, number: Number | None) -> None:
@@ -478,7 +727,8 @@ def ready_after(language: str, text: str) -> str:
         ("Cuesta 12. ", "Cuesta 12. "),
         ("Cuesta 12,50 ", "Cuesta "),
         ("Cuesta 12,50 €", "Cuesta "),
-        ("Cuesta 12,50 € ", "Cuesta 12,50 € "),
+        ("Cuesta 12,50 € ", "Cuesta "),
+        ("Cuesta 12,50 €, ", "Cuesta 12,50 €, "),
         ("Cuesta 12,50 €. ", "Cuesta 12,50 €. "),
         ("Cuesta 12 manzanas ", "Cuesta 12 manzanas "),
         ("Cuesta 10 - ", "Cuesta "),

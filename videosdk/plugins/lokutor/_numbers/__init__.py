@@ -18,8 +18,8 @@ def text_filter(language: str) -> NumbersFilter:
     says them in English, whatever the language is.
 
     Args:
-        language: ``en``, ``es``, ``ca``, ``gl``, ``eu``, ``pt``, ``fr``, ``it`` or ``de``. A regional tag is
-            shortened; ``pt-BR`` has its own numbers ("dezesseis").
+        language: ``en``, ``es``, ``ca``, ``gl``, ``eu``, ``pt``, ``fr``, ``it`` or ``de``. A region may
+            follow: ``es-MX`` reads "1.5" and "$" as Mexicans do.
 
     Raises:
         ValueError: Another language.
@@ -33,4 +33,4 @@ def text_filter(language: str) -> NumbersFilter:
     code = tag.partition("-")[0]
     if code not in LANGUAGES_BY_CODE:
         raise ValueError(f"language must be one of {' '.join(LANGUAGES_BY_CODE)}, got {language!r}")
-    return NumbersFilter(Speller("pt-br" if tag == "pt-br" else code), code)
+    return NumbersFilter(Speller(tag), code)

@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable
 from typing import Literal
 
-Gender = Literal["", "m", "f"]
+Gender = Literal["", "m", "f", "n"]
 """Of what is counted. Empty: the number stands alone."""
 Cardinal = Callable[[int, Gender], str]
 """Returns the words for a number that isn't negative."""
@@ -119,11 +119,13 @@ def _french(words: str, gender: Gender) -> str:
 
 
 def _italian(words: str, gender: Gender) -> str:
-    return {"m": "un", "f": "una"}.get(gender, words) if words == "uno" else words
+    if words == "uno":
+        return {"m": "un", "f": "una"}.get(gender, words)
+    return re.sub(r"(?<=\w)tre$", "tré", words)  # num2words forgets it behind hundreds.
 
 
 def _german(words: str, gender: Gender) -> str:
-    return {"m": "ein", "f": "eine"}.get(gender, words) if words == "eins" else words
+    return {"m": "ein", "n": "ein", "f": "eine"}.get(gender, words) if words == "eins" else words
 
 
 def _after_millions(words: str, change: Callable[[str], str]) -> str:

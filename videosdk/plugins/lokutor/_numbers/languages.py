@@ -8,7 +8,7 @@ where the number stays as it is alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from .cardinals import BY_HAND, BY_NUM2WORDS, Gender
@@ -30,6 +30,8 @@ SYMBOLS = {
     "€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "US$": "USD", "USD$": "USD", "C$": "CAD", "CA$": "CAD",
     "A$": "AUD", "AU$": "AUD", "MX$": "MXN", "R$": "BRL",
 }  # fmt: skip
+THOUSANDS = ("mil", "mila", "mille", "thousand")
+"""Numbers that stand before what is counted without "of"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,16 @@ class Language:
         capital_nouns: Whether nouns begin with a capital.
         more_units: Units of this language alone: nouns by their symbols.
         hour: The word of a time of day, where ranges of hours need it.
+        neuter: Nouns that are neuter, where that shows.
+        times: Words before a time of day that is written with a point ("alle 8.30").
+        hours: Words before hours, which are feminine ("a las 21").
+        one_hour: What ends before "1" where that is an hour, as a pattern ("a la 1").
+        abbreviations: Short forms of the scales: nouns by what is written.
+        first: Says "1" behind a masculine article, where that isn't the cardinal ("dal 1 al 3").
+        to_hours: Joins two times behind these words ("dalle 9-13").
+        more_money: Currencies without a code: what is counted, and its hundredth, by their plurals.
+        emergency: Numbers that are dialled in an emergency.
+        inflects_one: Whether "one" has cases, so that only some sentences show its form.
         most: The largest number.
     """
 
@@ -113,6 +125,16 @@ class Language:
     capital_nouns: bool = False
     more_units: Mapping[str, str] = field(default_factory=dict)
     hour: Noun | None = None
+    neuter: str = ""
+    times: str = ""
+    hours: str = ""
+    one_hour: str = ""
+    abbreviations: Mapping[str, str] = field(default_factory=dict)
+    first: str = ""
+    to_hours: Mapping[str, str] = field(default_factory=dict)
+    more_money: Mapping[str, str] = field(default_factory=dict)
+    emergency: str = "112"
+    inflects_one: bool = False
     most: int = BY_NUM2WORDS
 
     def unit_nouns(self) -> dict[str, Noun]:
@@ -129,6 +151,11 @@ class Language:
             for code, (major, minor) in zip(CURRENCIES, pairs, strict=True)
         }
         return coded | {symbol: coded[code] for symbol, code in SYMBOLS.items()}
+
+    def more_money_nouns(self) -> dict[str, tuple[Noun, Noun | None]]:
+        """Return the nouns of the currencies without a code, by their plurals."""
+        pairs = {name: text.partition("+") for name, text in self.more_money.items()}
+        return {name: (noun(major.strip()), noun(minor.strip())) for name, (major, _, minor) in pairs.items()}
 
 
 def _entries(table: str) -> list[str]:
@@ -171,6 +198,9 @@ ENGLISH = Language(
         "lbs": "pound|pounds",
         "oz": "ounce|ounces",
     },
+    emergency="911 999 112",
+    abbreviations={"bn": "billion", "mn": "million"},
+    more_money={"pesos": "peso|pesos + centavo|centavos"},
 )
 
 SPANISH = Language(
@@ -217,6 +247,12 @@ SPANISH = Language(
         "que con por sin los las más muy una uno del son hay era fue nos les sus para menos entonces "
         "además después antes pues ellos ellas"
     ),
+    emergency="112 911",
+    times="las la",
+    hours="las",
+    to_hours={"las": " a las "},
+    one_hour=r"\b(?:a|sobre|hacia|desde|hasta|es|de) la",
+    more_money={"pesos": "peso|pesos|m + centavo|centavos|m"},
 )
 
 CATALAN = Language(
@@ -261,6 +297,11 @@ CATALAN = Language(
         "que amb per els les més una són del pel hem han era fou ens sis menys després abans doncs "
         "llavors aleshores elles dels pels"
     ),
+    times="les la",
+    hours="les",
+    to_hours={"les": " a les "},
+    one_hour=r"\b(?:a|sobre|cap a|fins a|és|de|des de) la",
+    more_money={"pesos": "peso|pesos|m + centau|centaus|m"},
 )
 
 GALICIAN = Language(
@@ -308,6 +349,11 @@ GALICIAN = Language(
         "pois eles elas"
     ),
     most=BY_HAND,
+    times="ás á as das",
+    to_hours={"das": " ás "},
+    hours="ás as das",
+    one_hour=r"\bá",
+    more_money={"pesos": "peso|pesos|m + centavo|centavos|m"},
 )
 
 BASQUE = Language(
@@ -378,6 +424,16 @@ PORTUGUESE = Language(
     not_nouns=(
         "que com por sem dos das nos nas uma são foi era aos para menos mais depois antes pois eles elas"
     ),
+    emergency="112 190 192 193",
+    times="às à as das",
+    to_hours={"das": " às "},
+    hours="às as das",
+    one_hour=r"\bà",
+    abbreviations={"mi": "milhão|milhões|m", "bi": "bilhão|bilhões|m"},
+    more_money={
+        "pesos": "peso|pesos|m + centavo|centavos|m",
+        "reais": "real|reais|m + centavo|centavos|m",
+    },
 )
 
 FRENCH = Language(
@@ -420,11 +476,20 @@ FRENCH = Language(
         "Mo": "mégaoctet|mégaoctets|m",
         "Go": "gigaoctet|gigaoctets|m",
         "To": "téraoctet|téraoctets|m",
+        "mn": "minute|minutes|f",
     },
     not_nouns=(
         "que qui les des une par sur est pas aux ces ses son ont pour mais dans avec plus moins sans "
         "très puis alors donc nous vous ils elles après"
     ),
+    abbreviations={
+        "Md": "milliard|milliards|m",
+        "Mds": "milliard|milliards|m",
+        "md": "milliard|milliards|m",
+        "mds": "milliard|milliards|m",
+        "Mrd": "milliard|milliards|m",
+    },
+    more_money={"pesos": "peso|pesos|m + centavo|centavos|m"},
 )
 
 ITALIAN = Language(
@@ -448,7 +513,7 @@ ITALIAN = Language(
     percent=noun("per cento"),
     point="virgola",
     minus="meno",
-    to=" a ",
+    to="-",
     joint="e",
     conjunction="e",
     about="circa",
@@ -462,24 +527,31 @@ ITALIAN = Language(
         "che con per una dei del nel gli più non era tra fra sul sono fino come dopo prima alla dalla "
         "della sulla nella senza ancora allora sopra sotto"
     ),
+    emergency="112 113 115 118",
+    first="primo",
+    to_hours={"dalle": " alle "},
+    one_hour=r"\b(?:d?all|verso l)['’]",
+    times="alle dalle ore le all dall",
+    abbreviations={"mln": "milione|milioni|m", "mld": "miliardo|miliardi|m"},
+    more_money={"pesos": "peso|pesos|m + centavo|centavos|m"},
 )
 
 GERMAN = Language(
     units=(
-        "Kilometer||m; Meter||m; Zentimeter||m; Millimeter||m; Kilogramm||m; Gramm||m; Milligramm||m; "
+        "Kilometer||m; Meter||m; Zentimeter||m; Millimeter||m; Kilogramm||n; Gramm||n; Milligramm||n; "
         "Liter||m; Milliliter||m; Kilometer pro Stunde||m; Quadratmeter||m; Stunde|Stunden|f; "
-        "Minute|Minuten|f; Sekunde|Sekunden|f; Millisekunde|Millisekunden|f; Kilobyte||m; Megabyte||m; "
-        "Gigabyte||m; Terabyte||m; Watt||m; Kilowatt||m; Kilowattstunde|Kilowattstunden|f; "
+        "Minute|Minuten|f; Sekunde|Sekunden|f; Millisekunde|Millisekunden|f; Kilobyte||n; Megabyte||n; "
+        "Gigabyte||n; Terabyte||n; Watt||n; Kilowatt||n; Kilowattstunde|Kilowattstunden|f; "
         "Grad Celsius||m; Grad Fahrenheit||m; Grad||m"
     ),
     money=(
-        "Euro||m + Cent||m; Dollar||m + Cent||m; Pfund||m + Penny|Pence|m; Yen||m; "
+        "Euro||m + Cent||m; Dollar||m + Cent||m; Pfund||n + Penny|Pence|m; Yen||m; "
         "Schweizer Franken||m + Rappen||m; kanadischer Dollar|kanadische Dollar|m + Cent||m; "
         "australischer Dollar|australische Dollar|m + Cent||m; "
         "mexikanischer Peso|mexikanische Peso|m + Centavo|Centavos|m; "
         "brasilianischer Real|brasilianische Real|m + Centavo|Centavos|m"
     ),
-    percent=noun("Prozent||m"),
+    percent=noun("Prozent||n"),
     point="Komma",
     minus="minus",
     to=" bis ",
@@ -489,13 +561,23 @@ GERMAN = Language(
     per="pro",
     scales="Million Millionen Milliarde Milliarden",
     digit_by_digit=True,
-    masculine="Uhr Prozent Tag Monat Jahr Mal Zimmer Kilo",
-    feminine="Woche Nacht Person Million Milliarde Seite Frage",
+    masculine="Uhr Tag Monat Platz Gast Termin Liter Euro Dollar",
+    feminine="Woche Nacht Person Million Milliarde Seite Frage Minute Stunde Sekunde",
     years=range(1100, 2000),
     capital_nouns=True,
     more_units={"Std": "Stunde|Stunden|f", "Min": "Minute|Minuten|f", "Sek": "Sekunde|Sekunden|f"},
     hour=noun("Uhr||m"),
+    neuter="Prozent Jahr Mal Zimmer Kilo Kind Stück Bett Ticket Glas",
     not_nouns="oder aber sind wird wäre nach über auch noch",
+    emergency="110 112",
+    times="um gegen",
+    abbreviations={
+        "Mio": "Million|Millionen|f",
+        "Mill": "Million|Millionen|f",
+        "Mrd": "Milliarde|Milliarden|f",
+    },
+    more_money={"Pesos": "Peso|Pesos|m + Centavo|Centavos|m"},
+    inflects_one=True,
 )
 
 LANGUAGES_BY_CODE = {
@@ -509,3 +591,26 @@ LANGUAGES_BY_CODE = {
     "it": ITALIAN,
     "de": GERMAN,
 }
+
+DECIMAL_POINT = {
+    "es": "419 br bz cu do gt hn mx ni pa pe pr sv us",
+    "de": "ch li",
+    "it": "ch",
+}
+"""Regions that write a decimal point, unlike their language. Source: Unicode CLDR, as in Babel 2.18."""
+SPOKEN_POINT = {"es": "punto"}
+"""Says the decimal point there; German and Italian keep the comma's word."""
+BOTH_MARKS = ("de", "it")
+"""Languages whose regions with a decimal point also read texts of the neighbours: "1.234" may be either."""
+PESO_SIGN = "ar cl co cu do mx uy"
+"""Spanish-speaking regions where "$" is the peso."""
+
+
+def language_of(tag: str) -> Language:
+    """Return how a language, or a language with a region such as ``es-mx``, writes and says its numbers."""
+    code, _, region = tag.partition("-")
+    language = LANGUAGES_BY_CODE[code]
+    if region not in DECIMAL_POINT.get(code, "").split():
+        return language
+    decimal = "" if code in BOTH_MARKS else "."
+    return replace(language, decimal=decimal, point=SPOKEN_POINT.get(code, language.point))

@@ -57,6 +57,7 @@ class NumbersFilter(BasicTextFilter):
         )
         self.language = language
         self._speller = speller
+        self._before = ""
 
     async def filter(self, chunks: AsyncIterator[str]) -> AsyncIterator[str]:
         """Rewrite a reply as it arrives. Only the last word, or a number, is held back."""
@@ -86,6 +87,7 @@ class NumbersFilter(BasicTextFilter):
     def _rewrite(self, unit: Unit) -> str:
         inside = not unit.begins_line or self._speller.begins_with_ordinal(unit.text)
         self._placeholder_map = {}
+        self._before = unit.before
         try:
             text = read_references(unit.text)
             return self._process(_INSIDE_LINE + text if inside else text).replace(_INSIDE_LINE, "")
@@ -113,4 +115,4 @@ class NumbersFilter(BasicTextFilter):
         return text
 
     def _expand_numeric_ranges(self, text: str) -> str:
-        return self._normalise_punct(_DASH.sub(r"\1—\2", self._speller.spell(text)))
+        return self._normalise_punct(_DASH.sub(r"\1—\2", self._speller.spell(text, self._before)))

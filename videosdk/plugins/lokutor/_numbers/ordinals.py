@@ -8,7 +8,7 @@ section 16; for Basque, Euskaltzaindia, rule 7 ("bosgarren").
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -49,12 +49,45 @@ _DE_MONTHS = words_in(
 )
 
 
+_DE_STARTERS = frozenset(
+    words_in(
+        "Das Der Die Dann Danach Es Er Sie Wir Ich Ihr Ist Sind Haben Hat Kann Können Passt Bitte Wenn Soll "
+        "Möchten Ein Eine Im In Am Um Dort Dabei Außerdem Und Oder Aber Auch Gerne Gern Vielen "
+        "Danke Ja Nein Welche Was Wann"
+    )
+)
+"""Words that begin a sentence rather than follow an ordinal."""
+_DE_JOINTS = ("und", "oder", "bis")
+_DE_RANKED = (
+    dict.fromkeys(words_in("Stock FC Platz Rang Tag Gang Advent Bezirk Weltkrieg Teil"), "r")
+    | dict.fromkeys(words_in("Etage Bundesliga Liga Klasse Reihe Woche Halbzeit Runde Stufe Mannschaft"), "")
+    | dict.fromkeys(words_in("OG UG Obergeschoss Untergeschoss Stockwerk Quartal Semester Kapitel"), "s")
+)
+"""Nouns that are numbered, and how an ordinal without an article ends before them."""
+
+
 _DE_FEMININE = re.compile(r"(?:e|ung|[hk]eit|schaft|ion|tät)$")
 _EN_MONTHS = words_in("January February March April May June July August September October November December")
+_FR_MONTHS = "janvier|février|mars|avril|mai|juin|juillet|août|septembre|octobre|novembre|décembre"
 _IT_MONTHS = "gennaio|febbraio|marzo|aprile|maggio|giugno|luglio|agosto|settembre|ottobre|novembre|dicembre"
 _IT_RANKED = "piano|posto|secolo|anno|turno|grado|livello|premio|capitolo"
 """What an Italian "3°" stands before where it is an ordinal and no angle."""
 _LAST_DAY = 31
+_LAST_RANK = 10
+"""Largest number that is rather an ordinal than a temperature before "º"."""
+_BEFORE_ORDINALS = frozenset(
+    words_in(
+        "el del al un su mi tu este piso planta artículo o do ao no um seu meu neste il lo nel dal sul l "
+        "dell all"
+    )
+)
+_RANKED = frozenset(
+    words_in(
+        "piso planta andar lugar puesto posto aniversario aniversário capítulo siglo século grado grau curso "
+        "año ano día dia distrito mes mês puerta porta A B C D izquierda derecha esquerda direita dereita"
+    )
+) | frozenset(_IT_RANKED.split("|"))
+"""Words around an ordinal in Spanish, Galician, Portuguese and Italian."""
 
 
 class Around(NamedTuple):
@@ -77,12 +110,31 @@ class Ordinals:
         say: Says them.
         openers: Matches the end of what waits for the next word.
         dotted: Whether the mark is a point, as that of a list's numbers.
+        months: Names of the months, where the mark is a point.
+        ranked: Other words that an ordinal stands before.
+        articles: Words that stand before an ordinal, where the mark is a point.
     """
 
     pattern: str
     say: Say
     openers: str = ""
     dotted: bool = False
+    months: tuple[str, ...] = ()
+    ranked: frozenset[str] = frozenset()
+    articles: frozenset[str] = frozenset()
+
+    def is_month(self, word: str) -> bool:
+        """Return whether days are counted before ``word``."""
+        return word in self.months
+
+    def is_article(self, before: str) -> bool:
+        """Return whether a text ends in a word that an ordinal may follow."""
+        word = re.search(r"([^\W\d_]+)\s+$", before)
+        return word is not None and word[1].lower() in self.articles
+
+    def is_ranked(self, word: str) -> bool:
+        """Return whether ``word`` shows that a number before it is an ordinal."""
+        return word in self.months or word in self.ranked
 
 
 def ordinals_of(language: str, cardinal: Cardinal) -> Ordinals:
@@ -91,8 +143,8 @@ def ordinals_of(language: str, cardinal: Cardinal) -> Ordinals:
 
 
 def _iberian(words: list[str], tens: list[str]) -> Callable[[str, Cardinal], Ordinals]:
-    def say(number: int, mark: str, _: Around) -> str | None:
-        if not 1 <= number <= _LAST:
+    def say(number: int, mark: str, around: Around) -> str | None:
+        if not 1 <= number <= _LAST or _may_be_degrees(number, mark, around):
             return None
         ten, unit = divmod(number, 10)
         if number <= len(words):
@@ -100,11 +152,29 @@ def _iberian(words: list[str], tens: list[str]) -> Callable[[str, Cardinal], Ord
         else:
             parts = [words[9] if ten == 1 else tens[ten - 2], words[unit - 1] if unit else ""]
             found = " ".join(filter(None, parts))
-        if mark == "er":
-            return found.removesuffix("o") if unit in {1, 3} else None
-        return re.sub(r"o\b", "a", found) if "ª" in mark else found
+        ending = mark.lstrip(".")
+        if ending in {"º", "ª"}:
+            return re.sub(r"o\b", "a", found) if ending == "ª" else found
+        short = found.removesuffix("o") if unit in {1, 3} else ""
+        forms = (found, re.sub(r"o\b", "a", found), short)
+        plural = ending.removesuffix("s")
+        for form in filter(None, forms):
+            if form.endswith(plural):
+                return re.sub(r"([oa])\b", r"\1s", form) if plural != ending else form
+        return None
 
-    return lambda language, _: Ordinals(r"\.?[ºª]|er\b" if language[:2] == "es" else r"\.?[ºª]", say)
+    # "1.er", "2.os", "3ra": the mark is the word's end.
+    pattern = r"\.?[ºª](?!\w|[-–/]\d)|\.(?:er|[oa]s?)\b"
+    latin = r"|(?:[rdtmvn]|er)[oa]s?\b|er\b"
+    return lambda language, _: Ordinals(pattern + (latin if language[:2] == "es" else ""), say)
+
+
+def _may_be_degrees(number: int, mark: str, around: Around) -> bool:
+    """Return whether a mark may be that of a temperature, as people write it: "hace 20º"."""
+    before = around.before.lower()
+    if mark != "º" or before in _BEFORE_ORDINALS or around.after in _RANKED:
+        return False
+    return number > _LAST_RANK or bool(before)
 
 
 def _catalan(_: str, cardinal: Cardinal) -> Ordinals:
@@ -140,13 +210,15 @@ def _english(language: str, _: Cardinal) -> Ordinals:
             return f"{ordinal} of" if around.before == "the" else f"the {ordinal} of"
         return None
 
-    return Ordinals(r"(?:st|nd|rd|th)\b|(?!\S*\d)(?![\w°%])", say, _any_word([*_EN_MONTHS, "the"]))
+    return Ordinals(r"(?:st|nd|rd|th)\b|(?!\S*\d)(?![\w°%])", say, months=tuple(_EN_MONTHS))
 
 
 def _french(_: str, __: Cardinal) -> Ordinals:
     words = num2words_of("fr")
 
     def say(number: int, mark: str, _: Around) -> str | None:
+        if not mark:
+            return "premier" if number == 1 else None  # "le 1 mai"
         special = {"er": "premier", "re": "première", "ère": "première", "nd": "second", "nde": "seconde"}
         if mark in special:
             return special[mark] if number == (2 if mark.startswith("n") else 1) else None
@@ -155,13 +227,17 @@ def _french(_: str, __: Cardinal) -> Ordinals:
             re.sub(r"(vingt|cent|million)sième$", r"\1ième", words(number, "ordinal")) if number > 1 else None
         )
 
-    return Ordinals(r"(?:er|re|ère|nde|nd|ème|e)(?!\w)", say)
+    return Ordinals(rf"(?:er|re|ère|nde|nd|ème|e)(?!\w)|(?=\s(?:{_FR_MONTHS})\b)", say)
 
 
 def _italian(_: str, __: Cardinal) -> Ordinals:
     words = num2words_of("it")
 
-    def say(number: int, mark: str, _: Around) -> str | None:
+    def say(number: int, mark: str, around: Around) -> str | None:
+        if number < 1 or _may_be_degrees(number, mark, around):
+            return None
+        if number == 1 and around.before.lower() in {"l", "all", "dell", "dall"}:
+            return None
         if not mark and number > 1:
             return None  # "2 maggio" is a cardinal.
         found = words(number, "ordinal")
@@ -174,21 +250,37 @@ def _german(_: str, __: Cardinal) -> Ordinals:
     words = num2words_of("de")
 
     def say(number: int, mark: str, around: Around) -> str | None:
-        before, after = around.before.lower(), around.after
-        # A capital may begin the next sentence: only an article, a month or a small letter shows an ordinal.
-        if before not in _DE_ARTICLES and after not in _DE_MONTHS and not after[:1].islower():
-            return None
-        ending = _DE_ARTICLES.get(before, "n" if before in _DE_PREPOSITIONS else "r")
-        if before == "der" and _DE_FEMININE.search(after):
-            ending = "n"  # "in der zweiten Woche": with a feminine, "der" is never the subject's.
-        return words(number, "ordinal") + ending
+        ending = _german_ending(around.before.lower(), around.after)
+        if around.after in _DE_STARTERS or (number > _LAST and around.after[:1].isupper()):
+            return None  # A sentence ends: "Ich komme am 12. Es ist"
+        return None if ending is None else words(number, "ordinal") + ending
 
-    before = _any_word([*_DE_ARTICLES, *_DE_PREPOSITIONS])
-    return Ordinals(r"\.(?=\s+\w)", say, rf"\d\.|(?i:{before})", dotted=True)
+    return Ordinals(
+        r"\.(?=\s+\w)",
+        say,
+        r"\d\.",
+        dotted=True,
+        months=tuple(_DE_MONTHS),
+        ranked=frozenset(_DE_RANKED),
+        articles=frozenset(_DE_ARTICLES),
+    )
 
 
-def _any_word(words: Iterable[str]) -> str:
-    return rf"(?<!\w)(?:{'|'.join(words)})"
+def _german_ending(before: str, after: str) -> str | None:
+    """Return how an ordinal ends between two words, or None where that isn't shown."""
+    if before == "der" and _DE_FEMININE.search(after):
+        return "n"  # "in der zweiten Woche": with a feminine, "der" is never the subject's.
+    if before in _DE_ARTICLES:
+        return _DE_ARTICLES[before]
+    is_month = after in _DE_MONTHS
+    if before in _DE_PREPOSITIONS:
+        return "n" if is_month or after[:1].islower() else None
+    # A capital may begin the next sentence: only a month, a small letter or a known noun shows an ordinal.
+    if is_month:
+        return "r"
+    if before:
+        return None
+    return "r" if after in _DE_JOINTS else _DE_RANKED.get(after)
 
 
 _MAKERS: Mapping[str, Callable[[str, Cardinal], Ordinals]] = {

@@ -9,29 +9,66 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from .agreement import Agreement, italian_one
 from .cardinals import Cardinal, Gender, cardinal_of, num2words_of
 from .clock import clock_of
-from .languages import LANGUAGES_BY_CODE, SYMBOLS, Noun
+from .codes import (
+    NO_QUANTITY,
+    PHONE,
+    SIGNS,
+    is_code,
+    is_multiplied,
+    is_phone,
+    is_product_or_foreign_money,
+    is_range,
+)
+from .context import text_after, text_before, word_after, word_before
+from .languages import SYMBOLS, THOUSANDS, Noun, language_of, noun
+from .money import Money
 from .notation import NUMBER, SPACE, Number, parse_number
 from .ordinals import Around, ordinals_of
 
 _TO = rf"{SPACE}?[-–]{SPACE}?"
-_FREE = r"(?<![\w.,/#@+\-–−])(?<!\d:)"
+_FREE = (
+    rf"(?<![\w.,/#@+\-–−{SIGNS}])(?:(?<=[nN][°º])|(?<=[nN]\.º)|(?<![°º]))(?<![{SIGNS}] )(?<![{SIGNS}] \ue000)"
+    r"(?<!\d:)(?<![\s\ue000(]['’])"
+)
 """What a number doesn't stand behind: the rest of a word, of a date, of a version."""
-_END = r"(?![\w°ºª%€$£¥\ufe0f\u20e3])(?![.,:/+\-–'’]\d)(?![-–/][\w€$£¥])"
-_PHONE = re.compile(
-    r"(?:\+\d+(?:[ .\-]\d{2,4})*|\d{1,4}([ .\-])\d{2,4}(?:\1\d{2,4})+|\d{3}\) ?\d{3}[ .\-]\d{4})(?!\d)"
-)
-_AMBIGUOUS_GROUPS = re.compile(r"\d{3} \d{3} \d{3}$")
-"""Nine digits in threes are a phone number, unless a unit follows."""
+_END = rf"(?!['’]s\b|\.[ºª])(?![\w^°ºª%{SIGNS}½¼¾\ufe0f\u20e3])(?![.,:/+\-–'’]\d)(?![-–/][\w{SIGNS}])"
 _SKIPPED = re.compile(
-    rf"\W*?(?:\d{{1,3}}(?:{SPACE}\d{{3}}(?!\d))+|\d)(?:[\w.,:/'’\-–+]*\w)?(?:{SPACE}?[€$£¥%°](?:[-/]\w+)?)?"
+    rf"\W*?(?:\d{{1,3}}(?:{SPACE}\d{{3}}(?!\d))+|\d)(?:[\w.,:/'’\-–+^%°ºª½¼¾{SIGNS}]*[\w%°ºª½¼¾{SIGNS}])?"
+    rf"(?:{SPACE}?[{SIGNS}%°](?:[-/]\w+)?)?"
 )
+_NO_CENTS = r"(?:[.,](?:--?|[–—]))?"
+"""Matches the dash in place of cents: "19,- €"."""
+_SENTENCE_BEFORE = re.compile(r"(?:^|[.!?:…\n])[\s\ue000*_\"'»)]*$")
 _ABOUT = re.compile(r"[~≈]\s?(?=[\d€$£])")
 _LONGEST_PLAIN = 5
 """Digits of a plain number without separators. Longer ones are codes, unless they are round."""
-_SHORT_WORD = 2
-"""Letters of a word that isn't counted, unless it is known as a noun."""
+_MINUTES = re.compile(r"0[1-9]")
+_HOURS_BEFORE = re.compile(r"\d ?h\s+$")
+_DOTTED_TIME = re.compile(r"(?:[01]?\d|2[0-4])\.[0-5]\d")
+_AT = re.compile(r"(?i)(?<!\w)(?:at|by|until|till|from|to)\s+$")
+"""Stands before an English time, which may be written with a point."""
+_CHAIN = re.compile(
+    r"(?:(?:(?P<first>[^\W\d_]*)\s+|^)\d+[.ºª]|(?P<comma>\d\.,(?:\s+\d+\.,)*(?:\s+\d+\.)?))"
+    r"\s+(?:(?:und|oder|bis|sowie|y|e|o|ou)\s+)?$"
+)
+"""Stands before an ordinal that is joined to another, and declined as that is: "am 1. und 2. Mai"."""
+_POINT_AND_CAPITAL = re.compile(r"\.\s+([^\W\d_a-zß-ÿ]\w*)")
+_POINT_AT_END = re.compile(r"\.(?!\w)")
+_POINT_INSIDE = re.compile(r"\.(?:[,;]|\s+[a-zß-ÿ])")
+_SOLD_BY_THOUSANDTHS = ("l", "L", "kWh")
+"""Units whose prices have three decimals."""
+_DE_ALTERNATIVES = ("bis", "oder")
+_OF = "de|di"
+"""Words between millions and the sign of a currency."""
+_REGIONS = ("pt-br",)
+"""Languages with a region that ``num2words`` tells apart."""
+_TWO = _MANY = 2
+_GROUP = 3
+_FEET = re.compile(r"\d ?ft\s+$")
+_INCH = Noun("inch", "inches", "")
 _LONGEST_PART = 3
 """Digits on either side of an English range. Longer ones are phone numbers, as the framework says."""
 _NOON = 12
@@ -44,8 +81,6 @@ _WORD_FOLLOWS = re.compile(r"\s+[a-zäöüß]|[,;:]")
 """Follows a date whose last point doesn't end the sentence."""
 _ELIDING = ("ca", "fr")
 _VOWELS = tuple("aeiouéh")
-_THOUSAND = ("mil", "mila", "mille", "thousand")
-"""Numbers that stand before what is counted without "of"."""
 _POWERS = {"K": 3, "M": 6, "B": 9, "BN": 9}
 """Letters that multiply an amount of money: "$1.5M"."""
 _CENTS = 2
@@ -58,7 +93,7 @@ class Speller:
     """Says the numbers of one language.
 
     Args:
-        language: A code of :data:`LANGUAGES_BY_CODE`, or one with a region that ``num2words`` tells apart.
+        language: A code of :data:`LANGUAGES_BY_CODE`, or one with a region, in small letters.
 
     Raises:
         ImportError: The language needs ``num2words``, which isn't installed.
@@ -66,29 +101,31 @@ class Speller:
 
     def __init__(self, language: str) -> None:
         self._code = language[:2]
-        self._language = LANGUAGES_BY_CODE[self._code]
-        self._cardinal: Cardinal = cardinal_of(language)
+        self._language = language_of(language)
+        self._cardinal: Cardinal = cardinal_of(language if language in _REGIONS else self._code)
         self._clock = clock_of(language)
         self._ordinals = ordinals_of(language, self._cardinal)
         self._year = num2words_of(self._code) if self._language.years else None
         self._units = self._language.unit_nouns()
-        self._money = self._language.currency_nouns()
-        self._money_words = self._spelled_money()
-        self._genders = self._known_genders()
-        self._endings = {name: re.compile(ending) for name, ending in self._language.endings.items()}
-        self._plural = re.compile(self._language.plurals)
-        self._not_nouns = frozenset(self._language.not_nouns.split())
+        self._money = Money(self._language, language)
+        majors = {each for currency in self._money.signs.values() for each in currency if each}
+        self._nouns = Agreement(self._code, self._language, self._cardinal, {*self._units.values()} | majors)
+        self._short_scales = {name: noun(text) for name, text in self._language.abbreviations.items()}
+        self._times = frozenset(self._language.times.split())
+        follows = _any_of([*self._units, *self._money.signs, *self._short_scales])
+        self._unit_follows = re.compile(rf"{SPACE}?(?:{follows})(?!\w)")
+        self._emergency = frozenset(self._language.emergency.split())
         self._rules = self._make_rules()
         self._start = re.compile(
-            rf"{_FREE}(?:[-−]?(?:{self._prefixes}){SPACE}?[-−]?\d|[-−]?\d|\+\d)|(?<![^\s\ue000])&(?!\S)"
+            rf"(?=[-−+%\dA-Z{SIGNS}]){_FREE}(?:[-−]?(?:{self._prefixes}){SPACE}?[-−]?\d|[-−]?\d|\+\d)|(?<![^\s\ue000])&(?!\S)"
         )
         self.unfinished = self._make_unfinished()
         """Found at the end of what needs the next word."""
 
-    def spell(self, text: str) -> str:
-        """Return ``text`` with its numbers in words."""
-        text = _ABOUT.sub(f"{self._language.about} ", text)
-        parts, end = [], 0
+    def spell(self, text: str, before: str = "") -> str:
+        """Return ``text`` with its numbers in words. What stands ``before`` it may tell what they are."""
+        text = before + _ABOUT.sub(f"{self._language.about} ", text)
+        parts, end = [], len(before)
         while found := self._start.search(text, end):
             stop, words = self._say(text, found)
             parts += [text[end : found.start()], words]
@@ -119,28 +156,53 @@ class Speller:
 
     @property
     def _prefixes(self) -> str:
-        return _any_of([*self._money, "%"] if self._language.percent_first else self._money)
+        return _any_of([*self._money.signs, "%"] if self._language.percent_first else self._money.signs)
 
     def _make_rules(self) -> list[Rule]:
         number, units = NUMBER, _any_of(self._units)
-        money, prefixes = _any_of(self._money), _any_of(self._money)
+        money, prefixes = _any_of(self._money.signs), _any_of(self._money.signs)
         per = rf"(?:/(?P<per>{units}|[^\W\d_]{{3,}}))?"
+        again = rf"(?:{SPACE}(?P<again>(?i:{_any_of(self._money.again)}))(?!\w))?"
         sign, scale = "(?P<sign>[-−])?", _any_of(self._language.scales.split())
+        short = rf"(?:{_any_of(self._short_scales)})\b\.?"
+        of = rf"(?:(?:{_OF}){SPACE}|d['’])?"
         amount = rf"{sign}(?P<n>{number})(?:{_TO}(?P<to>{number}))?"
-        priced = rf"{sign}(?P<n>{number})(?:(?:{SPACE}?(?:{money}))?{_TO}(?P<to>{number}))?"
+        priced = rf"{sign}(?P<n>{number})(?:(?:{SPACE}?(?:{money}))?{_TO}(?P<to>{number}))?{_NO_CENTS}"
+        measured = rf"{sign}(?P<n>{number})(?:(?:{SPACE}?(?P<unit1>{units}))?{_TO}(?P<to>{number}))?{SPACE}?"
         time = r"(?:[01]?\d|2[0-4])"
-        hours = rf"{SPACE}?(?:Uhr|h)(?!\w)"
+        hours = rf"{SPACE}?(?:Uhr|h|hs|hrs)(?!\w)"
+        h = rf"{SPACE}?h{SPACE}?"
+        # "20 Min. backen": the point of an abbreviation goes with it.
+        point = r"(?:(?<=Min|Std|Sek)\.(?=\s+[\da-zß-ÿ]))?" if self._code == "de" else ""
+        gap = f"{SPACE}?" if self._code == "fr" else ""  # "5 € 50"
         rules = [
-            (rf"{amount}{SPACE}(?P<scale>{scale}){SPACE}(?P<unit>{_any_of(SYMBOLS)}){_END}", self._price),
             (
-                rf"{priced}(?:{SPACE}?(?P<power>[kKM]))?{SPACE}?(?P<unit>{money}|(?i:{_any_of(self._money_words)})){per}{_END}",
+                rf"{amount}(?:{SPACE}(?P<scale>{scale})|{SPACE}?(?P<short>{short})){SPACE}?{of}"
+                rf"(?P<unit>{money}|(?i:{_any_of(self._money.words)})){_END}",
+                self._price,
+            ),
+            (
+                rf"(?P<n>{number}){SPACE}(?:(?:{_OF}){SPACE}|d['’])(?P<unit>{_any_of(SYMBOLS)}){_END}",
+                self._price,
+            ),
+            (
+                rf"{amount}{SPACE}?(?P<short>{short})(?!{SPACE}?[{SIGNS}]|{SPACE}?{of}[{SIGNS}])",
+                self._shortened,
+            ),
+            (
+                rf"(?P<n>\d{{1,3}}(?:[.,]?\d{{3}})*){gap}(?P<unit>[€£$]){gap}(?P<cents>\d\d)(?![\d.,%]\d|\w)",
+                self._split_price,
+            ),
+            (
+                rf"{priced}(?:{SPACE}?(?P<power>[kKM]))?{SPACE}?"
+                rf"(?P<unit>{money}|(?i:{_any_of(self._money.words)})){per}{_END}{again}",
                 self._price,
             ),
             (
                 rf"{sign}(?P<unit>{prefixes}){SPACE}?(?P<sign2>[-−])?(?P<n>{number})"
-                rf"(?:{_TO}(?:{prefixes})?(?P<to>{number}))?"
-                rf"(?:(?P<power>[kKMB]|bn)|{SPACE}(?P<scale>{scale}))?"
-                rf"{per}{_END}",
+                rf"(?:{_TO}(?:{prefixes})?(?P<to>{number}))?{_NO_CENTS}"
+                rf"(?:(?P<power>[kKMBm]|bn)|{SPACE}(?P<scale>{scale})|{SPACE}?(?P<short>{short}))?"
+                rf"{per}{_END}{again}",
                 self._price,
             ),
             (rf"{sign}(?P<n>{number})(?:{SPACE}?%?{_TO}(?P<to>{number}))?{SPACE}?%{_END}", self._percent),
@@ -149,35 +211,58 @@ class Speller:
                 rf"(?P<h>{time}):(?P<min>[0-5]\d)(?:{_TO}(?P<h2>{time}):(?P<min2>[0-5]\d))?(?:{hours})?{_END}",
                 self._time,
             ),
-            (rf"(?P<h>{time})\.(?P<min>[0-5]\d){hours}{_END}", self._time),
-            (rf"(?P<h>{time}){SPACE}?h{SPACE}?(?P<min>[0-5]\d){_END}(?!{SPACE}?m)", self._time),
+            (
+                rf"(?P<h>{time})(?P<mark>[.,])(?P<min>[0-5]\d)(?:{_TO}(?P<h2>{time})(?P=mark)(?P<min2>[0-5]\d))?"
+                rf"(?P<shown>{hours})?{_END}",
+                self._dotted_time,
+            ),
+            (
+                rf"(?P<h>{time}){h}(?P<min>[0-5]\d)?{_TO}(?P<h2>{time}){h}(?P<min2>[0-5]\d)?{_END}(?!{SPACE}?m)",
+                self._hours,
+            ),
+            (rf"(?P<h>{time}){h}(?P<min>[0-5]\d){_END}(?!{SPACE}?m)", self._time),
+            (
+                rf"{sign}(?P<n>{number})(?:{SPACE}?(?P<unit1>[°º]{SPACE}?[CF])?{_TO}(?P<to>{number}))?{SPACE}?(?P<unit>[°º]{SPACE}?[CF]){_END}",
+                self._measure,
+            ),
             (rf"(?P<n>\d{{1,3}})(?P<mark>{self._ordinals.pattern})", self._ordinal),
-            (rf"{amount}{SPACE}?(?P<unit>{units}){_END}", self._measure),
-            (rf"(?P<n>{number}){_TO}(?P<to>{number}){_END}", self._range),
-            (_PHONE.pattern, self._phone),
-            (rf"{sign}(?P<n>{number}){_END}(?!{SPACE}?(?:{_any_of('€$£¥%°')}))", self._plain),
+            (rf"{measured}(?P<unit>{units}){_END}{point}", self._measure),
+            (rf"(?P<n>{number}){_TO}(?P<to>{number}){_END}{NO_QUANTITY}", self._range),
+            (PHONE, self._phone),
+            (rf"{sign}(?P<n>{number}){_END}{NO_QUANTITY}", self._plain),
         ]
         if self._language.one_last:
-            rules.insert(0, (rf"1{SPACE}(?P<noun>{_any_of(self._genders)}){_END}", self._one_after))
+            rules.insert(0, (rf"1{SPACE}(?P<noun>{_any_of(self._nouns.known)}){_END}", self._one_after))
         if self._code == "de":
             rules.insert(0, (r"(?P<day>0?[1-9]|[12]\d|3[01])\.(?P<month>0?[1-9]|1[0-2])\.(?!\d)", self._date))
+            ordinals = rf"(?P<n>\d{{1,2}})\.{_TO}(?P<to>\d{{1,2}})\.(?=\s+\w)"
+            rules.insert(0, (ordinals, self._days))
         if self._code == "en":
-            half = rf"{SPACE}?(?P<half>[ap]\.?m)\b"
-            rules.insert(0, (rf"(?P<h>{time})(?::(?P<min>[0-5]\d))?{half}", self._half_day))
+            minutes, half = r"(?:[:.](?P<min{}>[0-5]\d))?", rf"{SPACE}?(?P<half{{}}>(?i:[ap]\.?m)\b)"
+            end = rf"(?:(?:{half.format(1)}\.?)?{_TO}(?P<h2>{time}){minutes.format(2)})?"
+            rules.insert(0, (rf"(?P<n>\d{{1,2}}){SPACE}in(?!\w)", self._inches))
+            rules.insert(0, (rf"(?P<h>{time}){minutes.format('')}{end}{half.format('')}", self._half_day))
         return [(re.compile(pattern), say) for pattern, say in rules]
 
     def _make_unfinished(self) -> re.Pattern[str]:
         """Match what ends in a number, or in what stands before one."""
-        codes = _any_of([*self._money, "%"])
+        codes = _any_of([*self._money.signs, "%"])
         scales = _any_of(self._language.scales.split())
         parts = [
-            r"\d[-–)]?",
+            rf"\d(?:[-–)]|{_NO_CENTS})",
             r"\d\s?[kKM]",
             r"\d\s[-–]",
-            rf"\d\s(?:{scales})",
+            rf"\d\s?[°º{SIGNS}](?:\s[-–])?",
+            rf"\d\s(?:{scales})(?:\s(?:{_OF}))?",
+            rf"\d\s?(?:{_any_of(self._short_scales)})\.?(?:\s(?:{_OF}))?",
             rf"(?<!\w)(?<!\d\s)(?:{codes})",
+            rf"000\s(?:{_OF})",
             "&",
         ]
+        if self._code == "de":
+            parts.append(r"\d\s?(?:Min|Std|Sek)\.")
+        if self._code == "en":
+            parts.append(r"\d\s?(?i:[ap]\.?m)\.?(?:\s?[-–])?")
         if self._ordinals.openers:
             parts.append(self._ordinals.openers)
         return re.compile(rf"(?:{'|'.join(parts)})$")
@@ -186,27 +271,78 @@ class Speller:
 
     def _price(self, found: re.Match[str]) -> str | None:
         groups = found.groupdict()
-        parsed = self._parse(found)
-        if parsed is None:
+        scaled = groups.get("scale") or groups.get("short")
+        parsed = self._parse(found, price=not scaled and not self._is_sold_by_thousandths(groups))
+        currency = self._money.currency(groups["unit"], groups.get("again"))
+        if parsed is None or currency is None:
             return None
         number, end = parsed
-        major, minor = self._money.get(groups["unit"]) or self._money_words[groups["unit"].lower()]
-        if scale := groups.get("scale"):
+        major, minor = self._singular_after_article(found, currency[0]), currency[1]
+        if scaled:
+            scale = self._scale_of(scaled, end or number)
+            if end is None and self._one_is_unsure(found, number, scale.gender):
+                return None
             return self._signed(
                 found, self._range_start(number, end) + self._scaled(end or number, scale, major)
             )
         if end is not None:
             words = self._range_words(number, end, major)
+        elif not number.decimals.strip("0") and self._one_is_unsure(found, number, major.gender):
+            return None
         else:
             words = self._amount(number, major, minor)
         per = self._per(groups.get("per"))
         return None if per is None or words is None else self._signed(found, words + per)
 
-    def _scaled(self, number: Number, scale: str, major: Noun) -> str:
-        gender: Gender = "" if number.decimals else self._genders.get(scale.lower(), "")
-        words = self._bare(number) if number.decimals else self._cardinal(number.whole, gender)
-        joint = " " if scale in _THOUSAND else self._of(major.many)
-        return f"{words} {scale}{joint}{major.many}"
+    def _singular_after_article(self, found: re.Match[str], counted: Noun) -> Noun:
+        """Return the form of an English noun that stands before another: "a 16 GB phone"."""
+        if self._code == "en" and word_before(found).lower() in {"a", "an"}:
+            return Noun(counted.one, counted.one, counted.gender)
+        return counted
+
+    def _inches(self, found: re.Match[str]) -> str | None:
+        """Say the inches of "6 ft 2 in"; elsewhere, "in" is a preposition."""
+        is_height = _FEET.search(text_before(found))
+        return self._count(Number(int(found["n"])), _INCH) if is_height else None
+
+    def _is_sold_by_thousandths(self, groups: dict[str, str]) -> bool:
+        """Return whether a price has the three decimals of fuel and power."""
+        return groups.get("per") in _SOLD_BY_THOUSANDTHS
+
+    def _scale_of(self, text: str, number: Number) -> Noun:
+        """Return the noun of "millions", which may be shortened."""
+        short = self._short_scales.get(text.rstrip("."))
+        if short is None:
+            gender: Gender = "m" if text in THOUSANDS else self._nouns.known_gender(text)
+            return Noun(text, text, "" if number.decimals else gender)
+        is_one = not number.decimals.strip("0") and number.whole == 1
+        is_one = is_one or (self._language.one_below_two and number.whole < _TWO)
+        return Noun(*(short.one if is_one else short.many,) * 2, short.gender)
+
+    def _shortened(self, found: re.Match[str]) -> str | None:
+        """Say "2,5 Mio."."""
+        parsed = self._parse(found)
+        if parsed is None:
+            return None
+        number, end = parsed
+        scale = self._scale_of(found["short"], end or number)
+        if end is None and self._one_is_unsure(found, number, scale.gender):
+            return None
+        return self._signed(found, self._range_start(number, end) + self._scaled(end or number, scale, None))
+
+    def _scaled(self, number: Number, scale: Noun, major: Noun | None) -> str:
+        words = self._bare(number) if number.decimals else self._cardinal(number.whole, scale.gender)
+        if major is None:
+            return f"{words} {scale.many}"
+        joint = " " if scale.many in THOUSANDS else self._of(major.many)
+        return f"{words} {scale.many}{joint}{major.many}"
+
+    def _split_price(self, found: re.Match[str]) -> str | None:
+        """Say "12€50"."""
+        number = parse_number(found["n"], self._language.decimal, price=True)
+        if number is None or number.decimals or number.whole > self._language.most:
+            return None
+        return self._amount(Number(number.whole, found["cents"]), *self._money.signs[found["unit"]])
 
     def _amount(self, number: Number, major: Noun, minor: Noun | None) -> str:
         if not number.decimals.strip("0"):
@@ -229,6 +365,8 @@ class Speller:
         if self._language.percent_first:
             value = self._range_start(number, end) + self._bare(end or number)
             return f"{noun.one} {self._signed(found, value)}"
+        if end is None and self._one_is_unsure(found, number, noun.gender):
+            return None
         words = self._count(number, noun) if end is None else self._range_words(number, end, noun)
         return None if words is None else self._signed(found, words)
 
@@ -237,15 +375,20 @@ class Speller:
         if parsed is None:
             return None
         number, end = parsed
-        unit = found["unit"]
-        if unit == "s" and found.group()[-2:-1].isdigit():
-            return None  # "the 1990s"
-        noun = self._units[unit]
+        unit = re.sub(SPACE, "", found["unit"]).replace("º", "°")
+        is_other = (found["unit1"] or found["unit"]) != found["unit"]
+        is_decade = unit == "s" and found.group()[-2:-1].isdigit()  # "the 1990s"
+        if is_other or is_decade or is_multiplied(text_before(found)):
+            return None
+        noun = self._singular_after_article(found, self._units[unit])
         if end is None:
-            return self._signed(found, self._count(number, noun))
+            is_unsure = self._one_is_unsure(found, number, noun.gender)
+            return None if is_unsure else self._signed(found, self._count(number, noun))
         if noun is self._units["h"] and self._language.hour and end.whole > _NOON:
             noun = self._language.hour
         words = self._range_words(number, end, noun)
+        if words and noun is self._units["h"]:
+            words = words.replace(self._language.to, self._to_hour(found), 1)
         return None if words is None else self._signed(found, words)
 
     def _time(self, found: re.Match[str]) -> str | None:
@@ -255,16 +398,56 @@ class Speller:
             if self._language.one_last:
                 return None  # Both ends are declined.
             end = self._clock(int(groups["h2"]), int(groups["min2"]), self._cardinal)
-            return f"{words}{self._language.to}{end}"
+            return f"{words}{self._to_hour(found)}{end}"
         return words
 
+    def _to_hour(self, found: re.Match[str]) -> str:
+        """Return what joins two times: "das 9h às 17h"."""
+        return self._language.to_hours.get(word_before(found).lower(), self._language.to)
+
+    def _dotted_time(self, found: re.Match[str]) -> str | None:
+        """Say "8.30" as a time where something shows it."""
+        has_word = word_before(found).lower() in self._times
+        if found["mark"] == ",":  # "8,30 h" are hours.
+            is_shown = has_word and not found["shown"] and not self._language.capital_nouns
+        else:
+            is_price = self._language.capital_nouns and not self._language.decimal  # "um 2.50 teurer"
+            is_shown = bool(found["shown"]) or (has_word and not is_price)
+        is_measure = self._unit_follows.match(found.string, found.end()) or text_after(found)[:2] == " %"
+        return self._time(found) if is_shown and not is_measure else None
+
+    def _hours(self, found: re.Match[str]) -> str | None:
+        """Say "9h-17h" and "9h30-12h"; the first as a measure, as "9-17 h" is."""
+        if not found["min"] and not found["min2"]:
+            return None
+        if self._language.one_last:
+            return None
+        times = [(found["h"], found["min"]), (found["h2"], found["min2"])]
+        return self._to_hour(found).join(self._clock(int(h), int(m or 0), self._cardinal) for h, m in times)
+
     def _half_day(self, found: re.Match[str]) -> str:
-        words = self._clock(int(found["h"]), int(found["min"] or 0), self._cardinal)
-        return words.removesuffix(" o'clock") + " " + found["half"]
+        words = self._clock(int(found["h"]), int(found["min"] or 0), self._cardinal).removesuffix(" o'clock")
+        if found["h2"] is None:
+            return f"{words} {found['half']}"
+        first = f" {found['half1']}" if found["half1"] else ""
+        first += "." if "." in first else ""
+        end = self._clock(int(found["h2"]), int(found["min2"] or 0), self._cardinal)
+        return (
+            f"{words}{first}{self._language.to}{end.removesuffix(' o' + chr(39) + 'clock')} {found['half']}"
+        )
+
+    def _days(self, found: re.Match[str]) -> str | None:
+        """Say a German "1.-3. Mai"."""
+        after = re.match(r"\s+(\w+)", text_after(found))
+        around = Around(word_before(found), after[1] if after else "")
+        if not self._ordinals.is_month(around.after):
+            return None
+        words = [self._ordinals.say(int(found[part]), ".", around) for part in ("n", "to")]
+        return self._language.to.join(filter(None, words)) if all(words) else None
 
     def _date(self, found: re.Match[str]) -> str:
         """Say a German "3.5." behind what shows a date; it is no decimal in any case."""
-        before = self._word_before(found)
+        before = word_before(found)
         if before.lower() not in _BEFORE_DATES:
             return found.group()
         words = (
@@ -273,18 +456,24 @@ class Speller:
         return " ".join(filter(None, words)) + ("" if _WORD_FOLLOWS.match(found.string, found.end()) else ".")
 
     def _ordinal(self, found: re.Match[str]) -> str | None:
-        after = re.match(r"\s+(\w+)", found.string[found.end() :])
-        return self._ordinal_of(found, Around(self._word_before(found), after[1] if after else ""))
+        after = re.match(r"\s+(\w+)", text_after(found))
+        chain = _CHAIN.search(text_before(found))
+        if chain and chain["comma"]:
+            return None  # "am 1., 2. und 3. Mai": the first one stays.
+        before = chain["first"] or "" if chain else word_before(found)
+        return self._ordinal_of(found, Around(before, after[1] if after else ""))
 
     def _ordinal_of(self, found: re.Match[str], around: Around) -> str | None:
-        mark = found[2].lstrip(".") or found[2]
-        return self._ordinals.say(int(found[1]), mark, around)
+        return self._ordinals.say(int(found[1]), found[2], around)
 
     def _range(self, found: re.Match[str]) -> str | None:
         parsed = self._parse(found)
         if parsed is None or parsed[1] is None:
             return None
         number, end = parsed[0], parsed[1]
+        if not is_range(found["n"], found["to"]) or self._is_time_or_price(found["n"], found["to"]):
+            return None
+        before, after = word_before(found), word_after(found)
         if (
             self._code == "en"
             and max(len(found["n"]), len(found["to"])) > _LONGEST_PART
@@ -293,35 +482,100 @@ class Speller:
             years = self._language.years
             if number.whole not in years or end.whole not in years:
                 return None  # Most are phone numbers.
-        gender = self._noun_after(found, end)
-        if gender is None:
+        if self._code == "en" and (self._ordinals.is_month(before) or self._ordinals.is_month(after)):
+            days = [self._ordinals.say(each.whole, "", Around(before, "")) for each in (number, end)]
+            return self._language.to.join(filter(None, days)) if all(days) else None
+        gender, first = self._nouns.gender(after, end.whole), self._nouns.gender(after, number.whole)
+        if gender is None or first is None:
             return None
-        start = self._plain_words(found["n"], number, "f" if gender == "f" else "")
-        return f"{start}{self._language.to}{self._plain_words(found['to'], end, gender)}"
+        start = self._plain_words(found["n"], number, "f" if first == "f" else "")
+        return f"{start}{self._to_hour(found)}{self._plain_words(found['to'], end, gender)}"
 
     def _phone(self, found: re.Match[str]) -> str | None:
-        number = parse_number(found.group(), self._language.decimal)
-        if number is not None and number.grouped and not _AMBIGUOUS_GROUPS.fullmatch(found.group()):
-            return None
-        return found.group()
+        return found.group() if is_phone(found.group(), self._language.decimal) else None
 
     def _plain(self, found: re.Match[str]) -> str | None:
-        parsed, text = self._parse(found), found["n"]
-        if parsed is None or (text.isdigit() and len(text) > _LONGEST_PLAIN and not text.endswith("000")):
+        parsed, text = self._parse(found, price=word_after(found).lower() in self._money.coins), found["n"]
+        if parsed is None or self._is_no_quantity(found, text):
             return None
         number = parsed[0]
         if number.decimals:
-            return self._signed(found, self._bare(number))
-        if number.whole == 1 and self._language.one_last:
-            return self._basque_one(found)
-        gender = self._noun_after(found, number)
-        return None if gender is None else self._signed(found, self._plain_words(text, number, gender))
+            is_counted = len(number.decimals) == _GROUP and self._nouns.is_noun(word_after(found), _MANY)
+            words = None if is_counted else self._bare(number)  # "2,500 personas" may be thousands.
+        elif number.whole == 1:
+            words = self._one(found)
+        else:
+            gender = self._gender_of(found, number)
+            is_emergency = text in self._emergency and not gender
+            words = None if gender is None or is_emergency else self._plain_words(text, number, gender)
+        return None if words is None else self._signed(found, words)
+
+    def _gender_of(self, found: re.Match[str], number: Number) -> Gender | None:
+        """Return the gender of what a plain number counts, or None where that can't be told."""
+        gender = self._nouns.gender(word_after(found), number.whole)
+        if gender == "m" or number.grouped:
+            return gender
+        return "f" if self._nouns.is_hour(number.whole, text_before(found), word_before(found)) else gender
+
+    def _one(self, found: re.Match[str]) -> str | None:
+        """Say a plain "1", or return None where its form can't be told."""
+        after = word_after(found)
+        if self._language.one_last:
+            return None if after and self._nouns.is_noun(after, 1) else self._cardinal(1, "")
+        if self._nouns.has_article_of_one(text_before(found)):
+            return self._language.first or None
+        if self._code == "it" and after and text_before(found).endswith(("'", "’")):
+            return None  # "l'1 maggio"
+        gender = self._gender_of(found, Number(1))
+        if self._language.inflects_one and after in _DE_ALTERNATIVES:
+            return None  # "1 bis 2"
+        if gender is None or self._one_is_unsure(found, Number(1), gender):
+            return None
+        return (
+            italian_one(after, gender)
+            if self._code == "it" and gender and after
+            else self._cardinal(1, gender)
+        )
+
+    def _is_no_quantity(self, found: re.Match[str], text: str) -> bool:
+        before, after = text_before(found), text_after(found)
+        if self._unit_follows.match(after) or is_product_or_foreign_money(before, after):
+            return True  # What counts it can't be said.
+        if text.isdigit():
+            is_long = len(text) > _LONGEST_PLAIN and not text.endswith("000")
+            is_ordinal = self._ordinals.dotted and self._is_unsaid_ordinal(before, after)
+            is_named = is_code(text, before, after, capital_nouns=self._language.capital_nouns)
+            return is_long or is_ordinal or is_named
+        if self._code == "fr" and is_code(re.sub(SPACE, "", text), "", after):
+            return True  # "13 008 Marseille"
+        is_date = self._code == "de" and "." in text and word_before(found).lower() in _BEFORE_DATES
+        is_time = self._code == "en" and _AT.search(before) and _DOTTED_TIME.fullmatch(text)
+        return bool(is_date or is_time or self._is_time_or_price(text))
+
+    def _is_unsaid_ordinal(self, before: str, after: str) -> bool:
+        """Return whether a point follows that doesn't end a sentence, though the ordinal isn't known."""
+        if _POINT_AT_END.match(after) and self._ordinals.is_article(before):
+            return True  # "Ich komme am 12."
+        if found := _POINT_AND_CAPITAL.match(after):
+            return bool(_SENTENCE_BEFORE.search(before)) or self._ordinals.is_ranked(found[1])
+        return bool(_POINT_INSIDE.match(after))
+
+    def _is_time_or_price(self, *texts: str) -> bool:
+        """Return whether the mark before two digits is none of the language's decimals: "8.30"."""
+        marks = {text[-3] for text in texts if re.fullmatch(r"\d+[.,]\d\d", text)}
+        return bool(marks - {self._language.decimal})
+
+    def _one_is_unsure(self, found: re.Match[str], number: Number, gender: Gender) -> bool:
+        """Return whether "1" counts something in a case that the text doesn't show."""
+        if number.whole != 1 or number.decimals.strip("0") or word_after(found) == "Uhr":
+            return False
+        rest = text_after(found)
+        if "unit" not in found.re.groupindex:
+            rest = rest.removeprefix(found.string[found.end() : found.end() + 1] + word_after(found))
+        return self._nouns.one_is_unsure(text_before(found), gender, rest)
 
     def _one_after(self, found: re.Match[str]) -> str:
         return f"{found['noun']} {self._cardinal(1, '')}"
-
-    def _basque_one(self, found: re.Match[str]) -> str | None:
-        return None if self._word_after(found) and self._is_noun(self._word_after(found), 1) else "bat"
 
     # Words
 
@@ -391,81 +645,26 @@ class Speller:
         name = self._units[unit].one if unit in self._units else unit
         return None if self._language.per is None else f" {self._language.per} {name}"
 
-    def _parse(self, found: re.Match[str]) -> tuple[Number, Number | None] | None:
+    def _parse(self, found: re.Match[str], *, price: bool = False) -> tuple[Number, Number | None] | None:
         """Return a number and the end of its range, or None where one of them can't be said."""
         groups = found.groupdict()
         texts = [groups["n"], *filter(None, [groups.get("to")])]
-        numbers = [self._multiplied(text, groups.get("power")) for text in texts]
+        if _MINUTES.fullmatch(texts[0]) and _HOURS_BEFORE.search(text_before(found)):
+            texts[0] = texts[0].removeprefix("0")  # "1 h 05"
+        numbers = [self._multiplied(text, groups.get("power"), price=price) for text in texts]
         said = [number for number in numbers if number and number.whole <= self._language.most]
         if len(said) < len(texts):
             return None
         return said[0], (said[1] if len(said) > 1 else None)
 
-    def _multiplied(self, text: str, power: str | None) -> Number | None:
+    def _multiplied(self, text: str, power: str | None, *, price: bool) -> Number | None:
         """Read a number, and the letter that multiplies it."""
-        number = parse_number(text, self._language.decimal)
+        number = parse_number(text, self._language.decimal, price=price and power is None)
         if number is None or power is None:
             return number
         zeros = _POWERS[power.upper()]
         digits = number.decimals.ljust(zeros, "0")
         return Number(int(f"{number.whole}{digits}"), grouped=True) if len(digits) == zeros else None
-
-    # What is counted
-
-    def _noun_after(self, found: re.Match[str], number: Number) -> Gender | None:
-        """Return the gender of what a plain number counts, or None where that can't be told."""
-        whole = number.whole
-        forms = {self._cardinal(whole, gender) for gender in ("", "m", "f")}
-        word = self._word_after(found)
-        if not word:
-            return ""
-        if word.lower() in self._genders:
-            return self._genders[word.lower()]
-        if len(forms) == 1 or not self._is_noun(word, whole):
-            return ""
-        many = "" if whole == 1 else "s"
-        for gender, name in (("f", "f"), ("m", "m")):
-            ending = self._endings.get(name + many)
-            if ending is not None and ending.search(word.lower()):
-                return "f" if gender == "f" else "m"
-        return None
-
-    def _is_noun(self, word: str, number: int) -> bool:
-        if word.lower() in self._genders:
-            return True
-        if len(word) <= _SHORT_WORD or word.lower() in self._not_nouns:
-            return False
-        if self._language.capital_nouns:
-            return word[0].isupper()
-        return number == 1 or bool(self._plural.search(word))
-
-    @staticmethod
-    def _word_before(found: re.Match[str]) -> str:
-        word = re.search(r"(\w+)\s+$", found.string[: found.start()])
-        return word[1] if word else ""
-
-    @staticmethod
-    def _word_after(found: re.Match[str]) -> str:
-        word = re.match(rf"{SPACE}([^\W\d_]+)", found.string[found.end() :])
-        return word[1] if word else ""
-
-    def _spelled_money(self) -> dict[str, tuple[Noun, Noun | None]]:
-        """Return the currencies whose words count nothing else, as the pound's may, by those words."""
-        words: dict[str, tuple[Noun, Noun | None]] = {}
-        for code in ("EUR", "USD"):
-            major = self._money[code][0]
-            words |= dict.fromkeys((major.one.lower(), major.many.lower()), self._money[code])
-        return words
-
-    def _known_genders(self) -> dict[str, Gender]:
-        nouns = {*self._units.values()}
-        for major, minor in self._money.values():
-            nouns |= {major, minor} if minor else {major}
-        known: dict[str, Gender] = {}
-        for each in nouns:
-            known |= {each.one.split()[0].lower(): each.gender, each.many.split()[0].lower(): each.gender}
-        known |= dict.fromkeys(self._language.masculine.lower().split(), "m")
-        return known | dict.fromkeys(self._language.feminine.lower().split(), "f")
 
 
 def _any_of(words: Iterable[str]) -> str:

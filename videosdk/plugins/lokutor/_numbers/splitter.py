@@ -32,6 +32,9 @@ _CLOSING = "\"'”’»)]}*_"
 """Marks that may stand behind the end of a sentence, those of Markdown included."""
 _GOES_ON = re.compile(r"\d|www\.|://|@")
 _LIST_NUMBER = re.compile(r"\d+[.)]$")
+_LISTED = re.compile(r"\s*(\d+)\.\s")
+_LONGEST_BEFORE = 60
+"""Characters that are kept of what stands before a unit."""
 
 
 class Unit(NamedTuple):
@@ -39,11 +42,13 @@ class Unit(NamedTuple):
 
     Attributes:
         text: The piece, with the space after it.
-        begins_line: Whether only space stands before it on its line.
+        begins_line: Whether only space stands before it on its line, and a number in it is that of a list.
+        before: What stands before it, as it was written: a sentence's last words.
     """
 
     text: str
     begins_line: bool
+    before: str = ""
 
 
 class Splitter:
@@ -59,6 +64,8 @@ class Splitter:
         self._searched = 0
         self._in_fence = False
         self._begins_line = True
+        self._listed = 0
+        self._before = ""
 
     def push(self, text: str) -> Iterator[Unit]:
         """Take more text, and yield the units that are complete."""
@@ -123,8 +130,20 @@ class Splitter:
             self._held = self._held.removeprefix(_FENCE)
         self._searched = 0
         if text:
-            yield Unit(text, self._begins_line)
+            yield Unit(text, self._begins_line and self._is_listed(text), self._before)
+            self._before = (self._before + text)[-_LONGEST_BEFORE:]
             self._begins_line = text.endswith("\n") or (self._begins_line and text.isspace())
+
+    def _is_listed(self, text: str) -> bool:
+        """Return whether a number that begins a line goes on with a list, so that it isn't said."""
+        found = _LISTED.match(text)
+        if found is None:
+            return True
+        number = int(found[1])
+        if number not in {1, self._listed + 1}:
+            return False
+        self._listed = number
+        return True
 
 
 def _has_open_markdown(text: str) -> bool:

@@ -1,0 +1,111 @@
+"""Digits that count nothing: phone numbers, postcodes, scores, and units that a language has no noun for.
+
+Rule of this file: it only says what a number is not. What it finds stays as it is, for the service to read.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .notation import SPACE, parse_number
+
+PHONE = (
+    r"(?:\+\d+(?:[ .\-]?\(\d+\))?(?:[ .\-]\d{2,})*"
+    r"|(?<=\()\d{1,5}\) ?\d{2,}(?:[ .\-]\d{2,})*"
+    r"|\d{1,5}(?:[ .\-/]\d{2,})+|\d(?:[ \-]\d{2,})+)(?!\d)"
+)
+"""Matches what may be a phone number; :func:`is_phone` decides."""
+SIGNS = "$£¥¢\u20a0-\u20cf"
+"""Signs of currencies, as a class of a pattern."""
+_FOREIGN = "COP|ARS|CLP|PEN|UYU|SEK|NOK|DKK|PLN|CZK|CNY|INR|NZD|HKD"
+NO_QUANTITY = (
+    rf"(?!{SPACE}?[%°º{SIGNS}½⅓⅔¼¾⅛])(?!{SPACE}(?:\d+|[a-z]{{1,3}})/\d)(?![.,][-–—])"
+    rf"(?!{SPACE}(?:ft|oz|lbs?|yd|gal|mph|km²|cm²|mm²|m³|cm³|m2|m3|m/s|EL|TL|Tsd|tsp|tbsp|Stk|"
+    rf"dm|cl|dl|hl|t|kt|mcg|[µμ]g|V|kV|mA|mAh|Ah|Wh|MW|GW|MWh|kcal|k?J|N|Nm|[hkM]?Pa|mbar|psi|d[Bb]|Hz|[kMG]Hz|rpm|[kMG]bps|[kMG]bit/s|[kMGT]B/s|px|dpi|fps|"
+    rf"[CFK]|M|Mio|Mrd|Mill|mln|mld|Mds?|[A-Z]?[A-Z]?\$|{_FOREIGN})"
+    rf"(?![\w'’]))"
+)
+"""Follows a number that may be said alone: no unit, fraction or currency that isn't known."""
+_AMBIGUOUS_GROUPS = re.compile(r"\d{3} \d{3} \d{3}$")
+"""Nine digits in threes are a phone number, unless a unit follows."""
+_SHORT_PHONE = 7
+"""Digits of the shortest phone number. A shorter one has three groups."""
+_SHORT_GROUPS = 3
+"""Groups of digits that make a phone number, however short."""
+_CAPITAL = re.compile(rf"{SPACE}[^\W\d_a-zß-ÿ]")
+_PLACE = re.compile(r"[^\W\d_]\s+[^\W\d_a-zß-ÿ][^\W\d]+\s+$")
+"""A capitalised word inside of a sentence."""
+_TIMES_AFTER = re.compile(r"\s[x×*](?!\w)")
+_TIMES_BEFORE = re.compile(r"\d\s[x×*]\s+$")
+_LINE_OR_COMMA = re.compile(r"(?:^|,\s+|\n)$")
+_POSTCODE = 5
+_LEAST_POSTCODE = 4
+_SHOWS_POSTCODE = re.compile(
+    r"(?<!\w)(?:ZIP(?: [Cc]ode)?|CAP|PLZ|C\.?P\.?|CEP|NPA|(?i:zip code|postcode|postal code|postleitzahl|"
+    r"c[óo]digo postal|codi postal|code postal|codice postale|posta kodea?))(?: is| es| ist| é| è)?[:.]?\s+$"
+)
+_SHOWS_NAME = re.compile(r"(?<!\w)[A-Z]{2,4}\s+$")
+"""Stands before a state's postcode, and the number of a flight or train: capitals."""
+_SHOWS_MONEY = re.compile(rf"(?<!\w)(?:{_FOREIGN}|S/\.?|Bs\.?)\s+$")
+_YEAR = re.compile(r"(?:19|20)\d\d$")
+_SHOWS_CODE = re.compile(
+    r"(?i)(?<!\w)(?:call|dial|phone|ring|text|fax|tel\.?|tel[eéè]fono?n?e?|ext\.?|extension|extensi[óo]n|ramal|"
+    r"durchwahl|interno|ll[aá]m[aeo]\w*|marc[ao]|marcar|marque|marqui|marcad|disque|disc[ao]|discar|ligue|liga|ligar|"
+    r"appele[zr]|appelle|composer?z?|chiam[aio]\w*|componi|comporre|componga|truca|truqui?|trucar|chame|chama|chamar|"
+    r"w[äa]hle?n?|wählt|rufe?n?|ruft|deitu|markatu)[.:]?(?:\s+[^\W\d]+){0,2}\s+$"
+)
+"""Stands before what is dialled."""
+_LEAST_DIALLED = 3
+_ROUND = "00"
+_SHORT_SIDE = 3
+"""Digits on one side of a range that may be a quantity whatever they are."""
+_YEARS = range(1000, 2101)
+
+
+def is_phone(text: str, decimal: str) -> bool:
+    """Return whether what :data:`PHONE` matches is no number that is grouped."""
+    if parse_number(text, decimal or ".") is not None and not _AMBIGUOUS_GROUPS.fullmatch(text):
+        return False
+    groups = re.findall(r"\d+", text)
+    return text[0] in "+0" or len("".join(groups)) >= _SHORT_PHONE or len(groups) >= _SHORT_GROUPS
+
+
+def is_product_or_foreign_money(before: str, after: str) -> bool:
+    """Return whether a number is multiplied ("3 x 4"), or counts a currency that has no words here."""
+    return bool(is_multiplied(before) or _TIMES_AFTER.match(after) or _SHOWS_MONEY.search(before))
+
+
+def is_multiplied(before: str) -> bool:
+    """Return whether a text ends as "3 x" does."""
+    return bool(_TIMES_BEFORE.search(before))
+
+
+def is_code(digits: str, before: str, after: str, *, capital_nouns: bool = False) -> bool:
+    """Return whether digits between two texts name something: a postcode, or what is dialled."""
+    if len(digits) == _POSTCODE and _PLACE.search(before):
+        return True
+    if _CAPITAL.match(after):
+        if len(digits) == _POSTCODE:
+            return True
+        is_short = len(digits) == _LEAST_POSTCODE and not _YEAR.match(digits)
+        if is_short and _LINE_OR_COMMA.search(before) and not (capital_nouns and digits.endswith(_ROUND)):
+            return True
+    if len(digits) >= _LEAST_POSTCODE and _SHOWS_POSTCODE.search(before):
+        return True
+    if len(digits) < _LEAST_DIALLED:
+        return False
+    is_name = _SHOWS_NAME.search(before) and not _YEAR.match(digits)
+    return bool(is_name or _SHOWS_CODE.search(before))
+
+
+def is_range(start: str, end: str) -> bool:
+    """Return whether two numbers of digits that a hyphen joins are a range: no score, and no phone number."""
+    if not (start.isdigit() and end.isdigit()):
+        return True
+    if int(start) >= int(end):
+        return False
+    if int(start) in _YEARS and int(end) in _YEARS:
+        return True
+    return all(len(side) <= _SHORT_SIDE for side in (start, end)) or (
+        end.endswith(_ROUND) and start.endswith(_ROUND if len(start) > _SHORT_SIDE else "0")
+    )
