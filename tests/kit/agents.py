@@ -160,6 +160,13 @@ class Call:
         return self.pipeline.orchestrator.speech_generation
 
     @property
+    def mind_is_busy(self) -> bool:
+        """Whether an answer is being written, for which the next one has to wait."""
+        assert self.pipeline.orchestrator is not None
+        assert self.pipeline.orchestrator.content_generation is not None
+        return self.pipeline.orchestrator.content_generation.llm_lock.locked()
+
+    @property
     def memory(self) -> list[tuple[str, str]]:
         """What the agent remembers: role and text of each message."""
         return said(self.session.agent.chat_context)
