@@ -183,9 +183,17 @@ class Call:
             await self.ears.hear("Tell me about it, please.")
 
     async def cut(self) -> None:
-        """Interrupt the turn under way, and wait until all that were begun are over."""
+        """Interrupt the turn under way, and wait until that is done and all that were begun are over.
+
+        The next turn would otherwise begin while the framework still interrupts, and be part of what it has
+        the agent remember. On Python 3.12 and later waiting for what is over already lets nothing else run.
+        """
+        others = asyncio.all_tasks()
         self.session.interrupt()
+        interrupting = asyncio.all_tasks() - others
         await self.over()
+        if interrupting:
+            await asyncio.wait(interrupting, timeout=PATIENCE)
 
     async def over(self) -> None:
         """Wait until all turns are over."""
