@@ -68,6 +68,7 @@ async def test_a_reply_that_is_interrupted_while_the_voice_connects_leaves_the_m
             await settled()
             assert not call.mind_is_busy
         finally:
+            scripted.answering.set()
             await end_collectors()
 
 

@@ -44,8 +44,8 @@ def commands(job: dict[str, Any]) -> Iterator[tuple[Path, str]]:
             yield ROOT, step["run"]
 
 
-def extra(command: str) -> str:
-    return command.partition("[")[2].partition("]")[0]
+def extras(command: str) -> set[str]:
+    return set(command.partition("[")[2].partition("]")[0].split(","))
 
 
 @pytest.mark.parametrize("path", named(YAML))
@@ -71,10 +71,12 @@ def test_a_workflow_runs_what_there_is(path: Path) -> None:
         for folder, command in commands(job):
             program, *arguments = shlex.split(command)
             if program == "pip":
-                assert extra(command) in PROJECT["optional-dependencies"]
+                assert extras(command) <= set(PROJECT["optional-dependencies"])
             elif arguments[:1] == ["-m"]:
                 module = arguments[1]
                 assert module == "sphinx" or any(folder.glob(f"{module}*")), command
+            elif program == "python":
+                assert (folder / arguments[0]).is_file(), command
             else:
                 assert program == "pytest" or (folder / program).is_file(), command
 
@@ -87,10 +89,15 @@ def test_the_tests_run_on_each_system_and_each_python() -> None:
 
 
 def test_the_hunt_draws_its_own_seeds() -> None:
-    [hunt] = jobs(GITHUB / "workflows/nightly.yml").values()
+    hunt = jobs(GITHUB / "workflows/nightly.yml")["hunt"]
     told = " ".join(command for _, command in commands(hunt))
     assert "--seed" not in told
     assert "--hypothesis-seed=random" in told
+
+
+def test_every_night_all_versions_are_tried() -> None:
+    job = jobs(GITHUB / "workflows/nightly.yml")["compatibility"]
+    assert (ROOT, "python tests/compatibility.py") in list(commands(job))
 
 
 @pytest.mark.parametrize("path", named(FORMS))

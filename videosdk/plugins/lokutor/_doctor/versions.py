@@ -48,8 +48,8 @@ FAULTS: Mapping[str, Fault] = {
             "final-transcripts",
             "videosdk-agents",
             ((1, 0, 26), (1, 0, 28)),
-            "with word_timestamps=True, the room gets two final transcripts of what the model answers, "
-            "and all that it wrote where it was interrupted. The agent remembers what was heard",
+            "with word_timestamps=True, the room gets the final transcript of a model's answer twice, or all "
+            "of one that was interrupted. The agent remembers what was heard",
             "pip install 'videosdk-agents>=1.0.29'",
         ),
         Fault(
