@@ -157,7 +157,8 @@ class ScriptedSTT(STT):
     """Knows the words beforehand, but has to hear them: results come as the audio does."""
 
     def __init__(self) -> None:
-        super().__init__(interim_results=True)
+        super().__init__()
+        self.interim_results = True  # The argument for it has another name before videosdk-agents 1.0.29.
         self._words: list[str] = []
         self._seconds = 0.0
         self._position = 0.0

@@ -11,6 +11,7 @@ import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -49,6 +50,20 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("fixed", derandomize=True, deadline=None)
     settings.register_profile("random", deadline=None, print_blob=True)
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Expect the tests that show a known fault to fail where an installed version has it."""
+    shows = [(item, mark.args[0]) for item in items for mark in item.iter_markers("known_fault")]
+    if shows:
+        from videosdk.plugins.lokutor._doctor.versions import FAULTS
+
+        for item, name in shows:
+            fault = FAULTS[name]
+            if fault.is_in(fault.package, version(fault.package)):
+                item.add_marker(
+                    pytest.mark.xfail(raises=AssertionError, reason=f"known fault: {name}", strict=True)
+                )
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config) -> Mapping[str, LoopFactory]:

@@ -14,10 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import compatibility
 from faults.table import reliability_table
 
 from videosdk.plugins import lokutor
 from videosdk.plugins.lokutor._conformance.facts import FACTS, SURE, UNPROBED
+from videosdk.plugins.lokutor._doctor.versions import FAULTS, OLDEST, PYTHONS, shown
 from videosdk.plugins.lokutor._utterance import _MOVES, State
 from videosdk.plugins.lokutor.errors import _FINAL_CODES
 
@@ -109,6 +111,60 @@ def catalogue_table() -> str:
     return "\n".join([*lines, *(f"| `{code}` | `{kind.__name__}` |" for code, kind in _FINAL_CODES.items())])
 
 
+def versions_table() -> str:
+    """Return what the plugin needs, and which versions."""
+    low, high = map(shown, PYTHONS)
+    lines = ["| needs | versions |", "|---|---|", f"| Python | {low} to {high} |"]
+    return "\n".join(
+        [*lines, *(f"| `{name}` | {shown(oldest)} or later |" for name, oldest in OLDEST.items())]
+    )
+
+
+def compatibility_table() -> str:
+    """Return a line for each combination of versions, in the order of the matrix."""
+    kept = compatibility.kept()
+    lines = [
+        "| Python | videosdk-agents | aiohttp | PyAV | event loop | tests | result |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        _combination(compatibility.Outcome(**kept[row.name]))
+        for row in compatibility.matrix()
+        if row.name in kept
+    ]
+    return "\n".join(lines)
+
+
+def _combination(outcome: compatibility.Outcome) -> str:
+    packages = [outcome.versions.get(name, "") for name in ("videosdk-agents", "aiohttp", "av")]
+    loop = f"uvloop {outcome.versions['uvloop']}" if outcome.loop == "uvloop" else outcome.loop
+    if outcome.error:
+        suite = ""
+        result = f"can't be used: `{outcome.error}`"
+    else:
+        suite, result = outcome.suite, f"{outcome.passed:,} passed"
+    failed = [f"failed: `{name}`" for name in outcome.failed]
+    faults = [f"[{name}](#known-faults): {count} fail" for name, count in outcome.faults.items()]
+    skipped = [f"{count} skipped: {reason}" for reason, count in outcome.skipped.items()]
+    cells = [outcome.python, *packages, loop, suite, "; ".join([result, *failed, *faults, *skipped])]
+    return f"| {' | '.join(cells)} |"
+
+
+def known_faults_table() -> str:
+    lines = ["| fault | of | what goes wrong | what to do |", "|---|---|---|---|"]
+    for name, fault in FAULTS.items():
+        low, high = map(shown, fault.versions)
+        lines.append(
+            f"| {name} | {fault.package} {low} to {high} | {_cell(fault.says)} | {_cell(fault.do)} |"
+        )
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    """Return a sentence of the doctor's, with its code marked."""
+    return re.sub(r"(pip install '[^']*'|[\w.]+=\w+|[\w.]+\(\))", r"`\1`", text)
+
+
 def page_names() -> list[str]:
     """Return the pages in the order of the table of contents, the index first."""
     index = (DOCS / "index.md").read_text(encoding="utf-8")
@@ -182,6 +238,9 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "faults": (DOCS / "reliability.md", reliability_table),
     "benchmark": (DOCS / "performance.md", benchmark_table),
     "process-memory": (DOCS / "running-many-calls.md", process_memory_table),
+    "versions": (DOCS / "compatibility.md", versions_table),
+    "compatibility": (DOCS / "compatibility.md", compatibility_table),
+    "known-faults": (DOCS / "compatibility.md", known_faults_table),
     "states": (DOCS / "architecture.md", state_diagram),
     "facts": (DOCS / "protocol.md", facts_tables),
     "unprobed": (DOCS / "protocol.md", unprobed_table),

@@ -160,6 +160,13 @@ class Call:
         return self.pipeline.orchestrator.speech_generation
 
     @property
+    def mind_is_busy(self) -> bool:
+        """Whether an answer is being written, for which the next one has to wait."""
+        assert self.pipeline.orchestrator is not None
+        assert self.pipeline.orchestrator.content_generation is not None
+        return self.pipeline.orchestrator.content_generation.llm_lock.locked()
+
+    @property
     def memory(self) -> list[tuple[str, str]]:
         """What the agent remembers: role and text of each message."""
         return said(self.session.agent.chat_context)
@@ -176,9 +183,17 @@ class Call:
             await self.ears.hear("Tell me about it, please.")
 
     async def cut(self) -> None:
-        """Interrupt the turn under way, and wait until all that were begun are over."""
+        """Interrupt the turn under way, and wait until that is done and all that were begun are over.
+
+        The next turn would otherwise begin while the framework still interrupts, and be part of what it has
+        the agent remember. On Python 3.12 and later waiting for what is over already lets nothing else run.
+        """
+        others = asyncio.all_tasks()
         self.session.interrupt()
+        interrupting = asyncio.all_tasks() - others
         await self.over()
+        if interrupting:
+            await asyncio.wait(interrupting, timeout=PATIENCE)
 
     async def over(self) -> None:
         """Wait until all turns are over."""

@@ -49,8 +49,8 @@ def commands(job: dict[str, Any]) -> Iterator[tuple[Path, str]]:
             yield ROOT, step["run"]
 
 
-def extra(command: str) -> str:
-    return command.partition("[")[2].partition("]")[0]
+def extras(command: str) -> set[str]:
+    return set(command.partition("[")[2].partition("]")[0].split(","))
 
 
 @pytest.mark.parametrize("path", named(YAML))
@@ -76,12 +76,14 @@ def test_a_workflow_runs_what_there_is(path: Path) -> None:
         for folder, command in commands(job):
             program, *arguments = shlex.split(command)
             if program == "pip":
-                assert extra(command) in PROJECT["optional-dependencies"]
+                assert extras(command) <= set(PROJECT["optional-dependencies"])
             elif arguments[:2] == ["-m", "release"]:
                 assert parse(arguments[2:]), command
             elif arguments[:1] == ["-m"]:
                 module = arguments[1]
                 assert module == "sphinx" or any(folder.glob(f"{module}*")), command
+            elif program == "python":
+                assert (folder / arguments[0]).is_file(), command
             else:
                 assert program in {"gh", "pytest"} or (folder / program).is_file(), command
 
@@ -143,10 +145,15 @@ def test_only_the_jobs_that_publish_may_more_than_read_and_there_is_no_password(
 
 
 def test_the_hunt_draws_its_own_seeds() -> None:
-    [hunt] = jobs(GITHUB / "workflows/nightly.yml").values()
+    hunt = jobs(GITHUB / "workflows/nightly.yml")["hunt"]
     told = " ".join(command for _, command in commands(hunt))
     assert "--seed" not in told
     assert "--hypothesis-seed=random" in told
+
+
+def test_every_night_all_versions_are_tried() -> None:
+    job = jobs(GITHUB / "workflows/nightly.yml")["compatibility"]
+    assert (ROOT, "python tests/compatibility.py") in list(commands(job))
 
 
 @pytest.mark.parametrize("path", named(FORMS))

@@ -194,6 +194,7 @@ def test_what_everybody_needs_is_little_and_has_a_lower_bound(metadata: Message)
 def test_the_extras(metadata: Message) -> None:
     assert set(metadata.get_all("Provides-Extra", [])) == {
         "bench",
+        "compatibility",
         "docs",
         "lint",
         "local",

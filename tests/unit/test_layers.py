@@ -30,6 +30,7 @@ PURE = {
     "_conformance.replies": {"array", "functools", "sys"},
     "_doctor.__init__": set[str](),
     "_doctor.lines": set[str](),
+    "_doctor.versions": set[str](),
     "_audio.__init__": set[str](),
     "_audio.pcm": set[str](),
     "_audio.silence": set[str](),

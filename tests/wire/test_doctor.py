@@ -26,6 +26,7 @@ from videosdk.plugins.lokutor._doctor.lines import Health, Line
 from videosdk.plugins.lokutor._doctor.network import check_clock, check_name, check_quota, check_tls
 from videosdk.plugins.lokutor._doctor.run import diagnose
 from videosdk.plugins.lokutor._doctor.setting import check_address, check_key, check_proxy, check_versions
+from videosdk.plugins.lokutor._doctor.versions import OLDEST
 
 NAMES = [
     "python", "videosdk-agents", "aiohttp", "av", "key", "address", "proxy", "name", "tls", "handshake",
@@ -111,6 +112,17 @@ def test_a_version_with_a_known_fault(installed: dict[str, str]) -> None:
     assert "reply()" in line.says
 
 
+def test_a_version_with_two_known_faults(installed: dict[str, str]) -> None:
+    installed["videosdk-agents"] = "1.0.28"
+    lines = [line for line in check_versions() if line.name == "videosdk-agents"]
+    for line in lines:
+        assert_advises(line, Health.NOTE)
+    assert [("final transcript" in line.says, "reply()" in line.says) for line in lines] == [
+        (True, False),
+        (False, True),
+    ]
+
+
 @pytest.mark.parametrize("running", [(3, 10), (3, 14)])
 def test_a_python_that_is_not_tested(running: tuple[int, int]) -> None:
     assert_advises(setting._python(running))
@@ -119,7 +131,7 @@ def test_a_python_that_is_not_tested(running: tuple[int, int]) -> None:
 def test_the_oldest_versions_are_those_of_the_package() -> None:
     needed = [line for line in requires("videosdk-plugins-lokutor") or [] if "extra" not in line]
     stated = {re.split(">=", line)[0]: re.split(">=", line)[1] for line in needed}
-    assert stated == {name: ".".join(map(str, oldest)) for name, oldest in setting.OLDEST.items()}
+    assert stated == {name: ".".join(map(str, oldest)) for name, oldest in OLDEST.items()}
 
 
 # What is set

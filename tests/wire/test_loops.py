@@ -50,9 +50,17 @@ class LoopThread:
         return future.result(PATIENCE)
 
     def close(self) -> None:
+        """End the loop, once its tasks are over: what a plugin closes from elsewhere takes its time."""
+        self.run(others_over())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(PATIENCE)
         self._loop.close()
+
+
+async def others_over() -> None:
+    """Wait until the calling task is the only one of its loop."""
+    while others := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(others)
 
 
 @pytest.fixture

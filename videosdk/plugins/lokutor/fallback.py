@@ -1,7 +1,7 @@
 """The framework's ``FallbackTTS``, with nothing lost between the providers and the pipeline.
 
 Rule of this file: it works with any plugins, and knows of them what the framework's ``TTS`` says. Source:
-videosdk-agents 1.0.28 to 1.0.30, where ``FallbackTTS`` is the same.
+videosdk-agents 1.0.26 to 1.0.30, where ``FallbackTTS`` is the same.
 """
 
 from __future__ import annotations

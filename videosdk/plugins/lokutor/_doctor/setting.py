@@ -5,10 +5,8 @@ Rule of this file: nothing goes to the network, and neither the key nor a proxy'
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from yarl import URL
@@ -17,38 +15,8 @@ from .._wire.endpoint import LONG_KEY, parse_base_url
 from .._wire.proxy import find_proxy
 from ..errors import ConfigurationError
 from .lines import Line, note, ok, skipped, wrong
+from .versions import FAULTS, OLDEST, PYTHONS, numbers_of, shown
 
-PYTHONS = ((3, 11), (3, 13))
-"""Oldest and newest Python that the plugin is tested on."""
-OLDEST = {"videosdk-agents": (1, 0, 30), "aiohttp": (3, 11), "av": (14,)}
-"""The oldest version of each package that the plugin works with."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A known fault of a version of something that the plugin needs.
-
-    Attributes:
-        package: Which one.
-        versions: From which version to which, both included.
-        says: What goes wrong.
-        do: What to do about it.
-    """
-
-    package: str
-    versions: tuple[tuple[int, ...], tuple[int, ...]]
-    says: str
-    do: str
-
-
-FAULTS = (
-    Fault(
-        "videosdk-agents",
-        ((1, 0, 30), (1, 0, 30)),
-        "after a barge-in into session.reply(), the agent can stay silent",
-        "call prewarm(), and speak fixed texts with session.say()",
-    ),
-)
 _QUOTES = "\"'`“”‘’"
 _KEY = "LOKUTOR_API_KEY"
 
@@ -57,35 +25,31 @@ def check_versions() -> Iterator[Line]:
     """Look at what is installed."""
     yield _python(sys.version_info[:2])
     for package, oldest in OLDEST.items():
-        yield _package(package, oldest)
+        yield from _package(package, oldest)
 
 
 def _python(running: tuple[int, ...]) -> Line:
-    name = ".".join(map(str, running))
-    low, high = (".".join(map(str, limit)) for limit in PYTHONS)
+    name = shown(running)
+    low, high = map(shown, PYTHONS)
     if PYTHONS[0] <= running <= PYTHONS[1]:
         return ok("python", name)
     return wrong("python", f"{name} is not tested", f"use Python {low} to {high}")
 
 
-def _package(package: str, oldest: tuple[int, ...]) -> Line:
+def _package(package: str, oldest: tuple[int, ...]) -> Iterator[Line]:
     try:
         installed = version(package)
     except PackageNotFoundError:
-        return wrong(package, "it is not installed", f"pip install {package}")
-    numbers = _numbers(installed)
-    least = ".".join(map(str, oldest))
-    if numbers < oldest:
-        return wrong(package, f"{installed} is too old", f"pip install '{package}>={least}'")
-    for fault in FAULTS:
-        low, high = fault.versions
-        if fault.package == package and low <= numbers[: len(low)] and numbers[: len(high)] <= high:
-            return note(package, f"{installed}: {fault.says}", fault.do)
-    return ok(package, installed)
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(map(int, re.findall(r"\d+", re.split(r"[a-z+]", text, maxsplit=1)[0])))
+        yield wrong(package, "it is not installed", f"pip install {package}")
+        return
+    if numbers_of(installed) < oldest:
+        yield wrong(package, f"{installed} is too old", f"pip install '{package}>={shown(oldest)}'")
+        return
+    faults = [fault for fault in FAULTS.values() if fault.is_in(package, installed)]
+    for fault in faults:
+        yield note(package, f"{installed}: {fault.says}", fault.do)
+    if not faults:
+        yield ok(package, installed)
 
 
 def check_key(key: str | None) -> Line:

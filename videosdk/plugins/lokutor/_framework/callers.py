@@ -2,7 +2,7 @@
 
 Rule of this file: it looks at the frames of the calling task and at nothing else. The framework passes the
 same arguments in all these cases, so nothing but its own frames tells them apart. Source: videosdk-agents
-1.0.28 to 1.0.30, ``SpeechGeneration``, ``PipelineHooks.process_tts_stream()`` and ``TTSAudioCache.fetch()``.
+1.0.26 to 1.0.30, ``SpeechGeneration``, ``PipelineHooks.process_tts_stream()`` and ``TTSAudioCache.fetch()``.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def unsubscribe_others(tts: TTS, speech: SpeechGeneration) -> None:
     """Leave ``tts``'s words to ``speech`` alone, so that the room gets each once.
 
     A session makes its pipeline's ``SpeechGeneration`` twice, at its birth and its start, and the first one
-    stays subscribed: source, ``AgentSession`` of videosdk-agents 1.0.28 to 1.0.30.
+    stays subscribed: source, ``AgentSession`` of videosdk-agents 1.0.26 to 1.0.30.
     """
     for handler in list(tts._handlers.get("word_spoken", ())):
         subscriber = getattr(handler, "__self__", None)
@@ -85,7 +85,7 @@ def remember(speech: SpeechGeneration, heard: str | None) -> None:
 
     Its own is the share of the audio that was played, of all text that it has handed over. Requests are
     paced, so most of that text has no audio yet. Source: ``SpeechGeneration.compute_spoken_transcript()`` of
-    videosdk-agents 1.0.28 to 1.0.30.
+    videosdk-agents 1.0.26 to 1.0.30.
     """
     if heard:
         speech.spoken_transcript = heard
@@ -98,7 +98,7 @@ def _forget(speech: SpeechGeneration) -> None:
 
     It has made its estimate just before, and without one it would remember all that the language model has
     made so far: an empty transcript counts as none. Source: ``SpeechGeneration.interrupt()`` and
-    ``PipelineOrchestrator._interrupt_pipeline()`` of videosdk-agents 1.0.28 to 1.0.30. There is no other way:
+    ``PipelineOrchestrator._interrupt_pipeline()`` of videosdk-agents 1.0.26 to 1.0.30. There is no other way:
     the message that they add is announced by no event, and can only be taken back when it was seen.
     """
     speech.spoken_transcript = ""
@@ -198,7 +198,7 @@ def forget_markup(speech: SpeechGeneration) -> None:
 
     The framework remembers what the language model wrote: a reply when it was heard to its end, and what is
     said by ``say()`` before it is spoken. Source: ``PipelineOrchestrator`` and ``AgentSession.say()`` of
-    videosdk-agents 1.0.28 to 1.0.30.
+    videosdk-agents 1.0.26 to 1.0.30.
     """
     orchestrator = orchestrator_of(speech)
     _clean(speech.agent)
