@@ -158,7 +158,7 @@ class Visit:
     async def ask(self, question: str) -> int:
         """Pick a question; return its turn."""
         before = len(self.events)
-        await self.page.click(f"#questions button:text-is({json.dumps(question)})")
+        await self.page.get_by_role("button", name=question, exact=True).click()
         return int((await self.told("turn", after=before, text=question))["turn"])
 
     async def heard(self) -> Heard:

@@ -1,6 +1,6 @@
 // The events, newest first, by kind.
 
-const KEPT = 400;
+const KEPT = 200;
 const KINDS = {
   turns: ["turn", "sound", "cut", "silent", "played"],
   states: ["agent", "caller"],

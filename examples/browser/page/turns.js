@@ -1,6 +1,6 @@
 // One list item for each turn: what was asked, a bar of its times, and the figures.
 
-const KEPT = 30;
+const KEPT = 10;
 
 export class Turns {
   constructor(list) {
