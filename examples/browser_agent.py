@@ -132,7 +132,7 @@ def main() -> None:
     """Serve until Ctrl+C."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
-        "--port", type=int, default=8765, help="port of the page (default: 8765; 0: a free one)"
+        "--port", type=int, default=8770, help="port of the page (default: 8770; 0: a free one)"
     )
     parser.add_argument("--verbose", action="store_true", help="show the framework's log")
     options = parser.parse_args()

@@ -24,6 +24,8 @@ LONGEST_TEXT = 2_000
 FADE_TIMEOUT = 2.0
 """Seconds within which a reply that was cut off is silent; it fades out for 0.4 s."""
 
+BUSY = {AgentState.SPEAKING, AgentState.THINKING}
+
 MakePipeline = Callable[[Service, Settings, aiohttp.ClientSession], Pipeline]
 MakeAgent = Callable[[str | None], Agent]
 
@@ -127,6 +129,9 @@ class Conversation:
         session, self._session = self._session, None
         if session is None:
             return
+        orchestrator = session.pipeline.orchestrator
+        if orchestrator is not None and session.agent_state in BUSY:
+            await orchestrator.interrupt()  # close() alone leaves the reply waiting for its end.
         for task in self._speaking:
             task.cancel()
         await asyncio.gather(*self._speaking, return_exceptions=True)

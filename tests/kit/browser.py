@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kit.waits import PATIENCE
+from videosdk.plugins.lokutor._audio.pcm import SAMPLE_RATE
+from videosdk.plugins.lokutor._wire.protocol import SpeechRequest
+from videosdk.plugins.lokutor.local.espeak import EspeakEngine
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -90,6 +94,26 @@ _OBSERVER = """
   };
 })();
 """
+
+
+async def record_voice(file: Path) -> None:
+    """Write what a caller says to interrupt, for the microphone."""
+    pcm = await speak("Sorry to stop you there, but I have another question for you.", "M2")
+    with wave.open(str(file), "wb") as wav:
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(SAMPLE_RATE)
+        wav.writeframes(pcm)
+
+
+async def speak(text: str, voice: str) -> bytes:
+    """Return what the local voice makes of a text."""
+    engine = EspeakEngine()
+    try:
+        request = SpeechRequest(text, voice, "en", 1.05, 5)
+        return b"".join([speech.pcm async for speech in engine.synthesize(request)])
+    finally:
+        await engine.close()
 
 
 @asynccontextmanager

@@ -8,7 +8,6 @@ import importlib
 import re
 import signal
 import sys
-import wave
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -19,14 +18,12 @@ import aiohttp
 import numpy as np
 import pytest
 import pytest_asyncio
-from kit.browser import CHROMIUM, STEP, Visit, open_browser, visit
+from kit.browser import CHROMIUM, STEP, Visit, open_browser, record_voice, speak, visit
 from kit.examples import EXAMPLES, environment_with
 from kit.waits import PATIENCE, settled, until
 from soak.leftovers import open_descriptors
 
 from videosdk.plugins.lokutor._audio.pcm import SAMPLE_RATE
-from videosdk.plugins.lokutor._wire.protocol import SpeechRequest
-from videosdk.plugins.lokutor.local.espeak import EspeakEngine
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -73,12 +70,7 @@ async def room(example: SimpleNamespace, service: Any) -> AsyncIterator[Any]:
 @module_fixture
 async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
     voice = tmp_path_factory.mktemp("microphone") / "voice.wav"
-    pcm = await speak("Sorry to stop you there, but I have another question for you.", "M2")
-    with wave.open(str(voice), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE)
-        file.writeframes(pcm)
+    await record_voice(voice)
     async with open_browser(voice) as browser:
         yield browser
 
@@ -89,15 +81,6 @@ async def caller(browser: Browser, room: Any) -> AsyncIterator[Visit]:
     async with visit(browser, room.url) as caller:
         await caller.join()
         yield caller
-
-
-async def speak(text: str, voice: str, speed: float = 1.05) -> bytes:
-    engine = EspeakEngine()
-    try:
-        request = SpeechRequest(text, voice, "en", speed, 5)
-        return b"".join([speech.pcm async for speech in engine.synthesize(request)])
-    finally:
-        await engine.close()
 
 
 async def test_the_greeting_is_heard_and_seen(caller: Visit, example: SimpleNamespace) -> None:
@@ -335,12 +318,13 @@ def parts_of_calls() -> dict[str, int]:
 
 
 async def test_who_joins_takes_the_call_and_who_leaves_leaves_nothing(
-    browser: Browser, caller: Visit, room: Any
+    browser: Browser, caller: Visit, room: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with visit(browser, room.url) as second:
         await second.join()
         await caller.page.wait_for_selector("#problem:not([hidden]) >> text=hung up")
-        await second.told("sound", turn=1)
+        await second.ask(LONG)  # While it greets: it leaves in the middle of a reply.
+        await second.told("word", turn=2, count=1)
         await second.page.click("#leave")
         await second.page.wait_for_selector("#join:enabled")
         await until(lambda: not parts_of_calls())
@@ -348,6 +332,7 @@ async def test_who_joins_takes_the_call_and_who_leaves_leaves_nothing(
         await second.told("sound", after=len(second.events), turn=1)
     # The page is gone without a word.
     await until(lambda: not parts_of_calls())
+    assert not [record for record in caplog.records if record.name in {"asyncio", "browser.room"}]
 
 
 async def test_without_a_microphone_and_by_keyboard_alone(browser: Browser, room: Any) -> None:

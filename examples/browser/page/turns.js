@@ -24,7 +24,7 @@ export class Turns {
     bar.setAttribute("aria-hidden", "true");
     item.append(title, bar, document.createElement("dl"));
     this.list.prepend(item);
-    this.turns.set(turn, { item, bar, at, words: 0 });
+    this.turns.set(turn, { item, bar, at, origin, words: 0 });
     if (this.turns.size > KEPT) {
       const [oldest] = this.turns.keys();
       this.turns.get(oldest).item.remove();
@@ -49,7 +49,7 @@ export class Turns {
   }
 
   #draw(turn) {
-    const { at, sent, sound, cut, played, after, metrics, words } = turn;
+    const { at, origin, sent, sound, cut, played, after, metrics, words } = turn;
     const parts = [
       ["thinking", at, sent],
       ["waiting", sent, sound],
@@ -64,13 +64,12 @@ export class Turns {
       return part;
     }));
     const figures = [
-      ["Question to text", sent && milliseconds(sent - at)],
+      [origin === "asked" ? "Question to text" : "Start to text", sent && milliseconds(sent - at)],
       ["Text to sound", sound && milliseconds(sound - sent)],
       ["Cut after", cut && `${words} ${words === 1 ? "word" : "words"}`],
       ["Cut to silence", after !== undefined && `${after.toFixed(2)} s`],
       ["Connection", metrics && (metrics.standby ? "standby" : "new")],
-      ["Characters sent", metrics && metrics.characters],
-      ["Sent in vain", metrics?.interrupted && `${metrics.unheard}`],
+      ["Characters sent", metrics && characters(metrics)],
     ];
     const list = turn.item.querySelector("dl");
     list.replaceChildren(...figures.filter(([, value]) => value).map(([name, value]) => {
@@ -84,6 +83,10 @@ export class Turns {
       return pair;
     }));
   }
+}
+
+function characters({ characters, unheard, interrupted }) {
+  return interrupted ? `${characters}, ${unheard} in vain` : `${characters}`;
 }
 
 function milliseconds(seconds) {

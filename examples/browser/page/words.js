@@ -24,10 +24,13 @@ export class Words {
     let found = ahead.findIndex((span) => bare(span.textContent) === bare(word));
     if (found < 0) { // It was sent otherwise than it is written: a pronunciation.
       if (!this.words[this.position]) this.#insert(word, this.position);
-      this.words[this.position].textContent = `${word} `;
+      this.words[this.position].textContent = word;
       found = 0;
     }
-    for (const skipped of this.words.splice(this.position, found)) skipped.remove();
+    for (const skipped of this.words.splice(this.position, found)) {
+      skipped.nextSibling.remove(); // Its space.
+      skipped.remove();
+    }
     this.words[this.position - 1]?.classList.remove("now");
     this.words[this.position].classList.add("heard", "now");
     this.position += 1;
@@ -41,8 +44,10 @@ export class Words {
 
   #insert(word, index) {
     const span = document.createElement("span");
-    span.textContent = `${word} `;
-    this.paragraph.insertBefore(span, this.words[index] ?? null);
+    span.textContent = word;
+    const next = this.words[index] ?? null;
+    this.paragraph.insertBefore(span, next);
+    this.paragraph.insertBefore(document.createTextNode(" "), next);
     this.words.splice(index, 0, span);
   }
 }
