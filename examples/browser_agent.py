@@ -105,7 +105,7 @@ def find_mind() -> LLM:
     return mind
 
 
-def open_room(service: Service, port: int = 0) -> Room:
+def open_room(service: Service, port: int = 0, *, all_addresses: bool = False) -> Room:
     """Return a room where the agent waits for callers."""
     about = {
         "hears": bool(os.environ.get("DEEPGRAM_API_KEY")),
@@ -115,12 +115,15 @@ def open_room(service: Service, port: int = 0) -> Room:
     async def hold_call(call: Call) -> None:
         await Conversation(call, service, FerryAgent, make_pipeline, about).hold()
 
-    return Room(hold_call, port)
+    return Room(hold_call, port, all_addresses=all_addresses)
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, *, all_addresses: bool) -> None:
     """Wait for callers, one at a time, until cancelled."""
-    async with Service(os.environ.get("LOKUTOR_API_KEY", "")) as service, open_room(service, port) as room:
+    async with (
+        Service(os.environ.get("LOKUTOR_API_KEY", "")) as service,
+        open_room(service, port, all_addresses=all_addresses) as room,
+    ):
         who = "the local server" if service.is_local else "Lokutor"
         print(
             f"Open {room.url} to talk with the agent. Its voice comes from {who}. Ctrl+C ends it.", flush=True
@@ -134,6 +137,9 @@ def main() -> None:
     parser.add_argument(
         "--port", type=int, default=8770, help="port of the page (default: 8770; 0: a free one)"
     )
+    parser.add_argument(
+        "--all-addresses", action="store_true", help="for browsers that refuse WebRTC to 127.0.0.1"
+    )
     parser.add_argument("--verbose", action="store_true", help="show the framework's log")
     options = parser.parse_args()
     if options.verbose:
@@ -143,7 +149,7 @@ def main() -> None:
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
     try:
-        asyncio.run(serve(options.port))
+        asyncio.run(serve(options.port, all_addresses=options.all_addresses))
     except KeyboardInterrupt:
         print("Ended.")
     except LocalVoiceMissingError as missing:

@@ -28,8 +28,19 @@ from vsaiortc import (
 
 FRAME_SECONDS = 0.02
 
-# The media stays on this machine, too. aioice leaves out the only address that is wanted here.
-aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
+_find_addresses = aioice.ice.get_host_addresses
+
+
+def listen_on(*, all_addresses: bool) -> None:
+    """Take the media of calls on 127.0.0.1 alone, or on this machine's other addresses, too.
+
+    aioice leaves out 127.0.0.1, and has no option for it.
+    """
+
+    def addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+        return ["127.0.0.1", *(_find_addresses(use_ipv4, use_ipv6) if all_addresses else [])]
+
+    aioice.ice.get_host_addresses = addresses
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ class TypedSTT(STT):
         self._ears = ears
         if ears is not None:
             ears.on_stt_transcript(self._report)
+            ears.on("error", lambda error: self.emit("error", error))
 
     async def type(self, text: str) -> None:
         """Say something by keyboard."""

@@ -11,7 +11,7 @@ from typing import Self
 
 from aiohttp import web
 
-from .call import Call
+from .call import Call, listen_on
 
 logger = logging.getLogger(__name__)
 
@@ -38,12 +38,17 @@ class Room:
     Args:
         hold_call: Holds a call, until the caller leaves or it is cancelled.
         port: Port to listen on; 0 picks a free one.
+        all_addresses: Offer all of this machine's addresses for the media, for browsers that refuse
+            127.0.0.1. The page stays there.
 
     Raises:
         OSError: The port isn't free.
     """
 
-    def __init__(self, hold_call: Callable[[Call], Awaitable[None]], port: int = 0) -> None:
+    def __init__(
+        self, hold_call: Callable[[Call], Awaitable[None]], port: int = 0, *, all_addresses: bool = False
+    ) -> None:
+        listen_on(all_addresses=all_addresses)
         self._hold_call = hold_call
         self._wanted_port = port
         self._joining = asyncio.Lock()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from _tap import tapped_session
 from videosdk.agents import Agent, AgentSession, AgentState, Pipeline
 
 from videosdk.plugins.lokutor import LokutorTTS
+from videosdk.plugins.lokutor.errors import LokutorError
 
 from .call import Call
 from .hearing import TypedSTT
@@ -19,6 +21,8 @@ from .reporter import Reporter
 from .script import SCRIPTS
 from .service import Service
 from .settings import VOICES, Settings
+
+logger = logging.getLogger(__name__)
 
 LONGEST_TEXT = 2_000
 FADE_TIMEOUT = 2.0
@@ -106,7 +110,8 @@ class Conversation:
 
     @property
     def _pipeline(self) -> Pipeline:
-        assert self._session is not None, "the page joins first"
+        if self._session is None:
+            raise ValueError("The call has not begun.")
         return self._session.pipeline
 
     async def _begin(self, http: aiohttp.ClientSession, greeting: str | None, history: Any = None) -> None:
@@ -138,7 +143,8 @@ class Conversation:
         await session.close()
 
     def _say(self, text: str) -> None:
-        assert self._session is not None
+        if self._session is None:
+            raise ValueError("The call has not begun.")
         self._reporter.begin_turn(text, "said")
         self._spawn(self._session.say(text))
 
@@ -172,7 +178,14 @@ class Conversation:
             self._settings = settings
         self._reporter.tell("changed", settings=changes)
 
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
         self._speaking.add(task)
-        task.add_done_callback(self._speaking.discard)
+        task.add_done_callback(self._on_spoken)
+
+    def _on_spoken(self, task: asyncio.Task[Any]) -> None:
+        self._speaking.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, LokutorError):  # Those come by their own event.
+            logger.error("The agent can't speak", exc_info=error)
+            self._reporter.tell("error", message=str(error), advice="The terminal tells more.")

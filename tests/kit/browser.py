@@ -47,6 +47,7 @@ _OBSERVER = """
   window.RTCPeerConnection = class extends RTCPeerConnection {
     constructor(options) {
       super({ ...options, encodedInsertableStreams: true });
+      window.testPeer = this;
       this.addEventListener("track", ({ receiver, transceiver }) => {
         const sent = transceiver.sender.createEncodedStreams();
         sent.readable.pipeTo(sent.writable).catch(() => {});

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
+import json
 import re
 import signal
 import sys
@@ -22,8 +23,11 @@ from kit.browser import CHROMIUM, STEP, Visit, open_browser, record_voice, speak
 from kit.examples import EXAMPLES, environment_with
 from kit.waits import PATIENCE, settled, until
 from soak.leftovers import open_descriptors
+from videosdk.agents import STT, SpeechData, SpeechEventType, STTResponse
 
 from videosdk.plugins.lokutor._audio.pcm import SAMPLE_RATE
+from videosdk.plugins.lokutor.local.server import LocalServer
+from videosdk.plugins.lokutor.local.signal_engine import SignalEngine
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -39,6 +43,7 @@ LONG = "What can I see on the island?"
 SHORT = "How much is a ticket?"
 SPARE = 8
 """What may differ between two moments of rest: less than one for each of ten turns."""
+KEY = "lk-5c1d-keep-me-at-home"
 KEYS = ("LOKUTOR_API_KEY", "LOKUTOR_BASE_URL", "OPENAI_API_KEY", "DEEPGRAM_API_KEY")
 
 
@@ -51,7 +56,10 @@ def example() -> Iterator[SimpleNamespace]:
         patch.syspath_prepend(str(EXAMPLES))
         # The framework takes what is there at its first start out of the collection of garbage: a whole call.
         patch.setattr("videosdk.agents.pipeline._GC_FROZEN", True, raising=False)
-        parts = {name: importlib.import_module(f"browser.{name}") for name in ("call", "script", "service")}
+        parts = {
+            name: importlib.import_module(f"browser.{name}")
+            for name in ("call", "hearing", "script", "service")
+        }
         yield SimpleNamespace(agent=importlib.import_module("browser_agent"), **parts)
 
 
@@ -333,6 +341,97 @@ async def test_who_joins_takes_the_call_and_who_leaves_leaves_nothing(
     # The page is gone without a word.
     await until(lambda: not parts_of_calls())
     assert not [record for record in caplog.records if record.name in {"asyncio", "browser.room"}]
+
+
+async def test_who_joins_in_an_outage_can_talk_when_it_is_over(
+    browser: Browser, room: Any, service: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    await service.stop()
+    async with visit(browser, room.url) as caller:
+        await caller.join()
+        assert (await caller.told("error"))["advice"].startswith("The local server has stopped")
+        await caller.page.click("#outage")
+        await caller.told("service", up=True)
+        turn = await caller.ask(SHORT)
+        await caller.told("played", turn=turn)
+    await until(lambda: not parts_of_calls())
+    assert not [record for record in caplog.records if record.name.startswith(("asyncio", "browser"))]
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+async def test_the_media_stay_on_this_machine_unless_asked(
+    browser: Browser, example: SimpleNamespace, service: Any, everywhere: bool
+) -> None:
+    async with (
+        example.agent.open_room(service, all_addresses=everywhere) as room,
+        visit(browser, room.url) as caller,
+    ):
+        await caller.join()
+        answer = await caller.page.evaluate("testPeer.remoteDescription.sdp")
+        addresses = set(re.findall(r"a=candidate:\S+ \d udp \d+ (\S+)", answer))
+        assert "127.0.0.1" in addresses
+        if not everywhere:
+            assert addresses == {"127.0.0.1"}
+        await caller.told("sound", turn=1)
+
+
+async def test_with_a_key_the_service_speaks_and_the_page_never_sees_it(
+    browser: Browser, example: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with LocalServer(SignalEngine(), api_key=KEY) as server:
+        monkeypatch.setenv("LOKUTOR_BASE_URL", server.url)
+        for key, advice in ((KEY, None), ("wrong-" + KEY, "Check LOKUTOR_API_KEY")):
+            service = example.service.Service(key)
+            async with example.agent.open_room(service) as room, visit(browser, room.url) as caller:
+                await caller.join()
+                assert caller.all_told("hello")[0]["local"] is False
+                if advice:
+                    assert (await caller.told("error"))["advice"].startswith(advice)
+                else:
+                    await caller.told("played", turn=1)
+                assert KEY not in await caller.page.content()
+                assert KEY not in json.dumps(caller.events)
+        assert server.connections
+        assert server.refusals["401"]
+
+
+class Ears(STT):
+    """Stands for speech recognition that needs a key."""
+
+    def __init__(self) -> None:
+        super().__init__(interim_results=True)
+        self.log: list[str] = []
+
+    async def process_audio(self, audio_frames: bytes, language: str | None = None, **kwargs: Any) -> None:
+        self.log.append(f"{len(audio_frames)} bytes")
+
+    async def flush(self) -> None:
+        self.log.append("flushed")
+
+    async def aclose(self) -> None:
+        self.log.append("closed")
+
+
+async def test_speech_recognition_is_passed_through(example: SimpleNamespace) -> None:
+    ears = Ears()
+    stt = example.hearing.TypedSTT(ears)
+    told: list[str] = []
+
+    async def note(response: STTResponse) -> None:
+        told.append(f"{response.event_type.name} {response.data.text}")
+
+    stt.on_stt_transcript(note)
+    stt.on("error", lambda error: told.append(error))  # noqa: PLW0108 - the framework looks into its code
+    await stt.process_audio(bytes(8))
+    await stt.flush()
+    assert ears._transcript_callback is not None
+    heard = STTResponse(event_type=SpeechEventType.INTERIM, data=SpeechData(text="hello"))
+    await ears._transcript_callback(heard)
+    await stt.type("typed")
+    ears.emit("error", "it broke")
+    await stt.aclose()
+    assert ears.log == ["8 bytes", "flushed", "closed"]
+    assert told == ["INTERIM hello", "FINAL typed", "it broke"]
 
 
 async def test_without_a_microphone_and_by_keyboard_alone(browser: Browser, room: Any) -> None:

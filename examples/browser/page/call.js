@@ -1,5 +1,8 @@
 // The call: one peer connection with the agent's audio, the microphone and a channel for messages.
 
+const PATIENCE = 20_000;
+const UNREACHED = "Your browser doesn't reach the agent by WebRTC. Start the example with --all-addresses.";
+
 export class Call {
   // on.event(message), on.stream(stream), on.end(reason)
   constructor(on) {
@@ -16,7 +19,7 @@ export class Call {
     this.channel.onclose = () => this.end("The agent has hung up. Is the example still running?");
     this.peer.ontrack = ({ track }) => this.on.stream(new MediaStream([track]));
     this.peer.onconnectionstatechange = () => {
-      if (this.peer.connectionState === "failed") this.end("The connection to the agent was lost.");
+      if (this.peer.connectionState === "failed") this.end(this.polling ? "The connection to the agent was lost." : UNREACHED);
     };
     const open = new Promise((resolve, reject) => {
       this.channel.onopen = resolve;
@@ -31,8 +34,9 @@ export class Call {
       body: JSON.stringify({ sdp }),
     });
     if (!response.ok) throw new Error(await response.text());
+    const timer = setTimeout(() => this.end(UNREACHED), PATIENCE);
     await this.peer.setRemoteDescription(await response.json());
-    await open;
+    await open.finally(() => clearTimeout(timer));
     this.polling = setInterval(() => this.#measure(), 1000);
   }
 

@@ -193,7 +193,7 @@ async function join() {
     await waves.open();
     await call.join();
   } catch (error) {
-    call.end(`The call can't begin: ${error.message}`);
+    call?.end(`The call can't begin: ${error.message}`);
     return;
   }
   $("joining").hidden = true;
