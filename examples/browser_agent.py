@@ -1,4 +1,4 @@
-"""A voice agent to talk with in your browser. No account, no network.
+"""A voice agent to talk with in your browser. No account, and nothing leaves your machine.
 
 The agent is a real ``AgentSession`` with a real ``Pipeline``. The browser joins by WebRTC, as it joins a
 VideoSDK room, so the agent's audio track, your microphone and barge-in are what they are there::

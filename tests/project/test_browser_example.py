@@ -137,7 +137,7 @@ async def test_it_remembers_what_was_heard(caller: Visit) -> None:
     shown = caller.page.locator("#words .heard")
     await caller.page.wait_for_selector(f"#turns li[data-turn='{turn}'][data-state='silent']")
     words = " ".join([(await word.inner_text()).strip() for word in await shown.all()])
-    remembered = caller.page.locator("#memory li.interrupted span").last
+    remembered = caller.page.locator("#memory li.interrupted", has_text=words).last.locator("span")
     await remembered.wait_for()
     assert await remembered.inner_text() == words
     assert await caller.page.locator("#words .unheard").count() > 0

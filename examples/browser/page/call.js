@@ -1,7 +1,10 @@
 // The call: one peer connection with the agent's audio, the microphone and a channel for messages.
 
 const PATIENCE = 20_000;
-const UNREACHED = "Your browser doesn't reach the agent by WebRTC. Start the example with --all-addresses.";
+const GATHERING = 3_000;
+const UNREACHED =
+  "Your browser doesn't reach the agent by WebRTC. Browsers need a network for it, even if nothing leaves this " +
+  "machine. If you have one, start the example with --all-addresses.";
 
 export class Call {
   // on.event(message), on.stream(stream), on.end(reason)
@@ -25,6 +28,8 @@ export class Call {
       this.channel.onopen = resolve;
       this.failed = reject;
     });
+    const timer = setTimeout(() => this.end(UNREACHED), PATIENCE);
+    open.finally(() => clearTimeout(timer)).catch(() => {}); // It is awaited below.
     await this.peer.setLocalDescription();
     await this.#gathered();
     const { sdp } = this.peer.localDescription;
@@ -34,9 +39,8 @@ export class Call {
       body: JSON.stringify({ sdp }),
     });
     if (!response.ok) throw new Error(await response.text());
-    const timer = setTimeout(() => this.end(UNREACHED), PATIENCE);
     await this.peer.setRemoteDescription(await response.json());
-    await open.finally(() => clearTimeout(timer));
+    await open;
     this.polling = setInterval(() => this.#measure(), 1000);
   }
 
@@ -62,6 +66,7 @@ export class Call {
     return new Promise((resolve) => {
       const check = () => this.peer.iceGatheringState === "complete" && resolve();
       this.peer.onicegatheringstatechange = check;
+      setTimeout(resolve, GATHERING); // Without a network, it never ends.
       check();
     });
   }

@@ -26,18 +26,22 @@ let microphone = null;
 let languages = {};
 let serviceUp = true;
 let cutAt = 0;
-let timers = new Set();
+let pending = []; // Events that are not heard yet.
+let timer = 0;
 
-// Events that are heard come as early as the audio leaves the agent: they wait for it.
+// Events of what is heard come as early as the audio leaves the agent: they wait for it, in their order.
 const HEARD = new Set(["word", "mouth", "sound", "cut", "silent", "played"]);
 
 function onEvent(event) {
+  if (!call) return;
   if (!HEARD.has(event.type)) return show(event);
-  const timer = setTimeout(() => {
-    timers.delete(timer);
-    show(event);
-  }, 1000 * call.delay);
-  timers.add(timer);
+  pending.push({ event, due: performance.now() + 1000 * call.delay });
+  if (pending.length === 1) showDue();
+}
+
+function showDue() {
+  while (pending.length && pending[0].due <= performance.now()) show(pending.shift().event);
+  if (pending.length) timer = setTimeout(showDue, pending[0].due - performance.now());
 }
 
 function show(event) {
@@ -72,7 +76,7 @@ const HANDLERS = {
     words.expect(text);
   },
   sound() {
-    $("problem").hidden = true;
+    if ($("problem").dataset.ends === "sound") $("problem").hidden = true;
   },
   word({ word, turn }) {
     if (turn === words.turn) words.hear(word);
@@ -118,12 +122,14 @@ const HANDLERS = {
   },
   error({ message, advice }) {
     complain(message, advice);
+    $("problem").dataset.ends = "sound"; // Over as soon as the agent speaks again.
   },
 };
 
 function complain(message, advice) {
   $("problem-message").textContent = message;
   $("problem-advice").textContent = advice;
+  $("problem").dataset.ends = "click";
   $("problem").hidden = false;
 }
 
@@ -208,8 +214,8 @@ function onStream(stream) {
 }
 
 async function onEnd(reason) {
-  for (const timer of timers) clearTimeout(timer);
-  timers.clear();
+  clearTimeout(timer);
+  pending = [];
   call = null;
   await useMicrophone(null);
   $("audio").srcObject = null;
