@@ -2,6 +2,7 @@
 
 const SECONDS = 10;
 const PEAK_SAMPLES = 512;
+const FRAME = 50; // Milliseconds between two drawings: enough for a picture that moves slowly.
 const GAIN = 2.5; // Speech seldom reaches half of what is possible.
 
 export class Waves {
@@ -23,11 +24,8 @@ export class Waves {
     this.listen("agent", null);
     this.listen("caller", null);
     await this.context.resume();
-    const draw = () => {
-      this.draw();
-      this.drawing = requestAnimationFrame(draw);
-    };
-    draw();
+    const calm = matchMedia("(prefers-reduced-motion: reduce)");
+    this.drawing = setInterval(() => requestAnimationFrame(() => this.draw()), calm.matches ? 500 : FRAME);
   }
 
   listen(who, stream) {
@@ -61,7 +59,7 @@ export class Waves {
   }
 
   async close() {
-    cancelAnimationFrame(this.drawing);
+    clearInterval(this.drawing);
     for (const { node } of Object.values(this.sources)) node.port.onmessage = null;
     this.sources = {};
     await this.context?.close();
@@ -69,6 +67,7 @@ export class Waves {
   }
 
   draw() {
+    if (!this.context) return; // Closed since it was due.
     const { canvas } = this;
     const scale = window.devicePixelRatio || 1;
     const { clientWidth, clientHeight } = canvas;
