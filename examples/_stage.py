@@ -105,15 +105,14 @@ class Line:
             await self._frames.wait_for(reached)
 
 
-class EnergyVAD(VAD):
-    """Notices a voice by its loudness: enough for a line without noise."""
+class VoiceActivity(VAD):
+    """Reports where a voice starts and ends; a subclass tells of each piece of audio whether there is one."""
 
-    LOUD = 0.01
     HANGOVER = 0.15
     """Seconds for which a voice goes on over the gap that a "p" or a "t" makes."""
 
-    def __init__(self) -> None:
-        super().__init__(sample_rate=RATE, min_speech_duration=0.06, min_silence_duration=0.4)
+    def __init__(self, sample_rate: int) -> None:
+        super().__init__(sample_rate=sample_rate, min_speech_duration=0.06, min_silence_duration=0.4)
         self._on_inference: Callable[[VADResponse], None] = lambda response: None
         self._speaking = False
         self._voiced = self._quiet = 0.0
@@ -122,12 +121,9 @@ class EnergyVAD(VAD):
         """Take the callback for each frame: by it the framework times an interruption."""
         self._on_inference = callback
 
-    async def process_audio(self, audio_frames: bytes, **kwargs: Any) -> None:
-        """Follow the voice frame by frame, and report where it starts and ends."""
-        samples = np.frombuffer(audio_frames, np.int16).astype(np.float32) / 32768
-        energy = float(np.sqrt(np.mean(samples**2)))
-        seconds = len(samples) / RATE
-        self._quiet = 0.0 if energy > self.LOUD else self._quiet + seconds
+    async def follow(self, seconds: float, *, voice: bool, energy: float) -> None:
+        """Take a further piece of audio into account."""
+        self._quiet = 0.0 if voice else self._quiet + seconds
         self._voiced = self._voiced + seconds if self._quiet < self.HANGOVER else 0.0
         self._on_inference(self._response(VADEventType.FRAME_PROCESSED, energy))
         if not self._speaking and self._voiced >= self._min_speech_duration:
@@ -151,6 +147,20 @@ class EnergyVAD(VAD):
             energy=energy,
         )
         return VADResponse(event_type=event, data=data)
+
+
+class EnergyVAD(VoiceActivity):
+    """Notices a voice by its loudness: enough for a line without noise."""
+
+    LOUD = 0.01
+
+    def __init__(self) -> None:
+        super().__init__(sample_rate=RATE)
+
+    async def process_audio(self, audio_frames: bytes, **kwargs: Any) -> None:
+        """Follow the voice frame by frame."""
+        energy = loudness(audio_frames)
+        await self.follow(len(audio_frames) / 2 / RATE, voice=energy > self.LOUD, energy=energy)
 
 
 class ScriptedSTT(STT):
@@ -194,16 +204,20 @@ class ScriptedSTT(STT):
 
 
 class ScriptedLLM(LLM):
-    """Answers by keyword, and streams tokens at the pace of a hosted model."""
+    """Has its answers ready, and streams their tokens at the pace of a hosted model.
+
+    Args:
+        find_answer: Returns the answer to what the caller has said.
+        on_answer: Told each answer as it begins.
+    """
 
     FIRST_TOKEN = 0.32
     TOKENS_PER_SECOND = 25
 
-    def __init__(self, answers: dict[str, str], otherwise: str, on_answer: Callable[[str], None]) -> None:
+    def __init__(self, find_answer: Callable[[str], str], on_answer: Callable[[str], None]) -> None:
         super().__init__()
+        self._find_answer = find_answer
         self._on_answer = on_answer
-        self._answers = answers
-        self._otherwise = otherwise
         self._generation = 0
         self._random = random.Random(7)
 
@@ -212,7 +226,9 @@ class ScriptedLLM(LLM):
     ) -> AsyncIterator[LLMResponse]:
         """Stream the answer to the caller's last words, until it ends or is cancelled."""
         self._generation = generation = self._generation + 1
-        answer = self._find_answer(messages)
+        asked = next(m for m in reversed(messages.messages()) if m.role == ChatRole.USER)
+        said = asked.content if isinstance(asked.content, str) else " ".join(map(str, asked.content))
+        answer = self._find_answer(said)
         self._on_answer(answer)
         await asyncio.sleep(self.FIRST_TOKEN)
         for token in tokens(answer):
@@ -225,12 +241,13 @@ class ScriptedLLM(LLM):
         """Stop the stream before its next token."""
         self._generation += 1
 
-    def _find_answer(self, messages: ChatContext) -> str:
-        asked = next(m for m in reversed(messages.messages()) if m.role == ChatRole.USER)
-        words = str(asked.content).lower()
-        return next((text for key, text in self._answers.items() if key in words), self._otherwise)
-
 
 def tokens(text: str) -> list[str]:
     """Cut a text into pieces of the size and shape of a language model's tokens."""
     return re.findall(r"\s*\w{1,5}|\s*[^\w\s]", text)
+
+
+def loudness(pcm: bytes) -> float:
+    """Return the loudness of 16-bit PCM, 0 to 1."""
+    samples = np.frombuffer(pcm, np.int16).astype(np.float32) / 32768
+    return float(np.sqrt(np.mean(samples**2)))

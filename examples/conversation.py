@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import logging
 import os
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +30,10 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, lambda *_: (os.write(2, b"Interrupted.\n"), os._exit(130)))
 
 try:
-    import aiohttp
     from _narrator import CallError, Narrator
     from _recording import RATE, Recording, Speech, trim
     from _stage import EnergyVAD, Line, ScriptedLLM, ScriptedSTT
+    from _tap import tapped_session
     from _timeline import draw_timeline
     from videosdk.agents import Agent, AgentSession, EOUConfig, Pipeline, setup_logging
 
@@ -118,6 +117,11 @@ class Caller:
         await self._line.say(pcm)
 
 
+def find_answer(question: str) -> str:
+    """Return the agent's answer to what the caller has said."""
+    return next((text for key, text in ANSWERS.items() if key in question.lower()), OTHERWISE)
+
+
 async def talk(caller: Caller, line: Line) -> None:
     """Play the caller's part."""
     await line.hear_out()
@@ -147,7 +151,7 @@ async def hold_call(endpoint: Endpoint, voice: str, narrator: Narrator) -> None:
         TimeoutError: The call did not come to its end.
     """
     caller_voice = await record_caller(endpoint)
-    stt, llm = ScriptedSTT(), ScriptedLLM(ANSWERS, OTHERWISE, narrator.on_answer)
+    stt, llm = ScriptedSTT(), ScriptedLLM(find_answer, narrator.on_answer)
     async with tapped_session(narrator.on_text) as http:
         tts = endpoint.speaker(voice, session=http, word_timestamps=True, visemes=True)
         turns = EOUConfig(min_max_speech_wait_timeout=[0.2, 0.4])
@@ -164,19 +168,6 @@ async def hold_call(endpoint: Endpoint, voice: str, narrator: Narrator) -> None:
                 carrying.cancel()
         finally:
             await session.close()
-
-
-@asynccontextmanager
-async def tapped_session(on_text: Callable[[str], None]) -> AsyncIterator[aiohttp.ClientSession]:
-    """Open an HTTP session whose WebSockets show each text as it leaves."""
-
-    class TappedWebSocket(aiohttp.ClientWebSocketResponse):
-        async def send_str(self, data: str, *args: Any, **kwargs: Any) -> None:
-            on_text(json.loads(data)["text"])
-            await super().send_str(data, *args, **kwargs)
-
-    async with aiohttp.ClientSession(ws_response_class=TappedWebSocket) as session:
-        yield session
 
 
 @asynccontextmanager

@@ -44,7 +44,7 @@ PRONUNCIATIONS = {"Nguyen": "Win"}
 
 async def speak(tts: LokutorTTS, recording: Recording) -> tuple[list[str], str]:
     """Have the agent answer, and return the words as they were heard, and what the agent remembers."""
-    llm = ScriptedLLM({}, ANSWER, lambda answer: None)
+    llm = ScriptedLLM(lambda question: ANSWER, lambda answer: None)
     session = AgentSession(
         agent=Receptionist(), pipeline=(pipeline := Pipeline(llm=llm, tts=tts, text_filter=NUMBERS))
     )

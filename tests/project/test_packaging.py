@@ -196,6 +196,7 @@ def test_the_extras(metadata: Message) -> None:
         "bench",
         "compatibility",
         "docs",
+        "examples",
         "lint",
         "local",
         "numbers",
@@ -205,7 +206,8 @@ def test_the_extras(metadata: Message) -> None:
     assert "espeakng-loader" in requirements(metadata, "local")
     assert "videosdk-plugins-lokutor[local]" in requirements(metadata, "bench")
     assert requirements(metadata, "numbers") == {"num2words": ">=0.5.13"}
-    assert "videosdk-plugins-lokutor[lint,local,numbers]" in requirements(metadata, "test")
+    assert "videosdk-plugins-lokutor[local]" in requirements(metadata, "examples")
+    assert "videosdk-plugins-lokutor[examples,lint,numbers]" in requirements(metadata, "test")
 
 
 def test_it_says_whose_it_is_and_where_it_is_hosted(metadata: Message) -> None:

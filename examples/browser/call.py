@@ -1,0 +1,156 @@
+"""One browser's call: the agent's audio track, the caller's microphone, and a data channel for the page.
+
+It is what a VideoSDK room is to an agent, by the same WebRTC library; only the signaling is one HTTP request
+on this machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import aioice.ice
+from _recording import is_audible
+from av import AudioFrame
+from videosdk.agents import CustomAudioStreamTrack, audio_format
+from vsaiortc import (
+    MediaStreamError,
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+
+FRAME_SECONDS = 0.02
+
+_find_addresses = aioice.ice.get_host_addresses
+
+
+def listen_on(*, all_addresses: bool) -> None:
+    """Take the media of calls on 127.0.0.1 alone, or on this machine's other addresses, too.
+
+    aioice leaves out 127.0.0.1, and has no option for it.
+    """
+
+    def addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+        return ["127.0.0.1", *(_find_addresses(use_ipv4, use_ipv6) if all_addresses else [])]
+
+    aioice.ice.get_host_addresses = addresses
+
+
+@dataclass(frozen=True)
+class Frame:
+    """20 ms of the agent's audio, as the browser gets it."""
+
+    audible: bool
+    fading: bool
+    """Whether it is of the reply that was cut off: the track fades out for 0.4 s."""
+
+
+class AgentTrack(CustomAudioStreamTrack):
+    """The framework's own track, which tells of each frame that leaves it."""
+
+    def __init__(self) -> None:
+        super().__init__(asyncio.get_running_loop())  # type: ignore[no-untyped-call]
+        self.on_frame: Callable[[Frame], None] = lambda frame: None
+        self._fading = 0
+
+    def interrupt(self) -> None:
+        """Cut the reply off; what is in the buffer now is its end."""
+        super().interrupt()  # type: ignore[no-untyped-call]
+        self._fading = len(self.frame_buffer)
+
+    async def recv(self) -> AudioFrame:
+        """Return the next frame, when it is due."""
+        frame = await super().recv()
+        fading = self._fading > 0
+        self._fading -= fading
+        self.on_frame(Frame(is_audible(frame.to_ndarray().tobytes()), fading))
+        return frame
+
+
+class Call:
+    """A peer connection with a browser."""
+
+    def __init__(self) -> None:
+        self.track = AgentTrack()
+        self.on_audio: Callable[[bytes], Awaitable[None]] = _drop
+        """Awaited with each frame of the microphone: 16-bit PCM in the format of the wire."""
+        self.left = asyncio.Event()
+        self._messages: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self._channel: RTCDataChannel | None = None
+        self._listening: set[asyncio.Task[None]] = set()
+        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._peer.on("connectionstatechange", self._on_state)
+        self._peer.on("datachannel", self._on_channel)
+        self._peer.on("track", self._on_track)
+
+    async def answer(self, offer: str) -> str:
+        """Return the answer to the browser's offer, both as SDP.
+
+        Raises:
+            ValueError: It isn't an offer.
+        """
+        # A browser hides its addresses behind names that are asked for by multicast. It is on this machine.
+        offer = re.sub(r"\S+\.local\b", "127.0.0.1", offer)
+        self._peer.addTrack(self.track)
+        await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        await self._peer.setLocalDescription(await self._peer.createAnswer())
+        return str(self._peer.localDescription.sdp)
+
+    def send(self, event: dict[str, Any]) -> None:
+        """Send the page an event; one that nobody is there for is dropped."""
+        if self._channel is not None and self._channel.readyState == "open":
+            self._channel.send(json.dumps(event))
+
+    async def messages(self) -> AsyncIterator[dict[str, Any]]:
+        """Yield what the page sends, until the caller leaves."""
+        while (message := await self._messages.get()) is not None:
+            yield message
+
+    async def close(self) -> None:
+        """Hang up. Idempotent."""
+        self._leave()
+        await self._peer.close()
+        for task in self._listening:
+            task.cancel()
+        await asyncio.gather(*self._listening, return_exceptions=True)
+
+    def _leave(self) -> None:
+        if not self.left.is_set():
+            self.left.set()
+            self._messages.put_nowait(None)
+
+    def _on_state(self) -> None:
+        if self._peer.connectionState in {"closed", "failed"}:
+            self._leave()
+
+    def _on_channel(self, channel: RTCDataChannel) -> None:
+        self._channel = channel
+        channel.on("message", lambda text: self._messages.put_nowait(json.loads(text)))
+        channel.on("close", self._leave)
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        task = asyncio.create_task(self._listen(track))
+        self._listening.add(task)
+        task.add_done_callback(self._listening.discard)
+
+    async def _listen(self, track: MediaStreamTrack) -> None:
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:  # The browser has hung up.
+                return
+            assert isinstance(frame, AudioFrame)
+            pcm = frame.to_ndarray().tobytes()
+            audio_format.publish_from_frame(frame, nbytes=len(pcm))
+            await self.on_audio(pcm)
+
+
+async def _drop(pcm: bytes) -> None:
+    """Take audio that nobody listens to yet."""

@@ -1,0 +1,86 @@
+// The call: one peer connection with the agent's audio, the microphone and a channel for messages.
+
+const PATIENCE = 20_000;
+const GATHERING = 3_000;
+const UNREACHED =
+  "Your browser doesn't reach the agent by WebRTC. Browsers need a network for it, even if nothing leaves this " +
+  "machine. If you have one, start the example with --all-addresses.";
+
+export class Call {
+  // on.event(message), on.stream(stream), on.end(reason)
+  constructor(on) {
+    this.on = on;
+    this.delay = 0.1;
+    this.ended = false;
+  }
+
+  async join() {
+    this.peer = new RTCPeerConnection();
+    this.audio = this.peer.addTransceiver("audio", { direction: "sendrecv" });
+    this.channel = this.peer.createDataChannel("events");
+    this.channel.onmessage = ({ data }) => this.on.event(JSON.parse(data));
+    this.channel.onclose = () => this.end("The agent has hung up. Is the example still running?");
+    this.peer.ontrack = ({ track }) => this.on.stream(new MediaStream([track]));
+    this.peer.onconnectionstatechange = () => {
+      if (this.peer.connectionState === "failed") this.end(this.polling ? "The connection to the agent was lost." : UNREACHED);
+    };
+    const open = new Promise((resolve, reject) => {
+      this.channel.onopen = resolve;
+      this.failed = reject;
+    });
+    const timer = setTimeout(() => this.end(UNREACHED), PATIENCE);
+    open.finally(() => clearTimeout(timer)).catch(() => {}); // It is awaited below.
+    await this.peer.setLocalDescription();
+    await this.#gathered();
+    const { sdp } = this.peer.localDescription;
+    const response = await fetch("call", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ sdp }),
+    });
+    if (!response.ok) throw new Error(await response.text());
+    await this.peer.setRemoteDescription(await response.json());
+    await open;
+    this.polling = setInterval(() => this.#measure(), 1000);
+  }
+
+  send(message) {
+    if (this.channel?.readyState === "open") this.channel.send(JSON.stringify(message));
+  }
+
+  // Replacing the track needs no new offer.
+  async use(microphone) {
+    await this.audio.sender.replaceTrack(microphone);
+  }
+
+  end(reason) {
+    if (this.ended) return;
+    this.ended = true;
+    clearInterval(this.polling);
+    this.failed?.(new Error(reason));
+    this.peer.close();
+    this.on.end(reason);
+  }
+
+  #gathered() {
+    return new Promise((resolve) => {
+      const check = () => this.peer.iceGatheringState === "complete" && resolve();
+      this.peer.onicegatheringstatechange = check;
+      setTimeout(resolve, GATHERING); // Without a network, it never ends.
+      check();
+    });
+  }
+
+  // How long the audio waits here before it is heard: words and mouth wait as long.
+  async #measure() {
+    const reports = await this.audio.receiver.getStats();
+    for (const report of reports.values()) {
+      if (report.type !== "inbound-rtp" || !report.jitterBufferEmittedCount) continue;
+      const count = report.jitterBufferEmittedCount - (this.count ?? 0);
+      const waited = report.jitterBufferDelay - (this.waited ?? 0);
+      if (count > 0) this.delay = Math.min(0.5, Math.max(0, waited / count));
+      this.count = report.jitterBufferEmittedCount;
+      this.waited = report.jitterBufferDelay;
+    }
+  }
+}

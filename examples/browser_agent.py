@@ -1,0 +1,162 @@
+"""A voice agent to talk with in your browser. No account, and nothing leaves your machine.
+
+The agent is a real ``AgentSession`` with a real ``Pipeline``. The browser joins by WebRTC, as it joins a
+VideoSDK room, so the agent's audio track, your microphone and barge-in are what they are there::
+
+    pip install -e ".[examples]"
+    python examples/browser_agent.py
+
+Open the address that it prints. Environment variables, each optional:
+    LOKUTOR_API_KEY: Lokutor speaks, instead of the local server.
+    OPENAI_API_KEY: a language model answers, instead of a script (package ``videosdk-plugins-openai``).
+    DEEPGRAM_API_KEY: your words are recognized, instead of typed (package ``videosdk-plugins-deepgram``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+try:
+    from _stage import ScriptedLLM
+    from browser.call import Call
+    from browser.hearing import SileroVAD, TypedSTT
+    from browser.room import Room
+    from browser.script import find_answer
+    from browser.service import Service
+    from browser.session import Conversation
+    from browser.settings import Settings
+    from videosdk.agents import LLM, STT, Agent, EOUConfig, InterruptConfig, Pipeline, setup_logging
+
+    from videosdk.plugins.lokutor import LokutorTTS
+    from videosdk.plugins.lokutor.local.espeak import LocalVoiceMissingError
+except ModuleNotFoundError as missing:
+    sys.exit(f'{missing.name} is not installed. All that this example needs: pip install -e ".[examples]"')
+
+if TYPE_CHECKING:
+    import aiohttp
+
+INSTRUCTIONS = """\
+You answer the telephone of Harbour Ferries. Be brief and kind; you are heard, not read, so write no lists.
+Boats to the island leave at twenty to every hour, from 8:40 to 18:40, from pier three; the crossing takes
+half an hour. A return ticket is 12 euros. Answer in the caller's language.
+"""
+
+
+class FerryAgent(Agent):
+    """Answers the questions of the page."""
+
+    def __init__(self, greeting: str | None) -> None:
+        super().__init__(instructions=INSTRUCTIONS)
+        self._greeting = greeting
+
+    async def on_enter(self) -> None:
+        """Greet the caller, unless the conversation only goes on."""
+        if self._greeting:
+            await self.session.say(self._greeting)
+
+    async def on_exit(self) -> None:
+        """Say nothing: the caller has left."""
+
+
+def make_pipeline(service: Service, settings: Settings, http: aiohttp.ClientSession) -> Pipeline:
+    """Put the agent together: what hears, what thinks, what speaks, and what notices a voice."""
+    tts = LokutorTTS(
+        **service.credentials,
+        **settings.speech(),
+        pacing=settings.pacing,
+        word_timestamps=True,
+        visemes=True,
+        session=http,
+    )
+    return Pipeline(
+        stt=TypedSTT(find_ears()),
+        llm=find_mind(),
+        tts=tts,
+        vad=SileroVAD(),
+        eou_config=EOUConfig(min_max_speech_wait_timeout=[0.1, 0.4]),
+        # A voice interrupts after 0.3 s; a typed question at once, whatever its length.
+        interrupt_config=InterruptConfig(interrupt_min_duration=0.3, interrupt_min_words=1),
+    )
+
+
+def find_ears() -> STT | None:
+    """Return speech recognition, if there is a key for it."""
+    if not os.environ.get("DEEPGRAM_API_KEY"):
+        return None
+    from videosdk.plugins.deepgram import DeepgramSTT
+
+    ears: STT = DeepgramSTT()
+    return ears
+
+
+def find_mind() -> LLM:
+    """Return a language model if there is a key for it, else the script."""
+    if not os.environ.get("OPENAI_API_KEY"):
+        return ScriptedLLM(find_answer, lambda answer: None)
+    from videosdk.plugins.openai import OpenAILLM
+
+    mind: LLM = OpenAILLM(model="gpt-4o-mini")
+    return mind
+
+
+def open_room(service: Service, port: int = 0, *, all_addresses: bool = False) -> Room:
+    """Return a room where the agent waits for callers."""
+    about = {
+        "hears": bool(os.environ.get("DEEPGRAM_API_KEY")),
+        "thinks": bool(os.environ.get("OPENAI_API_KEY")),
+    }
+
+    async def hold_call(call: Call) -> None:
+        await Conversation(call, service, FerryAgent, make_pipeline, about).hold()
+
+    return Room(hold_call, port, all_addresses=all_addresses)
+
+
+async def serve(port: int, *, all_addresses: bool) -> None:
+    """Wait for callers, one at a time, until cancelled."""
+    async with (
+        Service(os.environ.get("LOKUTOR_API_KEY", "")) as service,
+        open_room(service, port, all_addresses=all_addresses) as room,
+    ):
+        who = "the local server" if service.is_local else "Lokutor"
+        print(
+            f"Open {room.url} to talk with the agent. Its voice comes from {who}. Ctrl+C ends it.", flush=True
+        )
+        await asyncio.Event().wait()
+
+
+def main() -> None:
+    """Serve until Ctrl+C."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--port", type=int, default=8770, help="port of the page (default: 8770; 0: a free one)"
+    )
+    parser.add_argument(
+        "--all-addresses", action="store_true", help="for browsers that refuse WebRTC to 127.0.0.1"
+    )
+    parser.add_argument("--verbose", action="store_true", help="show the framework's log")
+    options = parser.parse_args()
+    if options.verbose:
+        setup_logging()
+    else:  # Its errors come to the page.
+        logging.getLogger("videosdk.agents").setLevel(logging.CRITICAL)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
+    try:
+        asyncio.run(serve(options.port, all_addresses=options.all_addresses))
+    except KeyboardInterrupt:
+        print("Ended.")
+    except LocalVoiceMissingError as missing:
+        sys.exit(str(missing))
+    except OSError as error:
+        sys.exit(f"The page can't be served on port {options.port}: {error}. Choose another: --port 0")
+
+
+if __name__ == "__main__":
+    main()

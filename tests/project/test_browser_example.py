@@ -1,0 +1,591 @@
+"""The example of the agent in the browser: a real Chromium joins it, hears it, and talks over it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import json
+import re
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Literal
+
+import aiohttp
+import numpy as np
+import pytest
+import pytest_asyncio
+from kit.browser import CHROMIUM, STEP, Visit, open_browser, record_voice, speak, visit
+from kit.examples import EXAMPLES, environment_with
+from kit.waits import PATIENCE, settled, until
+from soak.leftovers import open_descriptors
+from videosdk.agents import STT, SpeechData, SpeechEventType, STTResponse
+
+from videosdk.plugins.lokutor._audio.pcm import SAMPLE_RATE
+from videosdk.plugins.lokutor.local.server import LocalServer
+from videosdk.plugins.lokutor.local.signal_engine import SignalEngine
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt-get install chromium"),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+module_fixture = pytest_asyncio.fixture(scope="module", loop_scope="module")
+
+PAGE = EXAMPLES / "browser" / "page"
+LONG = "What can I see on the island?"
+SHORT = "How much is a ticket?"
+SPARE = 8
+"""What may differ between two moments of rest: less than one for each of ten turns."""
+KEY = "lk-5c1d-keep-me-at-home"
+KEYS = ("LOKUTOR_API_KEY", "LOKUTOR_BASE_URL", "OPENAI_API_KEY", "DEEPGRAM_API_KEY")
+
+
+@pytest.fixture(scope="module")
+def example() -> Iterator[SimpleNamespace]:
+    """The modules of the example, without the developer's own keys."""
+    with pytest.MonkeyPatch.context() as patch:
+        for key in KEYS:
+            patch.delenv(key, raising=False)
+        patch.syspath_prepend(str(EXAMPLES))
+        # The framework takes what is there at its first start out of the collection of garbage: a whole call.
+        patch.setattr("videosdk.agents.pipeline._GC_FROZEN", True, raising=False)
+        parts = {
+            name: importlib.import_module(f"browser.{name}")
+            for name in ("call", "hearing", "script", "service")
+        }
+        yield SimpleNamespace(agent=importlib.import_module("browser_agent"), **parts)
+
+
+@module_fixture
+async def service(example: SimpleNamespace) -> AsyncIterator[Any]:
+    async with example.service.Service() as service:
+        yield service
+
+
+@module_fixture
+async def room(example: SimpleNamespace, service: Any) -> AsyncIterator[Any]:
+    async with example.agent.open_room(service) as room:
+        yield room
+
+
+@module_fixture
+async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    voice = tmp_path_factory.mktemp("microphone") / "voice.wav"
+    await record_voice(voice)
+    async with open_browser(voice) as browser:
+        yield browser
+
+
+@module_fixture
+async def caller(browser: Browser, room: Any) -> AsyncIterator[Visit]:
+    """One caller for all tests that need no call of their own."""
+    async with visit(browser, room.url) as caller:
+        await caller.join()
+        yield caller
+
+
+async def test_the_greeting_is_heard_and_seen(caller: Visit, example: SimpleNamespace) -> None:
+    greeting = example.script.SCRIPTS["en"].greeting
+    await caller.told("played", turn=1)
+    heard = await caller.heard()
+    spoken = np.frombuffer(await speak(greeting, "F1"), "<i2") / 32768
+    step = round(SAMPLE_RATE * STEP)
+    steps = spoken[: len(spoken) // step * step].reshape(-1, step)
+    loudness = np.sqrt((steps**2).mean(1))
+    begin = np.flatnonzero(loudness > 0.001)[0]
+    first = np.flatnonzero(heard.times >= heard.starts()[0])[0]
+    received = heard.loudness[first : first + len(loudness) - begin]
+    assert np.corrcoef(received, loudness[begin:][: len(received)])[0, 1] > 0.9
+    await caller.page.wait_for_selector("#turns li[data-turn='1'][data-state='played']")
+    assert (await caller.page.inner_text("#words")).strip() == greeting
+    assert await caller.page.locator("#words .heard").count() == len(greeting.split())
+    assert await caller.page.inner_text("#memory li span") == greeting
+    assert len({told["shape"] for told in caller.all_told("mouth")}) >= 4
+
+
+async def test_a_voice_cuts_the_agent_off_and_the_next_turn_is_heard(caller: Visit) -> None:
+    turn = await caller.ask(LONG)
+    await caller.told("word", turn=turn, count=5)
+    await caller.page.click("#microphone")
+    cut = await caller.told("cut", turn=turn)
+    silent = await caller.told("silent", turn=turn)
+    assert 0 <= silent["after"] <= 0.5  # 0: the cut fell into a pause.
+    await caller.page.click("#microphone")
+    following = await caller.ask(SHORT)
+    sound = await caller.told("sound", turn=following)
+    await caller.told("word", turn=following, count=3)
+    heard = await caller.heard()
+    # What the browser was sent has a clock of its own: the greeting's first sound is on both.
+    ahead = (await caller.told("sound", turn=1))["played"] - heard.starts()[0]
+    last = heard.last_sound(0, sound["played"] - ahead - 0.1) + ahead
+    assert last <= cut["played"] + 0.5
+    assert any(abs(start + ahead - sound["played"]) < 0.1 for start in heard.starts(0.2))
+
+
+async def test_it_remembers_what_was_heard(caller: Visit) -> None:
+    turn = await caller.ask(LONG)
+    await caller.told("word", turn=turn, count=4)
+    await caller.page.keyboard.press("Escape")
+    await caller.told("silent", turn=turn)
+    shown = caller.page.locator("#words .heard")
+    await caller.page.wait_for_selector(f"#turns li[data-turn='{turn}'][data-state='silent']")
+    words = " ".join([(await word.inner_text()).strip() for word in await shown.all()])
+    remembered = caller.page.locator("#memory li.interrupted", has_text=words).last.locator("span")
+    await remembered.wait_for()
+    assert await remembered.inner_text() == words
+    assert await caller.page.locator("#words .unheard").count() > 0
+
+
+async def test_settings_apply_at_once(caller: Visit, service: Any) -> None:
+    page = caller.page
+    await page.select_option("[name=voice]", "M3")
+    await page.locator("[name=speed]").fill("1.5")
+    await page.locator("[name=steps]").fill("9")
+    await page.fill("[name=pronunciations]", "nginx = engine x\nPostgreSQL = post gress")
+    await page.locator("[name=pronunciations]").blur()
+    await caller.told(
+        "changed", settings={"pronunciations": {"nginx": "engine x", "PostgreSQL": "post gress"}}
+    )
+    turn = await caller.ask("What runs your website?")
+    await caller.told("word", turn=turn, count=8)
+    request = service.server.requests[-1].request
+    assert (request.voice, request.speed, request.steps) == ("M3", 1.5, 9)
+    sent = " ".join(told["text"] for told in caller.all_told("sent", turn=turn))
+    assert "engine x" in sent
+    await page.wait_for_selector("#words .heard:text('behind')")
+    assert (await page.inner_text("#words")).startswith("It runs on nginx, with PostgreSQL behind it.")
+    await page.keyboard.press("Escape")
+    await caller.told("silent", turn=turn)
+
+
+async def test_the_voice_changes_in_the_middle_of_a_reply(caller: Visit, service: Any) -> None:
+    await caller.page.select_option("[name=voice]", "F1")
+    await caller.told("changed", settings={"voice": "F1"})
+    turn = await caller.ask(LONG)
+    await caller.told("word", turn=turn, count=2)
+    await caller.page.select_option("[name=voice]", "M4")
+    await service.server.wait_until(lambda: service.server.requests[-1].request.voice == "M4")
+    assert not caller.all_told("cut", turn=turn)
+    await caller.page.keyboard.press("Escape")
+    await caller.told("silent", turn=turn)
+
+
+async def test_without_pacing_all_text_leaves_at_once(caller: Visit) -> None:
+    text = (
+        "This is the first sentence, and it is rather long, as first sentences go. This is the second one. "
+    )
+    text += "This is the third, which is about nothing at all. And here is the fourth and last of them."
+    sent_at_first_sound = {}
+    for pacing in (True, False):
+        if not pacing:
+            await caller.page.uncheck("[name=pacing]")
+            await caller.told("changed", settings={"pacing": False})
+        before = len(caller.events)
+        await caller.page.fill("#text", text)
+        await caller.page.click("#say")
+        turn = (await caller.told("turn", after=before, text=text))["turn"]
+        sound = await caller.told("sound", turn=turn)
+        sent = [told for told in caller.all_told("sent", turn=turn) if told["at"] <= sound["at"]]
+        sent_at_first_sound[pacing] = sum(len(told["text"]) for told in sent)
+        await caller.page.keyboard.press("Escape")
+        await caller.told("silent", turn=turn)
+    assert sent_at_first_sound[False] == len(text)
+    assert sent_at_first_sound[True] < len(text)
+    await caller.page.check("[name=pacing]")
+    await caller.told("changed", settings={"pacing": True})
+    assert await caller.page.locator("#memory li").count() > 1  # The new voice has the old memory.
+
+
+async def test_a_question_that_is_typed_cuts_the_agent_off(caller: Visit) -> None:
+    turn = await caller.ask(LONG)
+    await caller.told("word", turn=turn, count=2)
+    before = len(caller.events)
+    await caller.page.fill("#text", SHORT)
+    await caller.page.press("#text", "Enter")
+    await caller.told("silent", turn=turn)
+    following = (await caller.told("turn", after=before, text=SHORT))["turn"]
+    await caller.told("played", turn=following)
+
+
+async def test_another_language_brings_its_own_questions(caller: Visit, example: SimpleNamespace) -> None:
+    await caller.page.select_option("[name=language]", "es")
+    await caller.told("changed", settings={"language": "es"})
+    question, answer = list(example.script.SCRIPTS["es"].answers.items())[1]
+    turn = await caller.ask(question)
+    await caller.told("played", turn=turn)
+    await caller.page.wait_for_selector(f"#turns li[data-turn='{turn}'][data-state='played']")
+    assert (await caller.page.inner_text("#words")).strip() == answer
+    await caller.page.select_option("[name=language]", "en")
+    await caller.told("changed", settings={"language": "en"})
+
+
+async def test_an_invalid_setting_is_refused_in_words(caller: Visit) -> None:
+    before = len(caller.events)
+    await caller.page.evaluate("document.querySelector('[name=speed]').max = 9")
+    await caller.page.locator("[name=speed]").fill("8")
+    assert "speed" in (await caller.told("refused", after=before))["message"]
+    await caller.page.wait_for_selector("#problem:not([hidden]) >> text=speed")
+    await caller.page.locator("[name=speed]").fill("1")
+    await caller.told("changed", settings={"speed": 1})
+    await caller.page.click("#problem-close")
+
+
+async def test_an_outage_is_told_with_what_to_do(caller: Visit) -> None:
+    before = len(caller.events)
+    await caller.page.click("#outage")
+    await caller.told("service", after=before, up=False)
+    await caller.ask(SHORT)
+    error = await caller.told("error", after=before)
+    await caller.page.wait_for_selector("#problem:not([hidden])")
+    assert await caller.page.inner_text("#problem-message") == error["message"]
+    assert "Start it again" in await caller.page.inner_text("#problem-advice")
+    before = len(caller.events)
+    await caller.page.click("#outage")
+    await caller.told("service", after=before, up=True)
+    turn = await caller.ask(SHORT)
+    await caller.told("played", turn=turn)
+    await caller.page.wait_for_selector("#problem", state="hidden")
+
+
+async def test_events_are_filtered(caller: Visit) -> None:
+    shown = caller.page.locator("#events li:visible b:text-is('word')")
+    assert await shown.count() == 0
+    await caller.page.check("#filter [name=words]")
+    assert await shown.count() > 0
+    await caller.page.uncheck("#filter [name=words]")
+    assert await shown.count() == 0
+
+
+async def test_twenty_turns_leave_nothing_behind(caller: Visit, service: Any) -> None:
+    usages = []
+    for number in range(1, 21):
+        before = len(caller.events)
+        if number % 2:
+            turn = await caller.ask(LONG)
+        else:
+            await caller.page.fill("#text", LONG)
+            await caller.page.click("#say")
+            turn = (await caller.told("turn", after=before, text=LONG))["turn"]
+        await caller.told("word", turn=turn, count=1)
+        await caller.page.keyboard.press("Escape")
+        await caller.told("silent", turn=turn)
+        if number in {10, 20}:
+            usages.append(await usage_at_rest(caller, service))
+    first, second = usages  # Ten turns lie between them, and the page's lists are full at both.
+    assert second.parts == first.parts
+    assert second.listeners == first.listeners
+    assert second.tasks < first.tasks + SPARE
+    assert (second.descriptors or 0) < (first.descriptors or 0) + SPARE
+    assert second.nodes < first.nodes + 20 * SPARE
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the agent's process and the page hold."""
+
+    tasks: int
+    descriptors: int | None
+    parts: dict[str, int]
+    nodes: int
+    listeners: int
+
+
+async def usage_at_rest(caller: Visit, service: Any) -> Usage:
+    page = caller.page
+    turn = caller.all_told("silent")[-1]["turn"]
+    await page.wait_for_selector(f"#turns li[data-turn='{turn}'][data-state='silent']")
+    await service.server.wait_until(lambda: service.server.open_connections == 1)
+    devtools = await page.context.new_cdp_session(page)
+    await devtools.send("Performance.enable")
+    await devtools.send("HeapProfiler.collectGarbage")
+    metrics = await devtools.send("Performance.getMetrics")
+    counted = {metric["name"]: int(metric["value"]) for metric in metrics["metrics"]}
+    await devtools.detach()
+    await settled()
+    return Usage(
+        tasks=len(asyncio.all_tasks()),
+        descriptors=open_descriptors(),
+        parts=parts_of_calls(),
+        nodes=counted["Nodes"],
+        listeners=counted["JSEventListeners"],
+    )
+
+
+def parts_of_calls() -> dict[str, int]:
+    """Count what calls are made of."""
+    gc.collect()
+    names = {"AgentSession", "AgentTrack", "Conversation", "LokutorTTS", "Pipeline", "RTCPeerConnection"}
+    return dict(Counter(name for thing in gc.get_objects() if (name := type(thing).__name__) in names))
+
+
+async def test_who_joins_takes_the_call_and_who_leaves_leaves_nothing(
+    browser: Browser, caller: Visit, room: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with visit(browser, room.url) as second:
+        await second.join()
+        await caller.page.wait_for_selector("#problem:not([hidden]) >> text=hung up")
+        await second.ask(LONG)  # While it greets: it leaves in the middle of a reply.
+        await second.told("word", turn=2, count=1)
+        await second.page.click("#leave")
+        await second.page.wait_for_selector("#join:enabled")
+        await until(lambda: not parts_of_calls())
+        await second.page.click("#join")  # And once more.
+        await second.told("sound", after=len(second.events), turn=1)
+    # The page is gone without a word.
+    await until(lambda: not parts_of_calls())
+    assert not [record for record in caplog.records if record.name in {"asyncio", "browser.room"}]
+
+
+async def test_who_joins_in_an_outage_can_talk_when_it_is_over(
+    browser: Browser, room: Any, service: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    await service.stop()
+    async with visit(browser, room.url) as caller:
+        await caller.join()
+        assert (await caller.told("error"))["advice"].startswith("The local server has stopped")
+        await caller.page.click("#outage")
+        await caller.told("service", up=True)
+        turn = await caller.ask(SHORT)
+        await caller.told("played", turn=turn)
+    await until(lambda: not parts_of_calls())
+    assert not [record for record in caplog.records if record.name.startswith(("asyncio", "browser"))]
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+async def test_the_media_stay_on_this_machine_unless_asked(
+    browser: Browser, example: SimpleNamespace, service: Any, everywhere: bool
+) -> None:
+    async with (
+        example.agent.open_room(service, all_addresses=everywhere) as room,
+        visit(browser, room.url) as caller,
+    ):
+        await caller.join()
+        answer = await caller.page.evaluate("testPeer.remoteDescription.sdp")
+        addresses = set(re.findall(r"a=candidate:\S+ \d udp \d+ (\S+)", answer))
+        assert "127.0.0.1" in addresses
+        if not everywhere:
+            assert addresses == {"127.0.0.1"}
+        await caller.told("sound", turn=1)
+
+
+async def test_with_a_key_the_service_speaks_and_the_page_never_sees_it(
+    browser: Browser, example: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with LocalServer(SignalEngine(), api_key=KEY) as server:
+        monkeypatch.setenv("LOKUTOR_BASE_URL", server.url)
+        for key, advice in ((KEY, None), ("wrong-" + KEY, "Check LOKUTOR_API_KEY")):
+            service = example.service.Service(key)
+            async with example.agent.open_room(service) as room, visit(browser, room.url) as caller:
+                await caller.join()
+                assert caller.all_told("hello")[0]["local"] is False
+                if advice:
+                    assert (await caller.told("error"))["advice"].startswith(advice)
+                else:
+                    await caller.told("played", turn=1)
+                assert KEY not in await caller.page.content()
+                assert KEY not in json.dumps(caller.events)
+        assert server.connections
+        assert server.refusals["401"]
+
+
+class Ears(STT):
+    """Stands for speech recognition that needs a key."""
+
+    def __init__(self) -> None:
+        super().__init__(interim_results=True)
+        self.log: list[str] = []
+
+    async def process_audio(self, audio_frames: bytes, language: str | None = None, **kwargs: Any) -> None:
+        self.log.append(f"{len(audio_frames)} bytes")
+
+    async def flush(self) -> None:
+        self.log.append("flushed")
+
+    async def aclose(self) -> None:
+        self.log.append("closed")
+
+
+async def test_speech_recognition_is_passed_through(example: SimpleNamespace) -> None:
+    ears = Ears()
+    stt = example.hearing.TypedSTT(ears)
+    told: list[str] = []
+
+    async def note(response: STTResponse) -> None:
+        told.append(f"{response.event_type.name} {response.data.text}")
+
+    stt.on_stt_transcript(note)
+    stt.on("error", lambda error: told.append(error))  # noqa: PLW0108 - the framework looks into its code
+    await stt.process_audio(bytes(8))
+    await stt.flush()
+    assert ears._transcript_callback is not None
+    heard = STTResponse(event_type=SpeechEventType.INTERIM, data=SpeechData(text="hello"))
+    await ears._transcript_callback(heard)
+    await stt.type("typed")
+    ears.emit("error", "it broke")
+    await stt.aclose()
+    assert ears.log == ["8 bytes", "flushed", "closed"]
+    assert told == ["INTERIM hello", "FINAL typed", "it broke"]
+
+
+async def test_without_a_microphone_and_by_keyboard_alone(browser: Browser, room: Any) -> None:
+    async with visit(browser, room.url) as caller:
+        page = caller.page
+        await page.evaluate(NO_MICROPHONE)
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        await caller.told("word", turn=1, count=1)
+        await page.keyboard.press("Escape")
+        await caller.told("silent", turn=1)
+        await page.focus("#microphone")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#problem:not([hidden]) >> text=no such device")
+        await page.focus("#questions button")
+        await page.keyboard.press("Enter")
+        await caller.told("sound", turn=2)
+
+
+NO_MICROPHONE = """() => {
+  navigator.mediaDevices.getUserMedia = async () => { throw new Error("no such device"); };
+}"""
+
+
+async def test_it_is_legible_on_a_telephone(browser: Browser, room: Any) -> None:
+    async with visit(browser, room.url, viewport={"width": 360, "height": 740}) as caller:
+        page = caller.page
+        await caller.join()
+        await caller.told("word", turn=1, count=2)
+        await page.keyboard.press("Escape")
+        await page.wait_for_selector("#words .unheard")
+        await page.evaluate("document.getElementById('problem').hidden = false")
+        width = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+        needed, there = await page.evaluate(width)
+        assert needed <= there
+        assert not await page.evaluate(
+            "[...document.querySelectorAll('button, select, #text')].filter((one) => one.offsetHeight)"
+            ".filter((one) => one.offsetHeight < 44 || one.offsetWidth < 44).map((one) => one.outerHTML)"
+        )
+        schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+        for scheme in schemes:
+            # At once: the words change their colors slowly otherwise.
+            await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            contrasts = await page.evaluate(CONTRASTS)
+            assert len(contrasts) > 20
+            assert not {text: value for text, value in contrasts.items() if value < 4.5}, scheme
+
+
+CONTRASTS = """() => {
+  // The contrast of each text with what is behind it, as WCAG 2.2 defines it.
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const numbers = (color) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = color;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const light = (color) => {
+    const linear = (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    const [r, g, b] = numbers(color).map((c) => linear(c / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const color = getComputedStyle(at).backgroundColor;
+      if (numbers(color)[3] === 255) return color;
+    }
+    return "white";
+  };
+  const found = {};
+  for (const element of document.querySelectorAll("body *:not(script, svg *, option)")) {
+    const texts = [...element.childNodes].filter((node) => node.nodeType === 3);
+    const text = texts.map((node) => node.data.trim()).join("");
+    const visible = element.checkVisibility({ checkVisibilityCSS: true });
+    if (!text || !visible || element.closest(":disabled")) continue;
+    const [one, other] = [light(getComputedStyle(element).color), light(ground(element))];
+    found[text] = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "{own}"}, 200),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://localhost:1"}, 403),
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "127.0.0.1:1"}, 403),
+    ],
+)
+async def test_only_its_own_page_may_use_it(headers: dict[str, str], status: int, room: Any) -> None:
+    given = {name: value.format(own=room.url.rstrip("/")) for name, value in headers.items()}
+    async with aiohttp.ClientSession() as http, http.get(room.url, headers=given) as response:
+        assert response.status == status
+        assert ("Talk with" in await response.text()) == (status == 200)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        ('{"sdp": "v=0"}', "text/plain", 415),
+        ('{"sdp": "v=0"}', "application/x-www-form-urlencoded", 415),
+        ("not JSON", "application/json", 400),
+        ("[]", "application/json", 400),
+        ("{}", "application/json", 400),
+        ('{"sdp": 5}', "application/json", 400),
+        ('{"sdp": "nonsense"}', "application/json", 400),
+        ('{"sdp": "' + "x" * 70_000 + '"}', "application/json", 413),
+    ],
+)
+async def test_what_is_no_offer_is_refused(body: str, kind: str, status: int, room: Any) -> None:
+    async with aiohttp.ClientSession(headers={"Content-Type": kind}) as http:
+        response = await http.post(room.url + "call", data=body)
+        assert response.status == status
+    await until(lambda: not parts_of_calls())
+
+
+async def test_the_page_loads_nothing_from_elsewhere(room: Any) -> None:
+    files = {file.name: file.read_bytes() for file in PAGE.iterdir()}
+    async with aiohttp.ClientSession() as http:
+        for name, content in files.items():
+            async with http.get(room.url + name.replace("index.html", "")) as response:
+                assert await response.read() == content
+                assert response.headers["Content-Security-Policy"].startswith("default-src 'self'")
+    text = b"".join(files.values()).decode()
+    assert set(re.findall(r"(?:https?:)?//[\w.]+", text)) <= {"http://www.w3.org"}
+
+
+async def test_it_is_run_as_a_user_does_and_ends_cleanly(browser: Browser) -> None:
+    options = ["-W", "default::ResourceWarning"]
+    command = [sys.executable, *options, str(EXAMPLES / "browser_agent.py"), "--port", "0"]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment_with(**dict.fromkeys(KEYS, "")),
+    )
+    try:
+        assert process.stdout is not None
+        line = (await process.stdout.readline()).decode()
+        url = re.findall(r"http://127\.0\.0\.1:\d+/", line)[0]
+        async with visit(browser, url) as caller:
+            await caller.join()
+            await caller.told("word", turn=1, count=2)
+            process.send_signal(signal.SIGINT)
+            stdout, stderr = await asyncio.wait_for(process.communicate(), PATIENCE)
+            await caller.page.wait_for_selector("#problem:not([hidden]) >> text=hung up")
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == 0
+    assert stdout.decode() == "Ended.\n"
+    assert not stderr.decode()
