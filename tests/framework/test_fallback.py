@@ -33,7 +33,7 @@ from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from videosdk.agents.speech_generation import SpeechGeneration
 
 from videosdk.plugins.lokutor import LokutorTTS, TransparentFallbackTTS, text_filter
-from videosdk.plugins.lokutor.errors import InvalidRequestError, NetworkError, ServiceError
+from videosdk.plugins.lokutor.errors import InvalidRequestError, NetworkError, RateLimitError, ServiceError
 
 Maker = Callable[..., LokutorTTS]
 KINDS = ["say", "reply", "user"]
@@ -653,6 +653,63 @@ async def test_until_then_the_second_speaks(
     await spoken(tts, track, "The next.")
     assert scripted.texts == ["The first turn."]
     assert second.texts == ["The first turn.", "The next."]
+
+
+async def limit(conversation: Conversation) -> None:
+    """Open the connection, and refuse the first request because the plan is full."""
+    await conversation.request()
+    await conversation.text('{"type": "error", "code": "auth.rate_limited"}')
+    await conversation.gone()
+
+
+@pytest.mark.parametrize("scripts", [[limit] * 5, [refuse, speak_timed] * 4], ids=["limited", "recovered"])
+async def test_the_first_is_not_disabled_for_good(
+    scripts: list[Script],
+    pair: Pair,
+    scripted: ScriptedServer,
+    second: ScriptedServer,
+    track: CustomAudioStreamTrack,
+) -> None:
+    """Only failures in a row count, and a full plan is none."""
+    scripted.scripts.extend(scripts)
+    tts = pair(seconds=0.0)
+    for number in range(len(scripts)):
+        await spoken(tts, track, f"Turn {number}.")
+    assert len(scripted.texts) == len(scripts)
+    assert len(second.texts) == len([script for script in scripts if script is not speak_timed])
+
+
+@pytest.mark.parametrize(("seconds", "speaks"), [(0.0, 0), (30.0, 1)])
+async def test_one_that_was_limited_is_asked_again_when_its_limit_allows(
+    seconds: float, speaks: int, pair: Pair, track: CustomAudioStreamTrack
+) -> None:
+    tts = pair(seconds=60.0)
+    tts.providers[0].emit("error", RateLimitError("Too much", retry_after=seconds))
+    await until(lambda: tts.active_provider is tts.providers[1])
+    await spoken(tts, track, "The next turn.")
+    assert tts.active_provider is tts.providers[speaks]
+
+
+async def test_the_second_goes_on_soon_where_the_first_is_gone_for_long(
+    make_tts: Maker, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    """An outage in the middle of a reply is waited for only where nobody else can go on."""
+
+    async def break_off(conversation: Conversation) -> None:
+        text = (await conversation.request())["text"]
+        await conversation.text(visemes_of(text))
+        await conversation.audio(speech_of(BROKEN_OFF))
+        scripted.away = True
+        conversation.abort()
+
+    scripted.scripts.append(break_off)
+    first = make_tts(scripted.url, max_retries=2, connect_timeout=600.0, word_timestamps=True)
+    costs = emitted_by(first, "metrics")
+    tts = TransparentFallbackTTS([first, make_tts(second.url, word_timestamps=True)])
+    tts.audio_track = track
+    await asyncio.wait_for(spoken(tts, track, REPLY), PATIENCE)
+    assert second.texts == ["is lost."]
+    assert costs[0].retries <= 2
 
 
 async def test_an_error_between_two_turns_is_emitted_and_switches(pair: Pair) -> None:

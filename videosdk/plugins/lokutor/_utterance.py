@@ -469,9 +469,9 @@ class Utterance:
             try:
                 return await self._connect(fresh, min(left, max(left / 2, _SHORTEST_TRY)))
             except LokutorError as error:
-                # In the middle of a reply, a restart of the service or an outage is waited for.
-                heard = self._output.seconds_received > 0
-                await self._pause(error, deadline - self._loop.time(), patient=heard)
+                # In the middle of a reply, an outage is waited for, unless somebody else can go on.
+                patient = self._output.seconds_received > 0 and not self._followed
+                await self._pause(error, deadline - self._loop.time(), patient=patient)
 
     async def _pause(self, error: LokutorError, time_left: float, *, patient: bool = False) -> None:
         """Wait before the next try, or raise ``error`` where there is none."""

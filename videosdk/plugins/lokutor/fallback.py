@@ -7,6 +7,7 @@ videosdk-agents 1.0.26 to 1.0.30, where ``FallbackTTS`` is the same.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -30,9 +31,12 @@ from ._text.characters import joined
 from ._text.feed import Text
 from ._text.replay import Reading, ReplayableText, count_letters, written_text
 from ._text.written import without_markup
+from .errors import RateLimitError
 from .visemes import Viseme
 
 _UNKNOWN = "unknown error"
+_LIMITED = 5.0
+"""Seconds after which a provider is asked again that was limited and didn't say for how long."""
 
 
 class TransparentFallbackTTS(FallbackTTS):
@@ -162,12 +166,31 @@ class TransparentFallbackTTS(FallbackTTS):
             if turn.interrupted:
                 return
             if turn.failure is None:
+                self._note_success(turn.provider)
                 break
-            if not await self._switch_provider(str(turn.failure), failed_provider=turn.provider):
+            if not await self._leave(turn.provider, turn.failure):
                 await self._give_up(turn, raised)
                 return
             more = await self._go_on(turn)
         turn.spoken = not turn.interrupted
+
+    def _note_success(self, provider: Any) -> None:
+        """Forget the failures of a provider that has spoken: only those in a row disable it for good."""
+        self._recovery_attempts.pop(self.providers.index(provider), None)
+
+    async def _leave(self, provider: Any, failure: Any) -> bool:
+        """Go on with the next provider; return whether there is one.
+
+        A provider that is only limited is well. It is asked again when its limit allows, and never disabled.
+        """
+        index, attempts = self.providers.index(provider), dict(self._recovery_attempts)
+        switched: bool = await self._switch_provider(str(failure), failed_provider=provider)
+        if isinstance(failure, RateLimitError):
+            self._recovery_attempts.update({index: attempts.get(index, 0)})
+            limited = _LIMITED if failure.retry_after is None else failure.retry_after
+            pause = min(limited, self.temporary_disable_sec)
+            self._failed_providers[index] = time.time() - self.temporary_disable_sec + pause
+        return switched
 
     async def _try(self, turn: _Turn, options: dict[str, Any]) -> Exception | None:
         """Have the turn's provider speak what is left; return what it has raised, if anything."""
@@ -309,8 +332,7 @@ class TransparentFallbackTTS(FallbackTTS):
         if turn is not None and turn.provider is provider and turn.is_read:
             turn.failure = error or _UNKNOWN  # It is followed when it has returned.
         elif provider is self.active_provider:
-            switching = self._switch_provider(str(error), failed_provider=provider)
-            keep([asyncio.create_task(switching)])
+            keep([asyncio.create_task(self._leave(provider, error))])
         self.emit("error", error)
 
     def _on_provider_error(self, error_msg: Any) -> None:
