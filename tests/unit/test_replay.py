@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from operator import itemgetter
@@ -293,3 +294,11 @@ async def test_the_iterator_is_closed_if_it_was_begun() -> None:
     await untouched.close()
     assert await asyncio.wait_for(waiting, PATIENCE) is None
     assert closed == ["begun"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks are new in Python 3.12")
+async def test_a_piece_that_comes_at_once_is_not_missed_with_eager_tasks() -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined,unused-ignore]
+    async with asyncio.timeout(PATIENCE):
+        assert await rest_of(ReplayableText(chunks_of(["One.", "Two."]))) == ["One.", "Two."]

@@ -90,9 +90,9 @@ class ReplayableText:
         """
         self._begun = True
         while number >= len(self._left) and not self._ended:
+            self._news.clear()  # Now: an eager task may bring the next piece before it returns.
             if self._pulling is None or self._pulling.done():
                 self._pulling = self._loop.create_task(self._pull(ahead=ahead))
-            self._news.clear()
             await self._news.wait()
         if number < len(self._left):
             return self._left[number]
