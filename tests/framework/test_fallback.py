@@ -509,11 +509,12 @@ async def test_the_first_audio_is_told_once(
     assert len(released) == 1
 
 
+@pytest.mark.parametrize("whole", [False, True])
 async def test_the_late_second_interrupt_does_not_reach_the_next_turn(
-    pair: Pair, scripted: ScriptedServer, track: CustomAudioStreamTrack
+    whole: bool, pair: Pair, scripted: ScriptedServer, track: CustomAudioStreamTrack
 ) -> None:
     scripted.scripts.extend([speak_timed] * 2)
-    await interrupt_late(pair(), track, "Heard whole.")  # type: ignore[arg-type]
+    await interrupt_late(pair(), track, "Heard whole.", spoken=whole)  # type: ignore[arg-type]
     assert on_track(track) == heard_for("Heard whole.")
 
 

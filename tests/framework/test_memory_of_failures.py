@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from kit import PATIENCE, Conversation, ScriptedServer, emitted_by, speech_of, until
+from kit import PATIENCE, Conversation, ScriptedServer, emitted_by, speech_of, until, visemes_of
 from kit.agents import Call, calling
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
@@ -109,4 +109,54 @@ async def test_the_next_reply_is_remembered_whole(
         await call.begin("reply", "The next one.")
         await until(lambda: call.memory[-1:] == [("assistant", "The next one.")])
         await call.over()
+        await call.stop_playing()
+
+
+async def speak_half(conversation: Conversation) -> None:
+    """Tell all times of a request, speak its half, and refuse it for good."""
+    text = (await conversation.request())["text"]
+    await conversation.text(visemes_of(text))
+    await conversation.audio(speech_of(HALF))
+    await conversation.text(DENIED)
+    await conversation.gone()
+
+
+HALF = "The first sentence is"
+
+
+@pytest.mark.parametrize("kind", ["say", "reply", "user"])
+async def test_a_request_that_breaks_off_is_remembered_to_the_word(
+    kind: str, make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    """By its words, though the voice is far slower than it is taken for: an estimate would say more."""
+    tts = make_tts(scripted.url, word_timestamps=True)
+    scripted.scripts.append(speak_half)
+    async with calling(tts, track) as call:
+        await remembers(call, kind, lambda: HALF)
+
+
+@pytest.mark.parametrize("then", ["user", "say"])
+async def test_what_was_heard_stays_where_the_caller_goes_on_before_the_model_has_ended(
+    then: str, make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    tts = make_tts(scripted.url)
+    scripted.scripts.append(speak_half)
+    async with calling(tts, track) as call:
+        call.mind.goes_on.clear()
+        call.play()
+        await call.begin("user", f"{HALF} heard. (...) {LAST}")
+        await until(lambda: [role for role, _ in call.memory][-1:] == ["assistant"])
+        heard = call.memory[-1]
+        await until(lambda: not track.frame_buffer)
+        if then == "say":
+            await call.begin("say", "The next one.")
+            await call.over()
+            call.mind.goes_on.set()
+        else:
+            call.mind.goes_on.set()
+            await call.begin("user", "The next one.")
+        await until(lambda: call.memory[-1:] == [("assistant", "The next one.")])
+        await call.over()
+        await until(lambda: call.session.agent_state.value == "idle")
+        assert [each for each in call.memory if each[0] == "assistant"] == [heard, call.memory[-1]]
         await call.stop_playing()

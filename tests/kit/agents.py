@@ -80,12 +80,18 @@ class Mind(LLM):
         self.answers: list[str] = []
         self.contexts: list[list[tuple[str, str]]] = []
         """The conversation as it was at each answer: role and text of each message."""
+        self.goes_on = asyncio.Event()
+        """While it is not set, an answer stops at the token "(...)"."""
+        self.goes_on.set()
 
     async def chat(  # type: ignore[override]
         self, messages: ChatContext, tools: Any = None, conversational_graph: Any = None, **kwargs: Any
     ) -> AsyncIterator[LLMResponse]:
         self.contexts.append(said(messages))
         for token in self.answers.pop(0).split(" "):
+            if token == "(...)":
+                await self.goes_on.wait()
+                continue
             yield LLMResponse(content=f"{token} ", role=ChatRole.ASSISTANT)
             await asyncio.sleep(0)
 

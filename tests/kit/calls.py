@@ -44,23 +44,33 @@ def listen(tts: LokutorTTS) -> list[LokutorError]:
     return emitted_by(tts, "error")
 
 
-async def interrupt_late(tts: LokutorTTS, track: CustomAudioStreamTrack, following: str) -> None:
+async def interrupt_late(
+    tts: LokutorTTS, track: CustomAudioStreamTrack, following: str, *, spoken: bool = False
+) -> None:
     """Talk over a turn once it is heard, and speak ``following`` whole.
 
     The framework's second interrupt, from the task of the turn that it has cancelled, comes when that one
     has begun.
+
+    Args:
+        tts: What speaks both.
+        track: Its track.
+        following: The text of the second turn.
+        spoken: Whether the track has all audio of the first turn by then.
     """
-    next_begun = asyncio.Event()
+    next_begun, all_pushed = asyncio.Event(), asyncio.Event()
 
     async def first_turn() -> None:
         try:
             await tts.synthesize("To be talked over.")
+            all_pushed.set()
+            await asyncio.Event().wait()  # As the framework waits until it was heard.
         finally:
             await next_begun.wait()
             await tts.interrupt()
 
     first = asyncio.create_task(first_turn())
-    await until(lambda: pushed_samples(track) > 0)
+    await until(lambda: all_pushed.is_set() if spoken else pushed_samples(track) > 0)
     await tts.interrupt()
     first.cancel()
     await asyncio.sleep(0)

@@ -18,6 +18,7 @@ from kit import (
     ScriptedServer,
     chunks_of,
     heard_for,
+    interrupt_late,
     on_track,
     pushed_samples,
     speech_of,
@@ -392,6 +393,12 @@ async def test_a_cancellation_spares_no_turn_but_the_next(turn: Turn) -> None:
     now.set()
     await asyncio.wait_for(turn.task, PATIENCE)
     await assert_over(turn)
+
+
+async def test_a_late_interrupt_spares_the_turn_behind_one_that_was_spoken_to_its_end(turn: Turn) -> None:
+    """The framework's task waits until its turn was heard, and is cancelled then."""
+    await interrupt_late(turn.tts, turn.track, TEXT, spoken=True)
+    assert on_track(turn.track) == heard_for(TEXT)
 
 
 async def test_a_late_interrupt_ends_older_turns_and_spares_newer_ones(turn: Turn) -> None:

@@ -58,7 +58,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -160,6 +160,8 @@ class Utterance:
         ends: What is known of how the service ends requests.
         refused: What markup has asked for and the service has refused. It is added to.
         followed: Whether another provider speaks what this one can't. Else it is left out.
+        rest: What a pipeline's text comes from. After a failure it is read to its end: the framework's
+            language model would wait for that, and no later turn would begin.
     """
 
     def __init__(
@@ -179,6 +181,7 @@ class Utterance:
         ends: LearnedEnds | None = None,
         refused: set[Refusal] | None = None,
         followed: bool = False,
+        rest: AsyncIterator[object] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._options = options
@@ -220,6 +223,8 @@ class Utterance:
         # Texts and their languages, of a request that the service doesn't speak as a whole.
         self._parts: deque[tuple[RequestText, str]] = deque()
         self._followed = followed
+        self._rest = rest
+        self._feeder: asyncio.Task[None] | None = None
         self._unspoken = 0  # Texts in a row that the service has not spoken,
         self._left_out: LokutorError | None = None  # and why it hasn't spoken the last of all.
         self._halved = False  # Whether the last request has ended in the middle of a sample.
@@ -248,8 +253,10 @@ class Utterance:
 
     @property
     def spoken(self) -> str:
-        """An estimate of the text whose audio is with the sink."""
-        return self._pacer.text_until(self._output.seconds_written + _ROUNDING)
+        """The text whose audio is with the sink: by its words where they are told, else an estimate."""
+        seconds = self._output.seconds_written + _ROUNDING
+        told = self._timeline.text_until(seconds)
+        return self._pacer.text_until(seconds) if told is None else told
 
     @property
     def shortened(self) -> bool:
@@ -337,7 +344,7 @@ class Utterance:
         connection = await self._open(fresh=False)
         self._tally.standby_used = connection.waited
         self._text_pulled = True
-        self._start(self._feed.run(text))
+        self._feeder = self._start_task(self._feed.run(text))
         # Runs after the feeder's first step, so text that is ready has been taken by then.
         self._loop.call_soon(self._excuse_silence)
         while not self.over:
@@ -779,9 +786,13 @@ class Utterance:
         self._settle(State.FAILED, self._tally.last_error or silence)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        self._start_task(work)
+
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -801,8 +812,8 @@ class Utterance:
         self._doubt_timer.close()
         self._gap_timer.close()
         self._reply_deadline.close()
-        self._feed.close()
         self._pacer.close()
+        self._close_feed(read_on=isinstance(error, LokutorError))
         if self._permit:
             self._permits.give_back("request")
         if isinstance(error, LokutorError):
@@ -817,6 +828,14 @@ class Utterance:
                 self._outcome.set_result(None)
             else:
                 self._outcome.set_exception(error)
+
+    def _close_feed(self, *, read_on: bool) -> None:
+        if not read_on or self._rest is None or self._feeder is None or self._feeder.done():
+            self._feed.close()
+            return
+        self._feed.close_and_read_on(self._rest)
+        self._tasks.discard(self._feeder)
+        keep([self._feeder])
 
     def _cancel_tasks(self) -> None:
         for task in self._tasks:
@@ -841,7 +860,8 @@ class Utterance:
             if self._state is State.FAILED and self._output.seconds_written and not self._tasks:
                 await self._finish_failed()
         finally:
-            await self._feed.close_source()
+            if self._feeder is None or self._feeder.done():
+                await self._feed.close_source()
 
     async def _finish_failed(self) -> None:
         """Write the rest of what came before the failure, in a task that :meth:`interrupt` can cancel."""

@@ -11,13 +11,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from videosdk.agents import TTS, FallbackTTS
 from videosdk.agents.speech_generation import SpeechGeneration
 
 from ._audio.playback import fill_frame, is_played, played_out, rate_of
-from ._framework.callers import find_caller, gets_sentences
+from ._framework.callers import find_caller, gets_sentences, text_behind
 from ._framework.transcript import (
     EndOfTurns,
     Room,
@@ -60,7 +60,8 @@ class TransparentFallbackTTS(FallbackTTS):
 
     def __init__(self, providers: Sequence[TTS], **options: Any) -> None:
         self._turn: _Turn | None = None
-        self._cancelled: WeakSet[asyncio.Task[Any]] = WeakSet()
+        # Tasks of turns that are no longer spoken, and how often each had been cancelled before.
+        self._ended: WeakKeyDictionary[asyncio.Task[Any], int] = WeakKeyDictionary()
         self._followed: WeakSet[SpeechGeneration] = WeakSet()
         super().__init__(list(providers), **options)
         self.supports_word_timestamps = any(provider.supports_word_timestamps for provider in self.providers)
@@ -99,15 +100,21 @@ class TransparentFallbackTTS(FallbackTTS):
         options = kwargs if voice_id is None else {"voice_id": voice_id, **kwargs}
         self.check_recovery()  # type: ignore[no-untyped-call]
         turn = self._begin(text)
+        cancelled = False
         try:
             await self._speak(turn, options)
         except asyncio.CancelledError:
-            if turn.task is not None:
-                self._cancelled.add(turn.task)
+            cancelled = True
             raise
         finally:
+            if turn.task is not None:
+                self._ended[turn.task] = 0 if cancelled else turn.task.cancelling()
             turn.returned = True
-            await turn.text.close()
+            rest = text_behind(text) if turn.given_up else None
+            if rest is None:
+                await turn.text.close()
+            else:  # The framework's language model waits until its text is read.
+                turn.text.leave(rest)
 
     def stream_synthesize(self, text_stream: Text, **kwargs: Any) -> AsyncIterator[bytes]:
         """Return the speech for ``text_stream`` as PCM, from the provider that speaks now."""
@@ -220,6 +227,7 @@ class TransparentFallbackTTS(FallbackTTS):
 
     async def _give_up(self, turn: _Turn, raised: Exception | None) -> None:
         """End a turn that nobody can speak."""
+        turn.given_up = True
         if raised is not None and not turn.text.taken:
             raise raised
         # The framework waits for this callback, and for all audio to be played: else the turn would hang.
@@ -285,7 +293,7 @@ class TransparentFallbackTTS(FallbackTTS):
         task = asyncio.current_task()
         if task is None or task is turn.task:
             return False
-        return task in self._cancelled and task.cancelling() > 0
+        return task.cancelling() > self._ended.get(task, task.cancelling())
 
     def _follow(self, speech: SpeechGeneration) -> None:
         """Learn when the turns of a pipeline are over."""
@@ -361,6 +369,7 @@ class _Turn:
         told: What the provider's words say that it has said.
         interrupted: Whether the caller has interrupted.
         returned: Whether nothing more of it will be spoken.
+        given_up: Whether nobody could speak it to its end.
         spoken: Whether it was spoken to its end.
         over: Whether the listener has heard its end.
     """
@@ -376,6 +385,7 @@ class _Turn:
         self.failure: Any = None
         self.on_first_audio: Callable[[], Awaitable[None]] | None = None
         self.announced = self.begun = self.interrupted = self.returned = self.spoken = self.over = False
+        self.given_up = False
         self.raw = False
         self.before = self.told = ""
         self._room = room

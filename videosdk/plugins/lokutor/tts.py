@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
@@ -18,7 +18,7 @@ from ._audio.output import AudioOutput, FirstAudio, Sink
 from ._audio.playback import Playback, fill_frame, rate_of
 from ._audio.silence import SilenceTrimmer
 from ._framework.advice import warn_of_english_numbers, warn_of_rewritten_markup
-from ._framework.callers import find_caller, gets_sentences, streams_sentences
+from ._framework.callers import find_caller, gets_sentences, streams_sentences, text_behind
 from ._framework.shortened import remember_spoken
 from ._framework.streams import StreamOwner, Streams
 from ._framework.transcript import (
@@ -43,9 +43,9 @@ from ._options import (
 from ._pacing.pacer import Pacer
 from ._pacing.times import LearnedTimes
 from ._shown import shown
-from ._tasks import was_cancelled
+from ._tasks import keep, was_cancelled
 from ._text.characters import is_speakable, joined
-from ._text.feed import Text
+from ._text.feed import Text, discard
 from ._text.languages import ChooseLanguage
 from ._timer import do_nothing
 from ._timing.synchronizer import Synchronizers
@@ -339,6 +339,7 @@ class LokutorTTS(TTS):
             sentences=sentences,
             on_language=partial(self._advise, speech),
             followed=followed,
+            rest=text_behind(text),
         )
         self._turns.begin(utterance, track)
         failure: LokutorError | None = None
@@ -364,11 +365,12 @@ class LokutorTTS(TTS):
             self._turns.end(utterance, cancelled=cancelled)
             self._standby.refill()
             self._report_cost(utterance, streamed=False)
-        if utterance.shortened and not followed:
-            self._shorten_memory(speech, utterance)
+            if utterance.shortened and not followed:
+                self._shorten_memory(speech, utterance)
         if failure is not None:
             self._reported(failure)
             if not utterance.text_pulled:
+                self._leave_text(text, speech)
                 raise failure
 
     def stream_synthesize(  # type: ignore[override]
@@ -559,6 +561,12 @@ class LokutorTTS(TTS):
             before = getattr(speech.tts, "spoken_before", "")
             remember_spoken(speech, joined(before, utterance.spoken))
 
+    def _leave_text(self, text: Text, speech: SpeechGeneration | None) -> None:
+        """Read on the text of a turn that nobody speaks: the framework's language model waits for that."""
+        rest = text_behind(text)
+        if rest is not None and speech is not None and speech.tts is self:
+            keep([asyncio.create_task(discard(rest))])
+
     def _tells_final_of(self, speech: SpeechGeneration) -> bool:
         # A FallbackTTS passes no words on, so there the framework doesn't count on us; a
         # TransparentFallbackTTS sees to its turns itself.
@@ -584,6 +592,7 @@ class LokutorTTS(TTS):
         sentences: bool | None = False,
         on_language: Callable[[str], None] = do_nothing,
         followed: bool = False,
+        rest: AsyncIterator[object] | None = None,
     ) -> Utterance:
         if self._closed:
             raise self._reported(ConfigurationError("This LokutorTTS is closed: create a new one"))
@@ -603,6 +612,7 @@ class LokutorTTS(TTS):
             ends=self._ends,
             refused=self._refused,
             followed=followed,
+            rest=rest,
         )
 
     def _report_cost(self, utterance: Utterance, *, streamed: bool) -> None:

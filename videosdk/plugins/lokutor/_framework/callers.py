@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -18,9 +18,22 @@ from videosdk.agents import TTSAudioCache
 from videosdk.agents.pipeline_hooks import PipelineHooks
 from videosdk.agents.speech_generation import SpeechGeneration
 
+
+def _name(constant: object) -> str | None:
+    return getattr(constant, "co_name", None)
+
+
 _SPEECH = frozenset({SpeechGeneration.synthesize.__code__, SpeechGeneration.interrupt.__code__})
 _HOOK = PipelineHooks.process_tts_stream.__code__
 _FILL = TTSAudioCache.fetch.__code__
+_COUNTER = next(
+    (
+        each
+        for each in SpeechGeneration.synthesize.__code__.co_consts
+        if _name(each) == "character_counting_wrapper"
+    ),
+    None,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,18 @@ def find_caller() -> Caller:
         if frame.f_code is _HOOK:
             hook, hook_text = True, frame.f_locals["text_stream"]
     return Caller(None, hook, hook_text)
+
+
+def text_behind(text: object) -> AsyncIterator[object] | None:
+    """Return what the text of a turn comes from, behind what counts its characters for the turn.
+
+    None: ``text`` isn't that of a pipeline's turn. Source: ``SpeechGeneration.synthesize()``.
+    """
+    if _COUNTER is None or getattr(text, "ag_code", None) is not _COUNTER:
+        return None
+    frame = getattr(text, "ag_frame", None)
+    behind: AsyncIterator[object] | None = None if frame is None else frame.f_locals.get("text_iterator")
+    return behind
 
 
 def gets_sentences(speech: SpeechGeneration | None) -> bool | None:

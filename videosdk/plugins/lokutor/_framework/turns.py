@@ -3,7 +3,7 @@
 Rule of this file: nothing in it awaits. After a barge-in the framework calls ``interrupt()`` a second time,
 from the task of the turn that it has cancelled, when the next turn may have begun: source,
 ``PipelineOrchestrator`` of videosdk-agents 1.0.24 to 1.0.30. That late interrupt must not reach the next
-turn, and every other must.
+turn, and every other must. The turn may have been spoken to its end by then, and only be heard.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import inspect
 import logging
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -26,18 +27,20 @@ _LATE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Cancelled:
-    """A turn whose task was cancelled.
+class _Ended:
+    """A turn that is no longer spoken.
 
     Attributes:
         turns: It and the older ones that ran then.
         number: How many turns had begun when it did.
         expires: When an interrupt from its task is no longer the framework's late one, by the loop's clock.
+        cancellations: How often its task had been cancelled before.
     """
 
     turns: tuple[Utterance, ...]
     number: int
     expires: float
+    cancellations: int
 
 
 class Turns:
@@ -49,7 +52,7 @@ class Turns:
         self._begun = 0
         self._last: tuple[Utterance, Any] | None = None
         self._unasked: Utterance | None = None  # The last one, before its first interrupt.
-        self._cancelled: WeakKeyDictionary[asyncio.Task[Any], _Cancelled] = WeakKeyDictionary()
+        self._ended: WeakKeyDictionary[asyncio.Task[Any], _Ended] = WeakKeyDictionary()
 
     @property
     def speaking(self) -> bool:
@@ -68,7 +71,7 @@ class Turns:
 
     def begin(self, utterance: Utterance, track: Any) -> None:
         """Note that the calling task begins a turn on ``track``."""
-        self._take_cancelled()
+        self._take_ended()
         self._begun += 1
         self._numbers[utterance] = self._begun
         self._tracks[utterance] = track
@@ -78,11 +81,13 @@ class Turns:
     def end(self, utterance: Utterance, *, cancelled: bool) -> None:
         """Note that a turn is no longer spoken, and whether the calling task was cancelled in it."""
         task = asyncio.current_task()
-        if cancelled and task is not None:
+        if task is not None:
             turns = list(self._tracks)
-            expires = asyncio.get_running_loop().time() + _LATE
+            # One that was spoken to its end is cancelled later, if at all.
+            expires = asyncio.get_running_loop().time() + _LATE if cancelled else inf
             meant = tuple(turns[: turns.index(utterance) + 1])
-            self._cancelled[task] = _Cancelled(meant, self._numbers[utterance], expires)
+            cancellations = 0 if cancelled else task.cancelling()
+            self._ended[task] = _Ended(meant, self._numbers[utterance], expires, cancellations)
         del self._tracks[utterance], self._numbers[utterance]
 
     def interrupt(self, current_track: Any) -> bool:
@@ -113,10 +118,10 @@ class Turns:
             utterance.interrupt()
         self._last = self._unasked = None
 
-    def _take_cancelled(self) -> _Cancelled | None:
-        """Return the cancelled turn of the calling task, once; None where there is none."""
+    def _take_ended(self) -> _Ended | None:
+        """Return the ended turn of the calling task, once; None where there is none."""
         task = asyncio.current_task()
-        return None if task is None else self._cancelled.pop(task, None)
+        return None if task is None else self._ended.pop(task, None)
 
     def _meant(self, heard: Iterable[Utterance]) -> list[Utterance]:
         """Return which of the turns that are ``heard`` an interrupt is for: all, unless it comes late.
@@ -124,17 +129,17 @@ class Turns:
         A late one comes from a task that is still ending because its turn was cancelled, soon after that, and
         at most one turn has begun since.
         """
-        task, cancelled = asyncio.current_task(), self._take_cancelled()
+        task, ended = asyncio.current_task(), self._take_ended()
         late = (
             task is not None
-            and cancelled is not None
-            and task.cancelling() > 0
-            and self._begun - cancelled.number <= 1
-            and asyncio.get_running_loop().time() < cancelled.expires
+            and ended is not None
+            and task.cancelling() > ended.cancellations
+            and self._begun - ended.number <= 1
+            and asyncio.get_running_loop().time() < ended.expires
         )
-        if not late or cancelled is None:
+        if not late or ended is None:
             return list(heard)
-        return [turn for turn in heard if turn in cancelled.turns]
+        return [turn for turn in heard if turn in ended.turns]
 
 
 def _silence(tracks: list[Any], spared: list[Any]) -> None:

@@ -66,6 +66,7 @@ class TextFeed:
         self._taken = False
         self._error: BaseException | None = None
         self._closed = False
+        self._rest: AsyncIterator[object] | None = None
 
     @property
     def taken(self) -> bool:
@@ -94,6 +95,8 @@ class TextFeed:
                 if was_cancelled(error):
                     raise
                 self._error = error
+        if self._rest is not None:
+            await discard(self._rest)
         if self._closed:
             return
         self.pause()
@@ -151,6 +154,11 @@ class TextFeed:
         self._on_text = self._on_quiet = do_nothing
         self._quiet_timer.close()
 
+    def close_and_read_on(self, rest: AsyncIterator[object]) -> None:
+        """Take no more text, and have :meth:`run` read the ``rest`` of the iterator to its end."""
+        self.close()
+        self._rest = rest
+
     async def close_source(self) -> None:
         """Close the iterator, if it was begun and can be closed.
 
@@ -159,18 +167,13 @@ class TextFeed:
         await close_iterator(self._source)
 
     def _take(self, chunk: object) -> None:
-        match chunk:
-            case str():
-                self._taken = self._taken or bool(chunk)
-                self._push(chunk)
+        match text_or_marker(chunk):
+            case str() as piece:
+                self._taken = self._taken or bool(piece)
+                self._push(piece)
             case FlushMarker():
                 self._finish_markup()
                 self._planner.flush()
-            case None:  # Some LLM streams carry empty deltas.
-                return
-            case _:
-                kind = type(chunk).__name__
-                raise TypeError(f"the text iterator must yield str or FlushMarker, got {kind}")
 
     def _push(self, chunk: str) -> None:
         if self._markup is None:
@@ -188,12 +191,35 @@ class TextFeed:
         self._on_quiet()
 
 
+def text_or_marker(chunk: object) -> str | FlushMarker:
+    """Return what a text iterator has yielded; None, as some LLM streams yield it, is an empty text.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    if chunk is None:
+        return ""
+    if isinstance(chunk, (str, FlushMarker)):
+        return chunk
+    kind = type(chunk).__name__
+    raise TypeError(f"the text iterator must yield str or FlushMarker, got {kind}")
+
+
 async def _next_chunk(text: AsyncIterator[str | FlushMarker]) -> object:
     try:
         # Without a default: with one, CPython crashes where __anext__ itself raises, and no coroutine.
         return await anext(text)
     except StopAsyncIteration:
         return _END
+
+
+async def discard(rest: AsyncIterator[object]) -> None:
+    """Read a text to its end, though nobody speaks it any more."""
+    try:
+        async for _ in rest:
+            pass
+    except Exception:  # It is nothing to the turn, which has ended.
+        logger.debug("The rest of a text that wasn't spoken raised", exc_info=True)
 
 
 async def close_iterator(source: object) -> None:

@@ -18,7 +18,7 @@ from videosdk.agents import FlushMarker
 
 from .._tasks import keep, was_cancelled
 from .characters import is_speakable
-from .feed import LONGEST_STRETCH, Text, close_iterator
+from .feed import LONGEST_STRETCH, Text, close_iterator, discard, text_or_marker
 from .written import WrittenText, count_written, find_remainder, without_markup
 
 _Piece = str | FlushMarker | None
@@ -190,12 +190,23 @@ class ReplayableText:
         if self._begun:
             await close_iterator(self._source)
 
+    def leave(self, rest: AsyncIterator[object]) -> None:
+        """Hand out no more, and have the ``rest`` of the iterator read on: nobody speaks it."""
+        self._ended = True
+        self._news.set()
+        keep([self._loop.create_task(self._read_on(rest))])
+
+    async def _read_on(self, rest: AsyncIterator[object]) -> None:
+        if self._pulling is not None:
+            await asyncio.wait({self._pulling})
+        await discard(rest)
+
     async def _pull(self, *, ahead: bool) -> None:
         assert self._source is not None
         rested_at = self._loop.time()
         try:
             while True:
-                self._add(await anext(self._source))
+                self._add(text_or_marker(await anext(self._source)))
                 if not ahead:
                     return
                 if self._loop.time() - rested_at > LONGEST_STRETCH:

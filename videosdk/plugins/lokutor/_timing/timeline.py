@@ -181,6 +181,19 @@ class Timeline:
             self._forget(self._request, self._edits.to_service(seconds))
         self.on_change()
 
+    def text_until(self, position: float) -> str | None:
+        """Return the text up to the last word that has started; None where words aren't wanted."""
+        if not self._want_words:
+            return None
+        reached = self._reached
+        at = self._edits.to_service(position)
+        for request in self._words:
+            end = request.words.reached(at - request.start)
+            if end is None:
+                break
+            reached = request.index + end
+        return self._text[:reached]
+
     def pop_words(self, position: float) -> list[WordSpoken]:
         """Return the words that a listener at ``position`` has reached, and forget them."""
         reached = []

@@ -138,6 +138,16 @@ class RequestWords:
             estimated=span.start is None,
         )
 
+    def reached(self, position: float) -> int | None:
+        """Return where the last word ends that has started at ``position``; None where none has."""
+        end = None
+        for number in range(self._next, len(self._spans)):
+            start = self._start(number)
+            if start is None or max(start, self._floor) > position:
+                break
+            end = self._spans[number].last
+        return end
+
     def _span_at(self, index: int) -> _Span | None:
         """Return the word at ``index``; a gap belongs to the word before it."""
         if not 0 <= index < len(self._text) or not self._spans:
