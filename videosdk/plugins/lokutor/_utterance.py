@@ -78,7 +78,7 @@ from ._text.planner import RequestText, Segment
 from ._timer import Deadline, Timer, do_nothing
 from ._timing.timeline import Timeline
 from ._wire.connection import Connection
-from ._wire.permits import Permits
+from ._wire.permits import Permit, Permits
 from ._wire.progress import LearnedEnds, RequestEnds, RequestProgress
 from ._wire.protocol import LANGUAGES, Audio, EndOfRequest, ErrorReply, Event, Visemes
 from ._wire.retry import RetryPolicy
@@ -94,8 +94,9 @@ from .metrics import SynthesisMetrics
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
-Connect = Callable[[bool, float], Awaitable[Connection]]
-"""Returns an open connection within so many seconds; with True a new one, never one that has waited."""
+Connect = Callable[[bool, float, Permit | None], Awaitable[Connection]]
+"""Returns an open connection within so many seconds; with True a new one, never one that has waited. It uses
+the permit for its handshake, or asks for one."""
 
 _SHORTEST_TRY = 2.0
 """Seconds for a handshake at least. One that hangs takes half of the time, so that there is another try."""
@@ -148,6 +149,7 @@ class Utterance:
     Args:
         options: How to speak, unless it is changed for the rest of the call.
         connect: Returns a connection that nobody else uses.
+        needs_handshake: Says whether that is likely to be a new one.
         output: Where the audio goes.
         limits: How long and how often to try.
         timing: Takes what is said when.
@@ -172,6 +174,7 @@ class Utterance:
         limits: Limits,
         timing: Timeline,
         *,
+        needs_handshake: Callable[[], bool],
         pacer: Pacer,
         permits: Permits,
         silence: SilenceTrimmer,
@@ -191,8 +194,10 @@ class Utterance:
         self._timeline = timing
         self._pacer = pacer
         self._permits = permits
-        self._permit = not permits.limited  # Whether the next request may be sent,
+        self._needs_handshake = needs_handshake
+        self._permit = permits.unlimited("request")  # Allows the next request,
         self._asking = False  # or is being asked for.
+        self._handshake_permit: Permit | None = None
         self._silence = silence
         self._retry = RetryPolicy(limits.max_retries)
         self._state = State.CONNECTING
@@ -337,10 +342,10 @@ class Utterance:
 
     async def _speak(self, text: Text) -> None:
         self._silence_timer.start(self._limits.max_silence)
-        if not self._permit:
+        if self._permit is None:
             # Before any text is taken, so that somebody else can speak it; and before the handshake, which a
             # service that has no room for a request may refuse as well.
-            await self._take_permit(self._permits.longest_wait)
+            await self._take_first_permits()
         connection = await self._open(fresh=False)
         self._tally.standby_used = connection.waited
         self._text_pulled = True
@@ -459,6 +464,8 @@ class Utterance:
         if self._state is not State.CONNECTING:
             self._move(State.CONNECTING)
         begun = self._loop.time()
+        if self._request is not None and not self._permitted():
+            self._ask_permit()  # While the connection's own is asked for.
         connection = await self._try_to_connect(fresh, begun + self._limits.connect_timeout)
         self._tally.connect_time = (self._tally.connect_time or 0.0) + self._loop.time() - begun
         if self.over:  # Decided meanwhile, by something that the cancellation didn't reach.
@@ -474,7 +481,8 @@ class Utterance:
         while True:
             left = max(deadline - self._loop.time(), 0.0)
             try:
-                return await self._connect(fresh, min(left, max(left / 2, _SHORTEST_TRY)))
+                permit, self._handshake_permit = self._handshake_permit, None
+                return await self._connect(fresh, min(left, max(left / 2, _SHORTEST_TRY)), permit)
             except LokutorError as error:
                 # In the middle of a reply, an outage is waited for, unless somebody else can go on.
                 patient = self._output.seconds_received > 0 and not self._followed
@@ -641,7 +649,7 @@ class Utterance:
 
     async def _send_or_ask(self, request: RequestProgress) -> None:
         """Send ``request``, or ask the speaker for a connection to send it on."""
-        if not self._permit:
+        if not self._permitted():
             self._ask_permit()
         elif self._state is State.WAITING and self._connection is not None:
             await self._send(self._connection, request)
@@ -702,11 +710,11 @@ class Utterance:
         plan = self._pacer.plan(segments, self._output.seconds_received, scarce=self._permits.scarce)
         if isinstance(plan, Hold):
             self._hold_timer.start(plan.seconds)
-            if not self._permit and plan.seconds <= self._permits.usual_wait:
+            if not self._permitted() and plan.seconds <= self._permits.usual_wait:
                 self._ask_permit()
             return None
         self._hold_timer.stop()
-        if not self._permit:
+        if not self._permitted():
             # What it says is decided when it may be sent: more text may be there by then.
             self._ask_permit()
             return None
@@ -720,6 +728,26 @@ class Utterance:
         visemes = self._timeline.wanted
         message, own = (each.request(spoken.text, visemes=visemes) for each in (options, self._options))
         return RequestProgress(text, spoken, message, own)
+
+    def _permitted(self) -> bool:
+        """Return whether a request may be sent. A permit that is too old goes back."""
+        if self._permit is not None and not self._permits.is_good(self._permit):
+            self._permits.give_back(self._permit)
+            self._permit = None
+        return self._permit is not None
+
+    async def _take_first_permits(self) -> None:
+        """Wait for the permits of the first request and of the handshake, if there will be one."""
+        within = self._permits.longest_wait
+        if not self._needs_handshake():
+            await self._take_permit(within)
+            return
+        begun = self._loop.time()
+        try:
+            permits = await self._permits.take_all(("request", "handshake"), within)
+        finally:
+            self._tally.limiter_wait += self._loop.time() - begun
+        self._permit, self._handshake_permit = permits
 
     def _ask_permit(self) -> None:
         """Ask for the permit to send a request, and go on when it is there."""
@@ -737,10 +765,9 @@ class Utterance:
     async def _take_permit(self, within: float) -> None:
         begun = self._loop.time()
         try:
-            await self._permits.take("request", within)
+            self._permit = await self._permits.take("request", within)
         finally:
             self._tally.limiter_wait += self._loop.time() - begun
-        self._permit = True
 
     def _language_of(self, segments: Sequence[Segment], count: int) -> tuple[int, str]:
         """Return how many of the first ``count`` segments have the same language, and which."""
@@ -761,7 +788,7 @@ class Utterance:
 
     async def _send(self, connection: Connection, request: RequestProgress) -> None:
         self._move(State.SPEAKING)
-        self._permit = not self._permits.limited
+        self._permit = self._permits.unlimited("request")
         self._feed.pause()
         received = self._output.seconds_received
         self._pacer.note_sent(request.spoken, received, more=self._feed.ready, again=request.tries > 0)
@@ -814,8 +841,9 @@ class Utterance:
         self._reply_deadline.close()
         self._pacer.close()
         self._close_feed(read_on=isinstance(error, LokutorError))
-        if self._permit:
-            self._permits.give_back("request")
+        for permit in (self._permit, self._handshake_permit):
+            if permit is not None:
+                self._permits.give_back(permit)
         if isinstance(error, LokutorError):
             self._tally.error_code = error.code or type(error).__name__
         self._tally.last_error = None  # Its frames refer to this utterance.

@@ -53,7 +53,7 @@ from ._timing.timeline import Timeline
 from ._utterance import Connect, Utterance
 from ._wire.connector import Connector, Connectors, ConnectorSettings
 from ._wire.endpoint import Endpoint, parse_base_url
-from ._wire.permits import Limiter, check_limiter
+from ._wire.limiters import Limiter, check_limiter
 from ._wire.progress import LearnedEnds
 from ._wire.protocol import Language, Voice
 from ._wire.standby import Standby
@@ -125,7 +125,8 @@ class LokutorTTS(TTS):
         session: Your own ``aiohttp.ClientSession``. The plugin never closes it.
         limiter: Your rate limiter, which is asked before each handshake and each request: an
             ``aiolimiter.AsyncLimiter``, which counts requests, or an async function that takes
-            ``"handshake"`` or ``"request"`` and a time-out in seconds, and returns whether it is permitted.
+            ``"handshake"`` or ``"request"`` and a time-out in seconds, and returns whether it is permitted
+            (None: it is). If it has a method ``give_back(kind)``, that gets each permit that wasn't used.
 
     Raises:
         ValueError: There is no key, or a value is out of range. The message names the parameter.
@@ -335,6 +336,7 @@ class LokutorTTS(TTS):
             output,
             self._connector.take_or_connect,
             timing,
+            needs_handshake=self._connector.needs_handshake,
             pacer=pacer,
             sentences=sentences,
             on_language=partial(self._advise, speech),
@@ -418,6 +420,7 @@ class LokutorTTS(TTS):
             self._output(queue.put),
             self._connector.connect_stream,
             Timeline(),
+            needs_handshake=lambda: True,
             pacer=pacer,
             sentences=streams_sentences(owner.caller, text),
         )
@@ -588,6 +591,7 @@ class LokutorTTS(TTS):
         connect: Connect,
         timing: Timeline,
         *,
+        needs_handshake: Callable[[], bool],
         pacer: Pacer,
         sentences: bool | None = False,
         on_language: Callable[[str], None] = do_nothing,
@@ -603,6 +607,7 @@ class LokutorTTS(TTS):
             output,
             self._limits,
             timing,
+            needs_handshake=needs_handshake,
             pacer=pacer,
             permits=self._connector.permits,
             silence=silence,

@@ -17,7 +17,8 @@ import aiohttp
 from ..errors import RateLimitError
 from .connection import Connection, new_session
 from .endpoint import Endpoint
-from .permits import Limiter, Permits
+from .limiters import Limiter
+from .permits import Permit, Permits
 from .proxy import find_proxy
 from .standby import Standby
 
@@ -79,21 +80,36 @@ class Connector:
         """Whether its loop can still run, in this process."""
         return not self.inherited and not self._loop.is_closed()
 
-    async def take_or_connect(self, fresh: bool, within: float) -> Connection:
-        """Return the standby connection or a new one; with ``fresh`` always a new one."""
+    def needs_handshake(self) -> bool:
+        """Return whether :meth:`take_or_connect` is likely to open a new connection."""
+        return not self.standby.coming
+
+    async def take_or_connect(self, fresh: bool, within: float, permit: Permit | None = None) -> Connection:
+        """Return the standby connection or a new one; with ``fresh`` always a new one.
+
+        Args:
+            fresh: Whether it must be a new one.
+            within: Seconds to connect.
+            permit: For the handshake, or None to ask for it where it is needed.
+        """
         deadline = self._loop.time() + within
-        # Half of the time: the other half is for a handshake of its own, should that one hang.
-        waiting = None if fresh else await self.standby.take(within / 2)
+        try:
+            # Half of the time: the other half is for a handshake of its own, should that one hang.
+            waiting = None if fresh else await self.standby.take(within / 2)
+        except asyncio.CancelledError:
+            self._give_back(permit)
+            raise
         if waiting is not None:
+            self._give_back(permit)
             return waiting
         # What the waiting for a socket on its way took is not there any more for connecting.
         left = max(deadline - self._loop.time(), 0.0)
-        await self.permits.take("handshake", self.permits.longest_wait)
+        await self._permit_handshake(permit)
         return await self.standby.connect(self._connect(left, self._settings.heartbeat))
 
-    async def connect_stream(self, _fresh: bool, within: float) -> Connection:
+    async def connect_stream(self, _fresh: bool, within: float, permit: Permit | None = None) -> Connection:
         """Return a new connection for a consumer that may be slow."""
-        await self.permits.take("handshake", self.permits.longest_wait)
+        await self._permit_handshake(permit)
         # No heartbeat: it would kill a healthy connection whose consumer is slow.
         return await self._connect(within, None)
 
@@ -117,6 +133,7 @@ class Connector:
         self.standby.close()
         while self._background:
             await asyncio.wait(set(self._background))
+        await self.permits.close()
         await self._close_session()
 
     def close_from_elsewhere(self) -> None:
@@ -133,6 +150,7 @@ class Connector:
 
     def _close_soon(self) -> None:
         self.standby.close()
+        self.spawn(self.permits.close())
         self.spawn(self._close_session())
 
     async def _close_session(self) -> None:
@@ -143,6 +161,16 @@ class Connector:
     async def _open_standby(self) -> Connection:
         await self.permits.take_spare("handshake")
         return await self._connect(self._settings.connect_timeout, self._settings.heartbeat)
+
+    async def _permit_handshake(self, permit: Permit | None) -> None:
+        """Wait until a handshake is permitted, unless ``permit`` says so."""
+        if permit is None or not self.permits.is_good(permit):
+            self._give_back(permit)
+            await self.permits.take("handshake", self.permits.longest_wait)
+
+    def _give_back(self, permit: Permit | None) -> None:
+        if permit is not None:
+            self.permits.give_back(permit)
 
     async def _connect(self, within: float, heartbeat: float | None) -> Connection:
         endpoint = self._settings.endpoint

@@ -6,9 +6,11 @@ A plan is one quota for all processes, and nobody but the application knows how 
 has no limiter of its own: it asks the application's before each handshake and before each request. A limiter
 is never more important than a caller:
 
-- Who waits for a permit and is cancelled gets none, or keeps it for the next one who asks.
-- A permit that wasn't used is kept for the next one who asks.
-- A limiter that fails, or hangs, lets everything pass: that is logged once, and it is asked again later.
+- Who waits for a permit and is cancelled gets none.
+- A permit that wasn't used goes back to a limiter that takes it back. Else the next one who asks gets it.
+- A permit is good for some seconds only: what the limiter has counted long ago, the service would count now.
+- A limiter that fails, or hangs, lets everything pass: that is logged once. It is asked again later, ever
+  more rarely, and nobody waits for it before it has answered.
 - The standby connection takes what is free at this moment, and only while no turn waits.
 """
 
@@ -16,50 +18,42 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from typing import ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from .._tasks import keep
 from ..errors import RateLimitError
+from .limiters import GRACE, AskPermit, Kind, Limiter, ask_limiter, find_ask, find_take_back, return_permit
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
-Kind: TypeAlias = Literal["handshake", "request"]
-AskPermit: TypeAlias = Callable[[Kind, float], Awaitable[bool]]
-"""Waits up to so many seconds (0: not at all) for a permit, and returns whether there is one."""
-
-_GRACE = 1.0
-"""Seconds that a limiter may take on top of the time that it was given, before it seems to hang."""
+_GOOD_FOR = 5.0
+"""Seconds for which a permit is good: the service may count so much later than the limiter. They are enough
+for a language model's first words, and few beside a plan's minute."""
 _PASSING = 5.0
-"""Seconds for which a limiter that has failed isn't asked."""
+"""Seconds for which a limiter that has failed isn't asked. They double with each failure in a row."""
+_LONGEST_PASSING = 60.0
+"""The most of them. Asking again costs no caller anything, and a plan's minute is over by then."""
 _SCARCE = 60.0
 """Seconds for which requests are scarce after one had to wait or was refused: plans count by the minute."""
 _AT_ONCE = 0.05
 """Seconds of waiting that don't count: a limiter may be on another machine."""
 
 
-@runtime_checkable
-class Bucket(Protocol):
-    """A limiter of one process, such as ``aiolimiter.AsyncLimiter``. It counts requests.
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """What allows one handshake or one request.
 
     Attributes:
-        max_rate: How many requests there may be in a period.
-        time_period: Its seconds.
+        kind: Which of them.
+        until: The loop's time until which it is good.
+        counted: Whether the limiter has counted it. It hasn't while it fails.
     """
 
-    max_rate: float
-    time_period: float
-
-    def has_capacity(self, amount: float = 1) -> bool:
-        """Return whether so many requests may be sent now."""
-
-    async def acquire(self, amount: float = 1) -> None:
-        """Wait until so many requests may be sent."""
-
-
-Limiter: TypeAlias = AskPermit | Bucket
-"""What ``LokutorTTS(limiter=…)`` takes."""
+    kind: Kind
+    until: float
+    counted: bool
 
 
 class Permits:
@@ -73,20 +67,21 @@ class Permits:
     def __init__(self, limiter: Limiter | None, longest_wait: float) -> None:
         self.longest_wait = longest_wait
         """Seconds that a turn may wait for a permit."""
-        self._ask = _asking(limiter)
+        self._ask = find_ask(limiter)
+        self._take_back = find_take_back(limiter)
         self._loop = asyncio.get_running_loop()
-        self._kept: Counter[Kind] = Counter()
+        self._kept: list[Permit] = []
         self._waiting = 0
-        self._passing_until = float("-inf")  # Until then a limiter that has failed isn't asked.
-        self._failed = False
+        self._failed = False  # Until the limiter answers, everything passes.
+        self._fails: asyncio.Future[None] = self._loop.create_future()  # Ends all waiting when it fails.
+        self._pause = 0.0  # Seconds for which it isn't asked after its last failure,
+        self._paused_until = float("-inf")  # and when they are over.
+        self._trial: asyncio.Task[None] | None = None  # Asks it again.
+        self._returning: set[asyncio.Task[None]] = set()  # Tell it of permits that weren't used.
+        self._return_failed = False
         self._scarce_until = float("-inf")
         self.usual_wait = 0.0
         """Seconds that the last request had to wait for its permit."""
-
-    @property
-    def limited(self) -> bool:
-        """Whether there is a limiter to ask."""
-        return self._ask is not None
 
     @property
     def scarce(self) -> bool:
@@ -97,7 +92,15 @@ class Permits:
         """Note that the service has refused something because of the plan's limits."""
         self._scarce_until = self._loop.time() + _SCARCE
 
-    async def take(self, kind: Kind, within: float) -> None:
+    def unlimited(self, kind: Kind) -> Permit | None:
+        """Return a permit where there is no limiter to ask, else None."""
+        return Permit(kind, float("inf"), counted=False) if self._ask is None else None
+
+    def is_good(self, permit: Permit) -> bool:
+        """Return whether it isn't too old."""
+        return self._loop.time() < permit.until
+
+    async def take(self, kind: Kind, within: float) -> Permit:
         """Wait for a permit.
 
         Raises:
@@ -106,128 +109,158 @@ class Permits:
         begun = self._loop.time()
         self._waiting += 1
         try:
-            permitted = await self._obtain(kind, within)
+            permit = await self._obtain(kind, within)
         finally:
             self._waiting -= 1
         waited = self._loop.time() - begun
         if kind == "request":
             self.usual_wait = waited if waited > _AT_ONCE else 0.0
-        if not permitted or waited > _AT_ONCE:
+        if permit is None or waited > _AT_ONCE:
             self.note_refusal()
-        if not permitted:
+        if permit is None:
             error = RateLimitError(f"The limiter has no permit for a {kind} within {within:g} s")
             error.retryable = False  # Waiting was tried.
             raise error
+        return permit
 
-    async def take_spare(self, kind: Kind) -> None:
+    async def take_all(self, kinds: Sequence[Kind], within: float) -> list[Permit]:
+        """Wait for several permits at once: all, or none.
+
+        Raises:
+            RateLimitError: There is none of one kind. Those of the others go back.
+        """
+        taking = [self._loop.create_task(self.take(kind, within)) for kind in kinds]
+        try:
+            await asyncio.wait(taking, return_when=asyncio.FIRST_EXCEPTION)
+            for task in taking:
+                if task.done():
+                    task.result()
+            return [task.result() for task in taking]
+        except BaseException:
+            for task in taking:
+                task.add_done_callback(self._withdraw)
+                task.cancel()
+            keep(taking)
+            raise
+
+    async def take_spare(self, kind: Kind) -> Permit:
         """Take a permit that nobody waits for.
 
         Raises:
             RateLimitError: There is none now.
         """
-        if self._waiting or not await self._obtain(kind, 0.0):
+        permit = None if self._waiting else await self._obtain(kind, 0.0)
+        if permit is None:
             raise RateLimitError(f"The limiter has no {kind} to spare")
+        return permit
 
-    def give_back(self, kind: Kind) -> None:
-        """Keep a permit that wasn't used."""
-        if self._ask is not None:
-            self._kept[kind] += 1
+    def give_back(self, permit: Permit) -> None:
+        """Give a permit that wasn't used to the limiter, or keep it for the next one who asks."""
+        if not permit.counted:
+            return
+        if self._take_back is not None:
+            task = self._loop.create_task(return_permit(self._take_back, permit.kind))
+            self._returning.add(task)
+            task.add_done_callback(self._note_return)
+        elif self.is_good(permit):
+            self._kept.append(permit)
 
-    async def _obtain(self, kind: Kind, within: float) -> bool:
-        if self._ask is None or self._loop.time() < self._passing_until:
-            return True
-        if self._kept[kind]:
-            self._kept[kind] -= 1
-            return True
-        asking = self._loop.create_task(_asked(self._ask, kind, within))
+    async def close(self) -> None:
+        """Wait until the limiter has been told of all permits that weren't used, and ask it no more."""
+        if self._trial is not None:
+            self._trial.cancel()
+            await asyncio.wait({self._trial})
+        while self._returning:
+            await asyncio.wait(set(self._returning))
+
+    async def _obtain(self, kind: Kind, within: float) -> Permit | None:
+        if self._ask is None:
+            return self.unlimited(kind)
+        if self._failed:
+            self._try_again(self._ask, kind, within)
+            return self._new(kind, counted=False)
+        return self._take_kept(kind) or await self._question(self._ask, kind, within)
+
+    def _new(self, kind: Kind, *, counted: bool) -> Permit:
+        return Permit(kind, self._loop.time() + _GOOD_FOR, counted)
+
+    def _take_kept(self, kind: Kind) -> Permit | None:
+        self._kept = [permit for permit in self._kept if self.is_good(permit)]
+        permit = next((permit for permit in self._kept if permit.kind == kind), None)
+        if permit is not None:
+            self._kept.remove(permit)
+        return permit
+
+    async def _question(self, ask: AskPermit, kind: Kind, within: float) -> Permit | None:
+        """Ask the limiter; if it fails, there is a permit that it hasn't counted."""
+        asking = self._loop.create_task(ask_limiter(ask, kind, within))
+        fails, failed_before = self._fails, self._failed
+        # A trial has nobody waiting for it, so another's failure doesn't end it.
+        waits: set[asyncio.Future[Any]] = {asking} if failed_before else {asking, fails}
         try:
-            done, _ = await asyncio.wait({asking}, timeout=within + _GRACE)
+            await asyncio.wait(waits, timeout=within + GRACE, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             self._leave(asking, kind)
             raise
-        if not done:
+        if asking.done():
+            error = asyncio.CancelledError() if asking.cancelled() else asking.exception()
+            if error is None:
+                self._works()
+                return self._new(kind, counted=True) if asking.result() else None
+            self._fail(error)
+        else:
             self._leave(asking, kind)
-            return self._pass(TimeoutError(f"no answer within {within + _GRACE:g} s"))
-        return self._answer(asking)
+            if failed_before or not fails.done():
+                self._fail(TimeoutError(f"no answer within {within + GRACE:g} s"))
+        return self._new(kind, counted=False)
 
-    def _answer(self, asked: asyncio.Task[bool]) -> bool:
-        error = asyncio.CancelledError() if asked.cancelled() else asked.exception()
-        if error is not None:
-            return self._pass(error)
-        self._failed = False
-        return asked.result() is not False
+    def _works(self) -> None:
+        if self._failed:
+            self._failed = False
+            self._fails = self._loop.create_future()
+        self._pause = 0.0
 
-    def _pass(self, error: BaseException) -> bool:
-        """Let everything pass for a while: a limiter that fails must not silence a caller."""
-        self._passing_until = self._loop.time() + _PASSING
+    def _fail(self, error: BaseException) -> None:
+        """Let everything pass: a limiter that fails must not silence a caller."""
+        now = self._loop.time()
+        if now >= self._paused_until:  # Else others who have asked as well tell the same.
+            self._pause = min(max(_PASSING, 2.0 * self._pause), _LONGEST_PASSING)
+            self._paused_until = now + self._pause
         if not self._failed:
             self._failed = True
+            self._fails.set_result(None)
             logger.warning(
                 "The limiter failed, and everything passes until it works again: %s: %s",
                 type(error).__name__,
                 error,
             )
-        return True
+
+    def _try_again(self, ask: AskPermit, kind: Kind, within: float) -> None:
+        """Ask a limiter that has failed for what passes now. Nobody waits for its answer."""
+        if self._loop.time() >= self._paused_until and (self._trial is None or self._trial.done()):
+            self._trial = self._loop.create_task(self._ask_again(ask, kind, within))
+
+    async def _ask_again(self, ask: AskPermit, kind: Kind, within: float) -> None:
+        await self._question(ask, kind, within)  # The permit is that of who has passed meanwhile.
 
     def _leave(self, asking: asyncio.Task[bool], kind: Kind) -> None:
-        """End the asking, and keep the permit if it has come already."""
+        """End the asking, and give the permit back if it has come already."""
 
-        def keep_permit(asked: asyncio.Task[bool]) -> None:
-            if not asked.cancelled() and asked.exception() is None and asked.result() is not False:
-                self.give_back(kind)
+        def give_back(asked: asyncio.Task[bool]) -> None:
+            if not asked.cancelled() and asked.exception() is None and asked.result():
+                self.give_back(self._new(kind, counted=True))
 
-        asking.add_done_callback(keep_permit)
+        asking.add_done_callback(give_back)
         asking.cancel()
         keep([asking])
 
+    def _withdraw(self, taking: asyncio.Task[Permit]) -> None:
+        if not taking.cancelled() and taking.exception() is None:
+            self.give_back(taking.result())
 
-async def _asked(ask: AskPermit, kind: Kind, within: float) -> bool:
-    """Ask in a task of its own: whatever the function does, it is the limiter's failure."""
-    return await ask(kind, within)
-
-
-def check_limiter(limiter: object) -> None:
-    """Check that something can be asked for permits.
-
-    Raises:
-        ValueError: It can't.
-    """
-    if limiter is not None and not isinstance(limiter, Bucket) and not callable(limiter):
-        raise ValueError(
-            "limiter must be an async function (kind, timeout) -> bool, or have acquire() and has_capacity() "
-            f"as aiolimiter.AsyncLimiter has, got a {type(limiter).__name__}"
-        )
-
-
-def _asking(limiter: Limiter | None) -> AskPermit | None:
-    """Return how a limiter is asked."""
-    return _BucketQueue(limiter).ask if isinstance(limiter, Bucket) else limiter
-
-
-class _BucketQueue:
-    """Asks a limiter that only knows how to wait."""
-
-    _waiting: ClassVar[Counter[int]] = Counter()
-    """Who waits for each limiter, of all plugins in the process that share it."""
-
-    def __init__(self, bucket: Bucket) -> None:
-        self._bucket = bucket
-
-    async def ask(self, kind: Kind, within: float) -> bool:
-        if kind != "request":
-            return True
-        bucket, waiting, name = self._bucket, self._waiting, id(self._bucket)
-        leaked = within * bucket.max_rate / bucket.time_period
-        if not bucket.has_capacity(waiting[name] + 1 - leaked):  # Nobody queues who would wait in vain.
-            return False
-        waiting[name] += 1
-        try:
-            async with asyncio.timeout(within + _GRACE):
-                await bucket.acquire()
-        except TimeoutError:  # Somebody else was faster.
-            return False
-        finally:
-            waiting[name] -= 1
-            if not waiting[name]:
-                del waiting[name]
-        return True
+    def _note_return(self, returning: asyncio.Task[None]) -> None:
+        self._returning.discard(returning)
+        error = None if returning.cancelled() else returning.exception()
+        if error is not None and not self._return_failed:
+            logger.warning("The limiter took no permit back: %s: %s", type(error).__name__, error)
+        self._return_failed = error is not None

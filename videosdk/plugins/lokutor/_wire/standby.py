@@ -90,6 +90,11 @@ class Standby:
         """Whether it opens connections."""
         return self._active
 
+    @property
+    def coming(self) -> bool:
+        """Whether there is a connection, or one on its way."""
+        return self._connection is not None or self._is_opening
+
     async def fill(self, within: float | None = None) -> None:
         """Open a connection unless there is one or one is being opened, and wait for it. Never raises.
 
