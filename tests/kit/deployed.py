@@ -45,15 +45,15 @@ draining.TURN = float(os.environ.get("TURN", draining.TURN))
 
 
 class Speaker(Agent):
-    """Says what the job wants to hear, when the caller comes."""
+    """Says what the job wants to hear, when the caller comes: a turn for each part between bars."""
 
     def __init__(self, greeting: str) -> None:
         super().__init__(instructions="Say what the test wants to hear.")
         self._greeting = greeting
 
     async def on_enter(self) -> None:
-        if self._greeting:
-            await self.session.say(self._greeting)  # type: ignore[union-attr]
+        for part in filter(None, self._greeting.split("|")):
+            await self.session.say(part)  # type: ignore[union-attr]
 
     async def on_exit(self) -> None:
         return

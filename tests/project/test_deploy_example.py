@@ -270,6 +270,20 @@ async def test_a_long_reply_is_cut_off_and_no_turn_begins(
     assert 3 * 50 < heard < len(whole) / 2
 
 
+@pytest.mark.parametrize("worker", [PATIENCE], indirect=True, ids=["patiently"])
+async def test_the_agent_begins_no_turn_of_its_own(
+    worker: Worker, registry: Registry, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    scripted.scripts.extend([speak] * 8)
+    async with calling(registry, scripted, tmp_path, "greeted", f"{SHORT}|{LONG}") as caller:
+        await caller.hears()
+        below = worker.signal()
+        await registry.told(type="job_update", job_id="greeted", status="completed")
+        await worker.ends(0, below)
+    assert scripted.texts == [SHORT]
+    assert caller.heard() == frames(heard_for(SHORT))
+
+
 async def test_a_second_signal_ends_all_at_once(
     worker: Worker, registry: Registry, scripted: ScriptedServer, tmp_path: Path
 ) -> None:
