@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import logging
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -17,6 +18,7 @@ from kit import PATIENCE, until
 from kit.examples import EXAMPLES
 from redis import Redis
 from redis.exceptions import ConnectionError as LostConnectionError
+from redis.exceptions import TimeoutError as NoAnswerError
 
 from videosdk.plugins.lokutor.local.server import LocalServer
 from videosdk.plugins.lokutor.local.signal_engine import SignalEngine
@@ -54,6 +56,14 @@ class Server:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def pause(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def count(self) -> int:
         """Return how many requests are kept of the plan."""
@@ -107,6 +117,21 @@ async def test_a_redis_that_restarts_goes_on_counting(server: Server, example: A
     server.stop()
     server.start()  # It knows neither the script nor the count.
     assert await asked(plan, 3) == [True, True, False]
+    assert server.count() == 2
+    await plan.aclose()
+
+
+async def test_a_redis_that_hangs_is_given_up(server: Server, example: Any) -> None:
+    server.start()
+    plan = example.SharedPlan.from_url(server.url, 2)
+    assert await plan("request", 0.0)
+    server.pause()
+    with pytest.raises(NoAnswerError):
+        await asyncio.wait_for(plan("request", 60.0), PATIENCE)
+    server.resume()
+    async with asyncio.timeout(PATIENCE):
+        while await plan("request", 0.0):
+            pass
     assert server.count() == 2
     await plan.aclose()
 
