@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import io
 import logging
 import sys
 from contextlib import AsyncExitStack
@@ -64,6 +66,7 @@ class Providers:
 
     def __init__(self, stack: AsyncExitStack) -> None:
         self._stack = stack
+        self._shown = sys.stdout
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> TransparentFallbackTTS:
@@ -71,8 +74,16 @@ class Providers:
         self._servers = [await self._stack.enter_async_context(local_server()) for _ in VOICES]
         self._port = self._servers[0].port
         speakers = [
-            # One retry, then the next provider: the caller waits meanwhile.
-            LokutorTTS(api_key="local", base_url=server.url, voice=voice, word_timestamps=True, max_retries=1)
+            # It gives up soon, for the caller waits meanwhile, and there is another behind it.
+            LokutorTTS(
+                api_key="local",
+                base_url=server.url,
+                voice=voice,
+                word_timestamps=True,
+                connect_timeout=3.0,
+                first_audio_timeout=2.0,
+                max_retries=1,
+            )
             for server, voice in zip(self._servers, VOICES, strict=True)
         ]
         self.tts = TransparentFallbackTTS(speakers, temporary_disable_sec=COOL_DOWN)
@@ -86,14 +97,14 @@ class Providers:
 
     def _on_word(self, word: dict[str, Any]) -> None:
         speaker: Any = self.tts.active_provider
-        print(f"{word['start']:6.2f} s  {speaker.voice}  {word['word']}", flush=True)
+        print(f"{word['start']:6.2f} s  {speaker.voice}  {word['word']}", file=self._shown, flush=True)
         if word["word"] == KILLED_AT:
-            print("          --  the first provider is killed")
+            print("          --  the first provider is killed", file=self._shown)
             killing = asyncio.create_task(self._servers[0].close())
             self._tasks.add(killing)
 
     def _on_error(self, error: Exception) -> None:
-        print(f"          --  {type(error).__name__}: {error}")
+        print(f"          --  {type(error).__name__}: {error}", file=self._shown)
 
 
 async def hold_call(recording: Recording) -> list[str]:
@@ -106,15 +117,17 @@ async def hold_call(recording: Recording) -> list[str]:
         line = Line(pipeline, recording)
         pipeline.audio_track = tts.audio_track = line.track  # What joining a room does.
         try:
-            async with asyncio.timeout(60), asyncio.TaskGroup() as call:
-                carrying = call.create_task(line.run())
-                call.create_task(session.start())
-                await asyncio.sleep(0.5)
-                await session.say(REPLY)
-                await providers.repair()
-                await asyncio.sleep(COOL_DOWN)
-                await session.say(AGAIN)
-                carrying.cancel()
+            # FallbackTTS prints each change.
+            with contextlib.redirect_stdout(io.StringIO()):
+                async with asyncio.timeout(60), asyncio.TaskGroup() as call:
+                    carrying = call.create_task(line.run())
+                    call.create_task(session.start())
+                    await asyncio.sleep(0.5)
+                    await session.say(REPLY)
+                    await providers.repair()
+                    await asyncio.sleep(COOL_DOWN)
+                    await session.say(AGAIN)
+                    carrying.cancel()
             return [str(message.content[0]) for message in session.agent.chat_context.messages()[1:]]
         finally:
             await session.close()

@@ -13,7 +13,7 @@ import asyncio
 import sys
 
 try:
-    from opentelemetry.metrics import Meter
+    from opentelemetry.metrics import Histogram, Meter
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, PeriodicExportingMetricReader
 
@@ -24,19 +24,29 @@ except ModuleNotFoundError as missing:
     sys.exit(f'{missing.name} is not installed. All that this example needs: pip install -e ".[local]"')
 
 
+SECONDS = (0, 0.02, 0.05, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20)
+"""Bounds of the histograms' buckets. Those by default are for milliseconds: 0, 5, 10 and so on."""
+
+
 def export_metrics(tts: LokutorTTS, meter: Meter) -> None:
     """Record each call of ``tts`` with ``meter``."""
-    first_sound = meter.create_histogram(
-        "lokutor.time_to_first_sound", "s", "From the first request of a turn to its first sound"
+
+    def seconds(name: str, description: str) -> Histogram:
+        return meter.create_histogram(name, "s", description, explicit_bucket_boundaries_advisory=SECONDS)
+
+    first_sound = seconds(
+        "lokutor.time_to_first_sound", "From the first request of a turn to its first sound"
     )
-    underrun = meter.create_histogram(
-        "lokutor.underrun_time", "s", "Silence that the caller heard in the middle of a reply"
-    )
+    underrun = seconds("lokutor.underrun_time", "Silence that the caller heard in the middle of a reply")
+    limiter_wait = seconds("lokutor.limiter_wait", "Waiting for the permits of the rate limiter")
     calls = meter.create_counter("lokutor.calls", description="Calls, by how they ended")
     requests = meter.create_counter("lokutor.requests", description="Requests, repeated ones included")
     retries = meter.create_counter("lokutor.retries", description="Connections that had to be opened again")
     characters = meter.create_counter(
         "lokutor.characters", description="Characters, by whether they were heard"
+    )
+    left_out = meter.create_counter(
+        "lokutor.characters_left_out", description="Characters that the service did not speak"
     )
 
     def on_metrics(call: SynthesisMetrics) -> None:
@@ -47,7 +57,9 @@ def export_metrics(tts: LokutorTTS, meter: Meter) -> None:
         retries.add(call.retries, kind)
         characters.add(call.characters - call.characters_unheard, {**kind, "heard": True})
         characters.add(call.characters_unheard, {**kind, "heard": False})
+        left_out.add(call.characters_left_out, kind)
         underrun.record(call.underrun_time, kind)
+        limiter_wait.record(call.limiter_wait, kind)
         if call.time_to_first_sound is not None:
             first_sound.record(call.time_to_first_sound, kind)
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 from videosdk.agents import AgentSession, RoomOptions, UtteranceHandle, Worker, WorkerOptions
 from videosdk.agents.execution import ResourceStatus
@@ -84,7 +86,8 @@ async def hold_call(session: AgentSession) -> None:
     """Hold the call from the caller's arrival to its end, or to SIGTERM.
 
     At SIGTERM the reply under way is heard to its end, or for at most :data:`TURN` seconds. A caller may
-    still interrupt it. No further turn begins.
+    still interrupt it. No further turn begins: ``session.say()`` and ``session.reply()`` return at once, with
+    a handle that is interrupted.
 
     Args:
         session: Its agent should say nothing in ``on_exit()``: that would be another turn.
@@ -102,12 +105,14 @@ async def hold_call(session: AgentSession) -> None:
             os._exit(128 + signal.SIGTERM)
         logger.info("Draining: no new turns")
         draining.set()
+        _answer_final_words_only(session)
 
     async def end() -> None:
         await draining.wait()
         await _hear_out(session)
         call.cancel()
 
+    _hold_back_own_turns(session, draining)
     # The worker sends SIGTERM. A terminal's Ctrl+C reaches all processes, but only the worker's counts.
     loop.add_signal_handler(signal.SIGTERM, on_signal)
     loop.add_signal_handler(signal.SIGINT, lambda: None)
@@ -121,6 +126,33 @@ async def hold_call(session: AgentSession) -> None:
         ending.cancel()
         for number in SIGNALS:
             loop.remove_signal_handler(number)
+
+
+def _hold_back_own_turns(session: AgentSession, draining: asyncio.Event) -> None:
+    """Have the session say nothing of its own accord while it drains, whoever asks for it."""
+
+    def unless_draining(begin: Callable[..., Awaitable[UtteranceHandle]]) -> Callable[..., Any]:
+        @functools.wraps(begin)
+        async def begin_or_not(*args: Any, **options: Any) -> UtteranceHandle:
+            if not draining.is_set():
+                return await begin(*args, **options)
+            unspoken = UtteranceHandle(utterance_id="unspoken")
+            unspoken.interrupt()
+            return unspoken
+
+        return begin_or_not
+
+    session.say = unless_draining(session.say)  # type: ignore[method-assign]
+    session.reply = unless_draining(session.reply)  # type: ignore[method-assign]
+
+
+def _answer_final_words_only(session: AgentSession) -> None:
+    """Switch off preemptive generation, which would begin a turn without a "user_turn_start"."""
+    stt: Any = session.pipeline.stt
+    listening = getattr(session.pipeline.orchestrator, "speech_understanding", None)
+    if listening is not None and getattr(stt, "enable_preemptive_generation", False):
+        stt.enable_preemptive_generation = False
+        listening.update_preemptive_generation_flag()
 
 
 async def _hear_out(session: AgentSession) -> None:

@@ -42,17 +42,30 @@ class Settings:
 
 
 @dataclass
+class Turn:
+    """What became of a turn.
+
+    Attributes:
+        begun: When it had its text, in seconds since the epoch.
+        first_audio: When its first audio came; None: never.
+        speaker: Which provider has spoken it, 0 or 1; None: nobody.
+    """
+
+    begun: float
+    first_audio: float | None = None
+    speaker: int | None = None
+
+
+@dataclass
 class Result:
     """What became of a call.
 
     Attributes:
-        waits: Seconds from each turn's text to its first audio.
-        spoken: Which provider has spoken each turn, 0 or 1; None: nobody.
+        turns: Its turns.
         errors: What was reported: the kinds of errors.
     """
 
-    waits: list[float] = field(default_factory=list)
-    spoken: list[int | None] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
 
@@ -64,9 +77,17 @@ async def hold_call(settings: Settings) -> Result:
 
 
 async def _hold_call(settings: Settings) -> Result:
-    plan = await SharedPlan.connect(settings.redis, settings.per_minute)
+    plan = SharedPlan.from_url(settings.redis, settings.per_minute)
     track = CustomAudioStreamTrack(asyncio.get_running_loop())
-    first = LokutorTTS(api_key="local", base_url=settings.first, limiter=plan)
+    first = LokutorTTS(
+        api_key="local",
+        base_url=settings.first,
+        limiter=plan,
+        # It gives up soon, for there is another behind it. A turn waits so long for a permit, too.
+        connect_timeout=3.0,
+        first_audio_timeout=2.0,
+        max_retries=1,
+    )
     second = LokutorTTS(api_key="local", base_url=settings.second, voice="M2")
     # At once available again: the plan is exhausted for seconds, not for minutes.
     tts = TransparentFallbackTTS(
@@ -84,26 +105,25 @@ async def _hold_call(settings: Settings) -> Result:
     await asyncio.sleep(max(settings.start + settings.number / 8 * settings.interval - time.time(), 0))
     try:
         for turn in range(settings.turns):
-            begun = time.time()
-            await _speak(tts, [first, second], f"This is turn {turn} of call {settings.number}.", result)
-            await asyncio.sleep(max(begun + settings.interval - time.time(), 0))
+            text = f"This is turn {turn} of call {settings.number}."
+            result.turns.append(spoken := await _speak(tts, [first, second], text))
+            await asyncio.sleep(max(spoken.begun + settings.interval - time.time(), 0))
     finally:
         playing.cancel()
         await tts.aclose()
+        await plan.aclose()
     return result
 
 
-async def _speak(tts: TransparentFallbackTTS, providers: list[LokutorTTS], text: str, result: Result) -> None:
-    begun = time.time()
-    first_audio: list[float] = []
-    speakers: list[int] = []
+async def _speak(tts: TransparentFallbackTTS, providers: list[LokutorTTS], text: str) -> Turn:
+    turn = Turn(time.time())
 
     async def on_first_audio() -> None:
-        first_audio.append(time.time() - begun)
+        turn.first_audio = time.time()
 
     def on_metrics(number: int, cost: SynthesisMetrics) -> None:
         if cost.audio_pushed:
-            speakers.append(number)
+            turn.speaker = number
 
     listeners = [lambda cost, number=number: on_metrics(number, cost) for number in range(len(providers))]
     for provider, listener in zip(providers, listeners, strict=True):
@@ -112,8 +132,7 @@ async def _speak(tts: TransparentFallbackTTS, providers: list[LokutorTTS], text:
     await tts.synthesize(text)
     for provider, listener in zip(providers, listeners, strict=True):
         provider.off("metrics", listener)  # type: ignore[arg-type]
-    result.waits += first_audio
-    result.spoken.append(speakers[-1] if speakers else None)
+    return turn
 
 
 async def _play(track: CustomAudioStreamTrack) -> None:

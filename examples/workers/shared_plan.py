@@ -1,72 +1,104 @@
-"""A rate limiter for all processes of an account: ``pyrate-limiter``'s bucket in Redis.
+"""A rate limiter for all processes of an account, in Redis: nothing but a script of a few lines.
 
-Copy it into your agent, and pass ``await SharedPlan.connect(url, 100)`` to ``LokutorTTS(limiter=…)``.
+Copy it into your agent, and pass ``SharedPlan.from_url(url, 100)`` to ``LokutorTTS(limiter=…)``.
+
+Where Redis is down, whoever asks for a permit gets an exception, and the plugin lets everything pass for some
+seconds. It counts again as soon as Redis answers, also if Redis has lost everything.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
-import time
-from collections.abc import Awaitable
-from typing import Self, TypeVar
+import uuid
+from contextlib import suppress
+from typing import Self
 
-from pyrate_limiter import Duration, Rate, RateItem, RedisBucket
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as LostConnectionError
+from redis.exceptions import RedisError
 
-T = TypeVar("T")
 RESERVE = 0.1
 """Part of the plan that no standby connection counts on: while one connects, turns go on to use requests."""
-MARGIN = 1_000
-"""Milliseconds by which the plan's minute is longer than the service's: requests take time to arrive."""
+WINDOW = 61_000
+"""Milliseconds of the plan's minute: longer than the service's, for requests take time to arrive."""
+PATIENCE = 0.5
+"""Seconds that Redis may take for an answer: a turn waits meanwhile."""
+
+# A place is the moment at which a request may be sent. Redis's own clock orders them: those of the processes
+# differ. A place is free one window behind the place that is as many before it as the plan has requests.
+RESERVE_PLACE = """
+local limit, window, within, name = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - window - 1)
+local place = now
+local before = redis.call('ZRANGE', KEYS[1], -limit, -limit, 'WITHSCORES')
+if before[2] then
+    place = math.max(now, before[2] + window + 1)
+end
+if place - now > within then
+    return -1
+end
+redis.call('ZADD', KEYS[1], place, name)
+redis.call('PEXPIRE', KEYS[1], place - now + window + 1)
+return place - now
+"""
 
 
 class SharedPlan:
     """Permits requests as long as the plan has room for them.
 
+    A turn that has to wait reserves the next place that becomes free. So turns are permitted in the order in
+    which they have asked, and one that would wait in vain is told so at once.
+
     Args:
-        bucket: Where all processes count.
+        redis: Where all processes count. Nothing is asked of it yet: it may be down.
         per_minute: Requests that the plan allows.
+        key: What the plan is called there.
     """
 
-    def __init__(self, bucket: RedisBucket, per_minute: int) -> None:
-        self._bucket = bucket
+    def __init__(self, redis: Redis, per_minute: int, key: str = "lokutor") -> None:
+        self._redis = redis
         self._per_minute = per_minute
+        self._key = key
+        self._reserve = redis.register_script(RESERVE_PLACE)  # A Redis that doesn't know it is told.
 
     @classmethod
-    async def connect(cls, url: str, per_minute: int, key: str = "lokutor") -> Self:
+    def from_url(cls, url: str, per_minute: int, key: str = "lokutor") -> Self:
         """Return the plan that is kept in the Redis at ``url``."""
-        # A limiter that hangs would delay turns.
-        redis = Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
-        bucket = await RedisBucket.init([Rate(per_minute, Duration.MINUTE + MARGIN)], redis, key)
-        return cls(bucket, per_minute)
+        redis = Redis.from_url(
+            url,
+            socket_timeout=PATIENCE,
+            socket_connect_timeout=PATIENCE,
+            # One more try, at once: the default ones would delay a turn by seconds where Redis is down.
+            retry=Retry(NoBackoff(), 1, supported_errors=(LostConnectionError,)),
+        )
+        return cls(redis, per_minute, key)
 
     async def __call__(self, kind: str, within: float) -> bool:
         """Wait for room, but not if there is none within so many seconds."""
         if kind == "handshake":
             # A turn's own belongs to a request that has its permit. The standby connection must wait.
             return within > 0 or await self._has_room()
-        deadline = time.monotonic() + within
-        while True:
-            item = RateItem("request", _now())
-            if await _answer(self._bucket.put(item)):
-                return True
-            wait = await _answer(self._bucket.waiting(item)) / 1000
-            if time.monotonic() + wait > deadline:
-                return False
-            await asyncio.sleep(max(wait, 0.01))
+        name = uuid.uuid4().hex
+        wait = await self._reserve([self._key], [self._per_minute, WINDOW, round(within * 1_000), name])
+        if wait < 0:
+            return False
+        try:
+            await asyncio.sleep(wait / 1_000)
+        except asyncio.CancelledError:
+            with suppress(RedisError):  # The place is lost for a minute.
+                await self._redis.zrem(self._key, name)
+            raise
+        return True
+
+    async def aclose(self) -> None:
+        """Close the connections to Redis."""
+        await self._redis.aclose()
 
     async def _has_room(self) -> bool:
-        await _answer(self._bucket.leak(_now()))
-        count: int = await _answer(self._bucket.count())  # type: ignore[no-untyped-call]
-        return count < (1 - RESERVE) * self._per_minute
-
-
-def _now() -> int:
-    """Return the milliseconds of the clock that all machines share."""
-    return time.time_ns() // 1_000_000
-
-
-async def _answer(answer: T | Awaitable[T]) -> T:
-    """Return what a bucket says: some answers have to be awaited."""
-    return await answer if inspect.isawaitable(answer) else answer
+        seconds, _ = await self._redis.time()
+        taken = await self._redis.zcount(self._key, seconds * 1_000 - WINDOW, "+inf")
+        return taken < (1 - RESERVE) * self._per_minute

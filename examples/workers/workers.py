@@ -4,7 +4,7 @@ The plan is kept in Redis. The local server has the limits of the plan and refus
 provider speaks what the plan has no room for. No account and no network are needed, but ``redis-server`` and
 a minute::
 
-    pip install -e ".[local]" pyrate-limiter redis
+    pip install -e ".[local]" redis
     python examples/workers/workers.py
 """
 
@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import time
+from bisect import bisect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,13 +29,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [sys.path[0], os.environ.get("PYTHONPATH")]))
 
 try:
-    from call import Result, Settings, hold_call
+    from call import Result, Settings, Turn, hold_call
     from videosdk.agents.execution import ResourceConfig, ResourceType, TaskExecutor, TaskType
 
     from videosdk.plugins.lokutor.local.server import LocalServer
     from videosdk.plugins.lokutor.local.signal_engine import SignalEngine
 except ModuleNotFoundError as missing:
-    sys.exit(f'{missing.name} is not installed: pip install -e ".[local]" pyrate-limiter redis')
+    sys.exit(f'{missing.name} is not installed: pip install -e ".[local]" redis')
 
 CALLS = 8
 STARTUP = 8.0
@@ -112,18 +113,32 @@ async def hold_calls(options: argparse.Namespace) -> None:
 
 def show(results: list[Result], first: LocalServer, options: argparse.Namespace) -> None:
     """Print what became of the turns."""
-    waits = sorted(wait for result in results for wait in result.waits)
-    spoken = [who for result in results for who in result.spoken]
-    errors = [error for result in results for error in result.errors]
-    used = sum(len(record.requests) for record in first.connections)
-    print(f"turns                    {len(spoken)}")
-    print(f"by the first provider    {spoken.count(0)}")
-    print(f"by the second provider   {spoken.count(1)}")
-    print(f"by nobody                {spoken.count(None)}")
-    print(f"requests of the plan     {used} of {options.per_minute}")
+    turns = [turn for result in results for turn in result.turns]
+    errors = {error for result in results for error in result.errors}
+    speakers = [turn.speaker for turn in turns]
+    sent = sum(len(record.requests) for record in first.connections)
+    print(f"turns                    {len(turns)}")
+    print(f"by the first provider    {speakers.count(0)}")
+    print(f"by the second provider   {speakers.count(1)}")
+    print(f"by nobody                {speakers.count(None)}")
+    print(f"requests to the first    {sent}")
+    print(f"in the busiest minute    {busiest_minute(turns)} of the plan's {options.per_minute}")
     print(f"refused by the service   {sum(first.refusals.values())}")
-    print(f"first audio, longest, s  {waits[-1]:.2f}")
-    print(f"errors                   {', '.join(sorted(set(errors))) or 'none'}")
+    print(f"longest wait, first, s   {longest_wait(turns, 0):.2f}")
+    print(f"longest wait, second, s  {longest_wait(turns, 1):.2f}")
+    print(f"errors                   {', '.join(sorted(errors)) or 'none'}")
+
+
+def busiest_minute(turns: list[Turn]) -> int:
+    """Return how many turns, of one request each, the first provider has begun within 60 s."""
+    moments = sorted(turn.first_audio for turn in turns if turn.speaker == 0 and turn.first_audio)
+    return max((bisect(moments, begun + 60) - at for at, begun in enumerate(moments)), default=0)
+
+
+def longest_wait(turns: list[Turn], speaker: int) -> float:
+    """Return the most seconds from a turn's text to its first audio, of those that a provider has spoken."""
+    waits = [turn.first_audio - turn.begun for turn in turns if turn.speaker == speaker and turn.first_audio]
+    return max(waits, default=0.0)
 
 
 def main() -> None:

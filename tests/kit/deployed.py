@@ -33,6 +33,9 @@ from videosdk.agents import (
     MetricsOptions,
     Pipeline,
     RoomOptions,
+    SpeechData,
+    SpeechEventType,
+    STTResponse,
     TracesOptions,
     WebSocketConfig,
     WorkerOptions,
@@ -45,25 +48,34 @@ draining.TURN = float(os.environ.get("TURN", draining.TURN))
 
 
 class Speaker(Agent):
-    """Says what the job wants to hear, when the caller comes."""
+    """Says what the job wants to hear, when the caller comes: a turn for each part between bars."""
 
     def __init__(self, greeting: str) -> None:
         super().__init__(instructions="Say what the test wants to hear.")
         self._greeting = greeting
 
     async def on_enter(self) -> None:
-        if self._greeting:
-            await self.session.say(self._greeting)  # type: ignore[union-attr]
+        for part in filter(None, self._greeting.split("|")):
+            await self.session.say(part)  # type: ignore[union-attr]
 
     async def on_exit(self) -> None:
         return
 
 
 class Line(Ears):
-    """Hears text."""
+    """Hears text; with preemptive generation, what begins with "Early" is answered before it is final."""
+
+    def __init__(self, *, preemptive: bool) -> None:
+        super().__init__()
+        self.enable_preemptive_generation = preemptive
 
     async def process_audio(self, audio_frames: bytes, language: str | None = None, **kwargs: Any) -> None:
-        await self.hear(audio_frames.decode())
+        text = audio_frames.decode()
+        if text.startswith("Early"):
+            assert self._transcript_callback is not None
+            data = SpeechData(text=text, confidence=1.0, duration=1.0)
+            await self._transcript_callback(STTResponse(event_type=SpeechEventType.PREFLIGHT, data=data))
+        await self.hear(text)
 
 
 class Echo(LLM):
@@ -99,7 +111,7 @@ async def entrypoint(context: JobContext) -> None:
     room.websocket = WebSocketConfig(port=job["port"])
     tts = LokutorTTS(api_key="test-key", base_url=job["url"])
     turns = EOUConfig(min_max_speech_wait_timeout=[0.01, 0.02])
-    pipeline = Pipeline(stt=Line(), llm=Echo(), tts=tts, eou_config=turns)
+    pipeline = Pipeline(stt=Line(preemptive=job["preemptive"]), llm=Echo(), tts=tts, eou_config=turns)
     playing = asyncio.create_task(play(context, Path(job["file"])))
     await hold_call(AgentSession(agent=Speaker(job["greeting"]), pipeline=pipeline))
     playing.cancel()

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from kit import PATIENCE, ScriptedServer, heard_for, speak
+from kit import PATIENCE, ScriptedServer, heard_for, speak, until
 from kit.certificates import authority
 from kit.examples import EXAMPLES, environment_with, replace_plugins
 from kit.registry import Registry
@@ -190,10 +190,17 @@ async def worker(request: pytest.FixtureRequest, registry: Registry, tmp_path: P
 
 @asynccontextmanager
 async def calling(
-    registry: Registry, scripted: ScriptedServer, folder: Path, job: str, greeting: str = ""
+    registry: Registry,
+    scripted: ScriptedServer,
+    folder: Path,
+    job: str,
+    greeting: str = "",
+    *,
+    preemptive: bool = False,
 ) -> AsyncIterator[Caller]:
     port, file = free_port(), folder / f"{job}.pcm"
-    await registry.assign(job, port=port, url=scripted.url, file=str(file), greeting=greeting)
+    about = {"url": scripted.url, "file": str(file), "greeting": greeting, "preemptive": preemptive}
+    await registry.assign(job, port=port, **about)
     await registry.told(type="job_update", job_id=job, status="running")
     async with aiohttp.ClientSession() as http:
         caller = Caller(await connect(http, port), file)
@@ -268,6 +275,44 @@ async def test_a_long_reply_is_cut_off_and_no_turn_begins(
     whole = frames(heard_for(LONG))
     heard = len(long.heard()) - before
     assert 3 * 50 < heard < len(whole) / 2
+
+
+@pytest.mark.parametrize("worker", [PATIENCE], indirect=True, ids=["patiently"])
+async def test_the_agent_begins_no_turn_of_its_own(
+    worker: Worker, registry: Registry, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    scripted.scripts.extend([speak] * 8)
+    async with calling(registry, scripted, tmp_path, "greeted", f"{SHORT}|{LONG}") as caller:
+        await caller.hears()
+        below = worker.signal()
+        await registry.told(type="job_update", job_id="greeted", status="completed")
+        await worker.ends(0, below)
+    assert scripted.texts == [SHORT]
+    assert caller.heard() == frames(heard_for(SHORT))
+
+
+@pytest.mark.parametrize("signalled", [False, True], ids=["in_a_call", "while_it_drains"])
+async def test_no_preemptive_turn_begins(
+    signalled: bool, worker: Worker, registry: Registry, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    scripted.scripts.extend([speak] * 8)
+    async with calling(registry, scripted, tmp_path, "early", preemptive=True) as caller:
+        await worker.prints("Agent session started")
+        await caller.says(SHORT)
+        await caller.hears()
+        below = set[tuple[int, str]]()
+        if signalled:
+            below = worker.signal()
+            await worker.prints("Draining: no new turns")
+        await caller.says("Early words are answered.")
+        await worker.prints("asked: Early")
+        if not signalled:  # Without a signal, they are.
+            await until(lambda: scripted.texts == [SHORT, "Early words are answered."])
+            below = worker.signal()
+        await registry.told(type="job_update", job_id="early", status="completed")
+        await worker.ends(0, below)
+    if signalled:
+        assert scripted.texts == [SHORT]
 
 
 async def test_a_second_signal_ends_all_at_once(

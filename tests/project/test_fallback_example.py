@@ -7,6 +7,7 @@ import subprocess
 import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
 from kit.examples import run_example
 
@@ -39,6 +40,25 @@ def test_each_word_is_heard_once_and_the_voice_changes_and_returns(
     changes = [voice for voice, before in zip(voices, [None, *voices], strict=False) if voice != before]
     assert changes == ["F1", "M2", "F1"]
     assert run[0].stdout.count("NetworkError") == 1
+
+
+def test_nothing_is_printed_but_words_and_what_happens(
+    run: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    during, _, _ = run[0].stdout.partition("\nThe agent remembers:")
+    lines = during.splitlines()
+    assert [line for line in lines if not re.match(r" +(\d+\.\d\d s  \w\d  \S+$|--  )", line)] == []
+
+
+def test_the_caller_waits_for_the_second_voice_no_longer_than_for_the_first(
+    run: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    """In time of the recording; without the example's own time-outs, it is nearly ten seconds."""
+    with wave.open(str(run[1])) as file:
+        frames = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+        agent, rate = frames[::2], file.getframerate()
+    loud = np.flatnonzero(np.abs(agent.astype(np.int32)) > 33)
+    assert np.diff(loud).max() / rate < 5
 
 
 def test_the_agent_remembers_both_replies(run: tuple[subprocess.CompletedProcess[str], Path]) -> None:

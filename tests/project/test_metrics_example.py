@@ -4,22 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import inspect
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from types import ModuleType
 from typing import Any
 
 import pytest
+from documents import DOCS
 from kit import ScriptedServer, pushed_samples, requests_of, speak, until
 from kit.examples import EXAMPLES, run_example
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from videosdk.agents.event_emitter import EventEmitter
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
-from videosdk.plugins.lokutor import LokutorTTS
+from videosdk.plugins.lokutor import LokutorTTS, SynthesisMetrics
 
 Maker = Callable[..., LokutorTTS]
 EXAMPLE = EXAMPLES / "opentelemetry_metrics.py"
+UNEVENTFUL: dict[str, Any] = {
+    "time_to_first_byte": 0.1,
+    "time_to_first_sound": 0.1,
+    "leading_silence": 0.0,
+    "connect_time": 0.0,
+    "standby_used": True,
+    "characters": 10,
+    "characters_unheard": 0,
+    "characters_left_out": 0,
+    "requests": 1,
+    "audio_received": 1.0,
+    "audio_pushed": 1.0,
+    "underruns": 0,
+    "underrun_time": 0.0,
+    "interrupted": False,
+    "retries": 0,
+    "limiter_wait": 0.0,
+    "error_code": None,
+    "streamed": False,
+}
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +98,42 @@ async def test_each_call_is_recorded(
     assert any(value for attributes, value in found["lokutor.characters"] if not attributes["heard"])
     [(_, first_sound)] = found["lokutor.time_to_first_sound"]
     assert 0 < first_sound < 10
+
+
+def test_the_p95_can_be_read(example: ModuleType) -> None:
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    source = EventEmitter[str]()
+    example.export_metrics(source, provider.get_meter("test"))
+    for hundredths in range(1, 101):  # From 0.01 to 1 s: the P95 is 0.95 s.
+        figures = SynthesisMetrics(
+            **{**UNEVENTFUL, "time_to_first_sound": hundredths / 100, "underrun_time": hundredths / 100}
+        )
+        source.emit("metrics", figures)
+    data = json.loads(reader.get_metrics_data().to_json())  # type: ignore[union-attr]
+    provider.shutdown()
+    metrics = data["resource_metrics"][0]["scope_metrics"][0]["metrics"]
+    histograms = {each["name"]: each["data"]["data_points"][0] for each in metrics if each["unit"] == "s"}
+    assert set(histograms) == {
+        "lokutor.time_to_first_sound",
+        "lokutor.underrun_time",
+        "lokutor.limiter_wait",
+    }
+    for name in ("lokutor.time_to_first_sound", "lokutor.underrun_time"):
+        bounds, counts = histograms[name]["explicit_bounds"], histograms[name]["bucket_counts"]
+        assert 0.95 in [
+            pytest.approx(bound, rel=0.25)
+            for at, bound in enumerate(bounds)
+            if sum(counts[:at]) < 95 <= sum(counts[: at + 1])
+        ]
+
+
+def test_what_the_documents_say_to_watch_is_exported(example: ModuleType) -> None:
+    text = (DOCS / "running-many-calls.md").read_text(encoding="utf-8").split("## What to watch")[1]
+    watched = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    source = inspect.getsource(example.export_metrics)
+    assert watched
+    assert {name for name in watched if f"call.{name}" not in source} == set()
 
 
 def test_the_example_prints_its_metrics() -> None:
