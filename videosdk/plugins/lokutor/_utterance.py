@@ -742,7 +742,7 @@ class Utterance:
             return count, self._options.language
         if self._languages is None or self._languages.choose is not choose:
             self._languages = SentenceLanguages(choose, self._options.language, self._can_speak)
-        count, language = self._languages.take(segments, self._feed.texts(segments), count)
+        count, language = self._languages.take(segments, self._feed.sentences(segments), count)
         self._on_language(language)
         return count, language
 
