@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
@@ -255,7 +256,9 @@ WHOLE = {
         "Sandra, el barco; bon dia!", "Bye.",
     ],
     '<p>El <prosody rate="slow">barco</prosody></p><p>A title</p>': ["El barco", "A title"],
-    'Hi<break time="1s"/>there, <break time="1s"/>you <break time="1s"/> all. Bye.': ["Hi there, you all.", "Bye."],
+    'Hi<break time="9ms"/>there, <break time="9ms"/>you <break time="9ms"/> all. Bye.': [
+        "Hi there, you all.", "Bye.",
+    ],
 }  # fmt: skip
 
 
@@ -295,3 +298,48 @@ async def test_a_sentence_is_judged_again_when_more_of_it_is_there(
     await make_tts(scripted.url, language=choose, markup=True).synthesize(text())
     assert judged == ["Sandra,", "Sandra, el barco sale a las diez.", "Yes.", "Bye."]
     assert sent(scripted, "lang")[:2] == [("Sandra,", "en"), ("el barco sale a las diez.", "es")]
+
+
+@pytest.mark.parametrize(
+    ("option", "key", "before", "code"),
+    [
+        ("language", "lang", "en", "validation.invalid_language"),
+        ("voice", "voice", "F1", "validation.invalid_voice"),
+        ("language", "lang", "en", None),
+    ],
+)
+async def test_what_is_refused_in_mid_reply_goes_back_to_what_has_worked(
+    make_tts: Maker,
+    scripted: ScriptedServer,
+    caplog: pytest.LogCaptureFixture,
+    option: str,
+    key: str,
+    before: str,
+    code: str | None,
+) -> None:
+    async def refuse(conversation: Conversation) -> None:
+        while (request := await conversation.request())[key] != "ca":
+            await conversation.audio(speech_of(request["text"]))
+            await conversation.end()
+        if code is None:
+            await conversation.text(f"ERR: unsupported {option}")
+        else:
+            await conversation.text(json.dumps({"type": "error", "code": code, "message": "unknown"}))
+        await conversation.gone()
+
+    scripted.scripts.clear()
+    scripted.scripts.extend([refuse] * 5)
+    tts = make_tts(scripted.url)
+    errors = emitted_by(tts, "error")
+    source = Source("One.", "Two.", "Three.")
+    turn = asyncio.create_task(tts.synthesize(aiter(source)))
+    source.more.release()
+    await until(lambda: scripted.texts == ["One."])
+    change: Any = {option: "ca"}
+    tts.update_options(now=True, **change)
+    source.more.release()
+    source.more.release()
+    await turn
+    assert sent(scripted, key) == [("One.", before), ("Two.", "ca"), ("Two.", before), ("Three.", before)]
+    assert not errors
+    assert sum("goes on with" in record.getMessage() for record in caplog.records) == 1
