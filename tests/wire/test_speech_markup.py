@@ -246,6 +246,22 @@ async def test_no_other_fault_of_a_style_ends_the_reply(
     assert on_track(track) == 2 * heard_for("One.", "Two.")
 
 
+async def test_what_the_service_has_cancelled_is_not_the_styles_fault(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.text(json.dumps({"type": "error", "code": "internal.cancelled", "message": "no"}))
+        await conversation.gone()
+
+    scripted.scripts.extend([script] * 3)
+    tts = make_tts(scripted.url, markup=True)
+    errors = emitted_by(tts, "error")
+    await tts.synthesize('<voice name="M2">One.</voice>')
+    assert [request[:2] for request in requests(scripted)] == [("One.", "M2")]
+    assert [error.code for error in errors] == ["internal.cancelled"]
+
+
 async def test_a_text_that_is_not_spoken_either_way_is_left_out(
     make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
 ) -> None:

@@ -407,9 +407,10 @@ class Utterance:
             return True
         # Another fault may be the style's, too. One that may pass is tried once more as it is.
         again = error.retryable and request.tries == 1 and self._limits.max_retries > 0
-        if again or request.heard or not isinstance(error, ServiceError | InvalidRequestError):
-            return False
-        if not request.give_up_all():
+        own = (error.code or "").startswith("internal.") or not isinstance(
+            error, ServiceError | InvalidRequestError
+        )  # The service's own fault, or the network's.
+        if again or own or request.heard or not request.give_up_all():
             return False
         logger.warning("Lokutor doesn't speak a part of the text as its markup says, and speaks without")
         return True
