@@ -89,10 +89,8 @@ async def _hold_call(settings: Settings) -> Result:
         max_retries=1,
     )
     second = LokutorTTS(api_key="local", base_url=settings.second, voice="M2")
-    # At once available again: the plan is exhausted for seconds, not for minutes.
-    tts = TransparentFallbackTTS(
-        [first, second], temporary_disable_sec=0, permanent_disable_after_attempts=10**6
-    )
+    # Each turn asks for a permit again: the plan is exhausted for seconds, not for minutes.
+    tts = TransparentFallbackTTS([first, second], temporary_disable_sec=0)
     tts.audio_track = first.audio_track = second.audio_track = track
     result = Result()
 

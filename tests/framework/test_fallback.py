@@ -990,3 +990,60 @@ async def test_a_stream_of_a_provider_without_markup_has_no_tags(
     for text in ("One <b>two</b>.", chunks_of(["One <", "b>two</b>."])):
         assert b"".join([piece async for piece in tts.stream_synthesize(text)]) == heard_for("One two.")
     assert second.texts == ["One two."] * 2
+
+
+class ChangeableTTS(ForeignTTS):
+    """One whose options can be changed, but not all."""
+
+    changes: dict[str, Any]
+
+    def update_options(self, *, voice: str | None = None, stability: float = 0.5) -> None:
+        self.changes = {"voice": voice, "stability": stability}
+
+
+async def test_options_are_changed_of_all_providers_that_have_them(
+    make_tts: Maker, scripted: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    lokutor, changeable = make_tts(scripted.url), ChangeableTTS()
+    tts = TransparentFallbackTTS([lokutor, ForeignTTS(), changeable])
+    tts.update_options(voice="M2", now=True)
+    assert lokutor.voice == "M2"
+    assert changeable.changes == {"voice": "M2", "stability": 0.5}
+    assert not caplog.records
+    tts.update_options(language="ca")  # That is nothing to the others.
+    assert lokutor.language == "ca"
+    assert changeable.changes["voice"] == "M2"
+    tts.update_options(stability=0.9)
+    assert changeable.changes == {"voice": None, "stability": 0.9}
+    assert "keeps its options: unknown option 'stability'" in caplog.text
+
+
+async def test_options_that_no_provider_takes_are_an_error(make_tts: Maker, scripted: ScriptedServer) -> None:
+    tts = TransparentFallbackTTS([make_tts(scripted.url), ChangeableTTS()])
+    with pytest.raises(ValueError, match="speed"):
+        tts.update_options(speed=9)
+    with pytest.raises(TypeError, match="unknown option 'sped'"):
+        tts.update_options(sped=1.0)
+    with pytest.raises(TypeError, match="no provider takes sped"):
+        TransparentFallbackTTS([ChangeableTTS(), ForeignTTS()]).update_options(sped=1.0)
+
+
+async def test_a_change_is_heard_in_the_reply_that_is_spoken(
+    pair: Pair, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.extend([speak_timed] * 3)
+    tts = pair()
+    spoken = asyncio.Event()
+
+    async def text() -> AsyncIterator[str]:
+        yield "One is here. "
+        await spoken.wait()
+        yield "Two is here."
+
+    turn = asyncio.create_task(tts.synthesize(text()))
+    await until(lambda: len(scripted.texts) == 1)
+    tts.update_options(voice="M2", now=True)
+    spoken.set()
+    await asyncio.wait_for(turn, PATIENCE)
+    voices = [each["voice"] for conversation in scripted.conversations for each in conversation.requests]
+    assert voices == ["F1", "M2"]

@@ -54,6 +54,7 @@ PURE = {
     "_text.languages": set[str](),
     "_text.markup": set[str](),
     "_text.pronunciations": set[str](),
+    "_text.repair": set[str](),
     "_text.spoken": set[str](),
     "_text.written": set[str](),
     "_text.planner": {"videosdk.agents.tokenize"},

@@ -39,6 +39,21 @@ CASES = [
     ({"\uac00": "ga"}, "\u1100\u1161 \u1100\u1161\u11a8", "ga \u1100\u1161\u11a8"),
     ({"東京": "Tokyo", "大阪": "Osaka"}, "東京大阪", "Tokyo Osaka"),
     ({}, "As it is.", "As it is."),
+    # In another spelling.
+    ({"O'Brien": "oh bryan"}, "O’Brien and O'Brien’s", "oh bryan and oh bryan’s"),
+    ({"O’Brien": "oh bryan"}, "O’Brien, O'Brien", "oh bryan, oh bryan"),
+    ({"New York": "noo yawk"}, "New\u00a0York, New  York, New\nYork", "noo yawk, noo yawk, noo yawk"),
+    ({"New York": "noo yawk"}, "New\n\nYork,  New", "New\n\nYork,  New"),
+    ({"New\u202fYork": "noo yawk"}, "New York", "noo yawk"),
+    ({"❤": "heart"}, "I ❤\ufe0f you ❤", "I heart you heart"),
+    ({"❤\ufe0f": "heart"}, "I ❤ you ❤\ufe0f", "I heart you heart"),
+    # Parts of a word, or of an emoji.
+    ({"don": "dawn", "we": "oui", "can": "kan"}, "I don't, we’re, can’t, don", "I don't, we’re, can’t, dawn"),
+    ({"Joan": "Jo Ann", "Don": "Dawn"}, "Joan'll, Joan's, Don't", "Jo Ann'll, Jo Ann's, Don't"),
+    ({"l": "liters", "D": "dee"}, "l'eau, D'Angelo, 5 l, 'l'", "l'eau, D'Angelo, 5 liters, 'liters'"),
+    ({"👍": "thumbs up"}, "👍🏽 👍👍🏿!", "thumbs up thumbs up thumbs up!"),
+    ({"👍": "thumbs up", "👍🏽": "fine"}, "👍🏽 👍", "fine thumbs up"),
+    ({"👨": "man", "👧": "girl"}, "👨\u200d👩\u200d👧 👨 👧", "👨\u200d👩\u200d👧 man girl"),
 ]
 
 
@@ -132,6 +147,16 @@ def test_an_accent_of_its_own_keeps_its_place_in_the_map() -> None:
     assert text.to_written(text.text.index("k")) == written.index("cafe")
     assert text.to_written(text.text.index("\U0001f600")) == written.index("\U0001f600")
     assert text.to_written(text.text.rindex("k")) == written.rindex("cafe")
+    assert text.to_written(len(text.text) - 1) == len(written) - 1
+
+
+def test_another_spelling_keeps_its_place_in_the_map() -> None:
+    written = "To  O’Brien,\u00a0❤\ufe0f New \n York 👍🏽 x."
+    words = {"O'Brien": "oh bryan", "❤": "heart", "New York": "noo yawk", "👍": "up"}
+    text = SpokenText(written, Pronunciations(words).find(written))
+    assert text.text == "To  oh bryan,\u00a0heart noo yawk up x."
+    for spoken, first in {"oh": "O", "heart": "❤", "noo": "N", "yawk": "Y", "up": "👍", "x.": "x"}.items():
+        assert text.to_written(text.text.index(spoken)) == written.index(first)
     assert text.to_written(len(text.text) - 1) == len(written) - 1
 
 

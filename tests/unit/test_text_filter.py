@@ -569,6 +569,8 @@ def test_emoji_and_addresses_stay_and_do_not_stop_it() -> None:
             for text in (
                 '<prosody rate="slow">www.example.com</prosody> is it.',
                 'Go to www.example.com<break time="500ms"/> now.',
+                'Wait<break="500ms"/> and <break time=500 ms / > then <sub="the 3">x</sub>.',
+                'Wait<break time=\\"500ms\\"/> and <voice="M2">go</voice>.',
                 '<lang xml:lang="es">https://ejemplo.es/a</lang> or /usr/bin<break/> ok',
                 "see http://example.com/?a=1&amp;b=2 ok",
                 'A <sub alias="&quot;x&quot;">y</sub>, AT&amp;T, &lt;break/&gt;, &#xE001; and &#42;this&#42;',

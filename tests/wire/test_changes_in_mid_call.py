@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from kit import (
     speech_of,
     until,
 )
+from videosdk.agents import FlushMarker
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
@@ -208,8 +211,30 @@ def test_a_coroutine_function_is_refused(make_tts: Maker, scripted: ScriptedServ
     async def choose(sentence: str) -> str:
         return sentence
 
-    with pytest.raises(ValueError, match="a plain function"):
-        make_tts(scripted.url, language=choose)
+    class Chooser:
+        async def __call__(self, sentence: str) -> str:
+            return sentence
+
+    for chooser in (choose, Chooser(), partial(choose), Chooser().__call__):
+        with pytest.raises(ValueError, match="a plain function"):
+            make_tts(scripted.url, language=chooser)
+
+
+@pytest.mark.filterwarnings("error")
+async def test_a_choice_to_await_changes_nothing_and_is_said_once(
+    make_tts: Maker,
+    scripted: ScriptedServer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def later(sentence: str) -> str:
+        return "es"
+
+    monkeypatch.setattr(languages, "_warned", set())
+    tts = make_tts(scripted.url, language=lambda sentence: later(sentence[:1]))
+    await tts.synthesize(requests_of("Hola.", "Adiós."))
+    assert sent(scripted, "lang") == [("Hola.", "en"), ("Adiós.", "en")]
+    assert sum("await" in record.getMessage() for record in caplog.records) == 1
 
 
 async def test_a_tag_does_not_end_the_sentence_that_was_judged(
@@ -218,3 +243,103 @@ async def test_a_tag_does_not_end_the_sentence_that_was_judged(
     tts = make_tts(scripted.url, language=spanish, markup=True)
     await tts.synthesize('¿Qué tal <break time="300ms"/>estás hoy, amigo? Good bye.')
     assert sent(scripted, "lang") == [("¿Qué tal", "es"), ("estás hoy, amigo?", "es"), ("Good bye.", "en")]
+
+
+WHOLE = {
+    'Sandra, <break time="300ms"/>el barco sale a las diez. Bye.': [
+        "Sandra, el barco sale a las diez.", "Bye.",
+    ],
+    'My friend <voice name="M2">dice que el barco</voice>, sale. Bye.': [
+        "My friend dice que el barco, sale.", "Bye.",
+    ],
+    '<voice name="M2">Sandra</voice>, el barco; <lang xml:lang="ca">bon <b>dia</b></lang>! Bye.': [
+        "Sandra, el barco; bon dia!", "Bye.",
+    ],
+    '<p>El <prosody rate="slow">barco</prosody></p><p>A title</p>': ["El barco", "A title"],
+    'Hi<break time="9ms"/>there, <break time="9ms"/>you <break time="9ms"/> all. Bye.': [
+        "Hi there, you all.", "Bye.",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), WHOLE.items())
+async def test_a_whole_sentence_is_judged_once_whatever_tags_are_in_it(
+    make_tts: Maker, scripted: ScriptedServer, text: str, expected: list[str]
+) -> None:
+    judged: list[str] = []
+
+    def choose(sentence: str) -> str:
+        judged.append(sentence)
+        return "es" if "barco" in sentence else "en"
+
+    await make_tts(scripted.url, language=choose, markup=True).synthesize(text)
+    assert judged == expected
+    parts = [part for part in sent(scripted, "lang") if part[0] in expected[0] and part[1] != "ca"]
+    assert {language for _, language in parts} == {choose(expected[0])}
+
+
+async def test_a_sentence_is_judged_again_when_more_of_it_is_there(
+    make_tts: Maker, scripted: ScriptedServer
+) -> None:
+    judged: list[str] = []
+
+    def choose(sentence: str) -> str:
+        judged.append(sentence)
+        return "es" if "barco" in sentence else "en"
+
+    async def text() -> AsyncIterator[str | FlushMarker]:
+        yield 'Sandra, <break time="100ms"/>'
+        await until(lambda: len(scripted.texts) == 1)
+        yield "el barco sale a las diez. Yes. Yes. "
+        yield FlushMarker()
+        await until(lambda: "Yes." in " ".join(scripted.texts))
+        yield "Yes. Bye."
+
+    await make_tts(scripted.url, language=choose, markup=True).synthesize(text())
+    assert judged == ["Sandra,", "Sandra, el barco sale a las diez.", "Yes.", "Bye."]
+    assert sent(scripted, "lang")[:2] == [("Sandra,", "en"), ("el barco sale a las diez.", "es")]
+
+
+@pytest.mark.parametrize(
+    ("option", "key", "before", "code"),
+    [
+        ("language", "lang", "en", "validation.invalid_language"),
+        ("voice", "voice", "F1", "validation.invalid_voice"),
+        ("language", "lang", "en", None),
+    ],
+)
+async def test_what_is_refused_in_mid_reply_goes_back_to_what_has_worked(
+    make_tts: Maker,
+    scripted: ScriptedServer,
+    caplog: pytest.LogCaptureFixture,
+    option: str,
+    key: str,
+    before: str,
+    code: str | None,
+) -> None:
+    async def refuse(conversation: Conversation) -> None:
+        while (request := await conversation.request())[key] != "ca":
+            await conversation.audio(speech_of(request["text"]))
+            await conversation.end()
+        if code is None:
+            await conversation.text(f"ERR: unsupported {option}")
+        else:
+            await conversation.text(json.dumps({"type": "error", "code": code, "message": "unknown"}))
+        await conversation.gone()
+
+    scripted.scripts.clear()
+    scripted.scripts.extend([refuse] * 5)
+    tts = make_tts(scripted.url)
+    errors = emitted_by(tts, "error")
+    source = Source("One.", "Two.", "Three.")
+    turn = asyncio.create_task(tts.synthesize(aiter(source)))
+    source.more.release()
+    await until(lambda: scripted.texts == ["One."])
+    change: Any = {option: "ca"}
+    tts.update_options(now=True, **change)
+    source.more.release()
+    source.more.release()
+    await turn
+    assert sent(scripted, key) == [("One.", before), ("Two.", "ca"), ("Two.", before), ("Three.", before)]
+    assert not errors
+    assert sum("goes on with" in record.getMessage() for record in caplog.records) == 1

@@ -197,6 +197,90 @@ async def test_what_the_service_refuses_is_spoken_in_the_calls_own_way(
     assert len({request[3] for request in requests(scripted) if request[0] == "One."}) == 1
 
 
+def error_of(code: str | None, message: str = "no") -> str | None:
+    return json.dumps({"type": "error", "code": code, "message": message}) if code else f"ERR: {message}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "tries", "remembered"),
+    [
+        (error_of("tts.voice_unavailable"), 1, True),
+        (error_of(None, "Invalid voice"), 1, True),
+        (error_of("validation.invalid_request_format", "unknown voice"), 1, True),
+        (error_of("validation.invalid_request_format"), 1, False),
+        (error_of("validation.speed_out_of_range"), 1, False),
+        (error_of("tts.synthesis_failed"), 2, False),
+        (error_of(None, "One. failed"), 2, False),
+        (None, 2, False),  # It ends the request without audio.
+    ],
+)
+async def test_no_other_fault_of_a_style_ends_the_reply(
+    make_tts: Maker,
+    scripted: ScriptedServer,
+    track: CustomAudioStreamTrack,
+    answer: str | None,
+    tries: int,
+    remembered: bool,
+) -> None:
+    async def script(conversation: Conversation) -> None:
+        while True:
+            request = await conversation.request()
+            if request["voice"] == "F1":
+                await conversation.audio(speech_of(request["text"]))
+                await conversation.end()
+            elif answer is None:
+                await conversation.end()
+            else:
+                await conversation.text(answer)
+
+    scripted.scripts.extend([script] * 9)
+    tts = make_tts(scripted.url, markup=True, keep_warm=False)
+    errors = emitted_by(tts, "error")
+    for _ in range(2):
+        await tts.synthesize('<voice name="Joanna">One.</voice> Two.')
+    first = [("One.", "Joanna")] * tries
+    again = [] if remembered else first
+    spoken = [("One.", "F1"), ("Two.", "F1")]
+    assert [request[:2] for request in requests(scripted)] == [*first, *spoken, *again, *spoken]
+    assert not errors
+    assert on_track(track) == 2 * heard_for("One.", "Two.")
+
+
+async def test_what_the_service_has_cancelled_is_not_the_styles_fault(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.text(json.dumps({"type": "error", "code": "internal.cancelled", "message": "no"}))
+        await conversation.gone()
+
+    scripted.scripts.extend([script] * 3)
+    tts = make_tts(scripted.url, markup=True)
+    errors = emitted_by(tts, "error")
+    await tts.synthesize('<voice name="M2">One.</voice>')
+    assert [request[:2] for request in requests(scripted)] == [("One.", "M2")]
+    assert [error.code for error in errors] == ["internal.cancelled"]
+
+
+async def test_a_text_that_is_not_spoken_either_way_is_left_out(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    async def script(conversation: Conversation) -> None:
+        while True:
+            text = (await conversation.request())["text"]
+            if text != "One.":
+                await conversation.audio(speech_of(text))
+            await conversation.end()
+
+    scripted.scripts.extend([script] * 9)
+    tts = make_tts(scripted.url, markup=True)
+    await tts.synthesize('<voice name="M2">One.</voice> Two.')
+    assert [request[:2] for request in requests(scripted)] == [
+        ("One.", "M2"), ("One.", "M2"), ("One.", "F1"), ("Two.", "F1"),
+    ]  # fmt: skip
+    assert on_track(track) == heard_for("Two.")
+
+
 async def test_what_the_call_itself_asks_for_in_vain_is_an_error(
     make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
 ) -> None:

@@ -200,7 +200,7 @@ def with_language(changes: Mapping[str, Any]) -> dict[str, Any]:
     language = changes["language"]
     if not callable(language):
         return {**changes, "choose_language": None}
-    if inspect.iscoroutinefunction(language):
+    if inspect.iscoroutinefunction(language) or inspect.iscoroutinefunction(type(language).__call__):
         raise ValueError("language must be a code or a plain function, got a coroutine function")
     return {
         **{name: value for name, value in changes.items() if name != "language"},

@@ -57,9 +57,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any
 
@@ -83,6 +84,7 @@ from ._wire.progress import LearnedEnds, RequestEnds, RequestProgress
 from ._wire.protocol import LANGUAGES, Audio, EndOfRequest, ErrorReply, Event, Visemes
 from ._wire.retry import RetryPolicy
 from .errors import (
+    InvalidRequestError,
     LokutorError,
     NetworkError,
     ReplyTimeoutError,
@@ -106,7 +108,13 @@ _DRY = 0.06
 """Seconds of audio ahead of the listener at which no new text would be heard in time."""
 _ROUNDING = 0.001
 """Seconds by which a reply's audio at the sink's rate may be shorter than the service's."""
-_REFUSED = {"validation.invalid_voice": "voice", "validation.invalid_language": "language"}
+_ABOUT = {
+    "voice": re.compile(r"voice", re.IGNORECASE),
+    "language": re.compile(r"lang(?:uage)?s?(?![a-z])|locale", re.IGNORECASE),
+}
+"""What a code or a message has that is about an option. Only some of them are in the service's catalogue."""
+_UNCLEAR = frozenset({None, "validation.invalid_request_format"})
+"""Codes that leave it to the message."""
 _MOST_REFUSALS = 100
 _UNSPEAKABLE = frozenset({"validation.text_too_long", "validation.invalid_request_format"})
 """Codes of errors that may be the fault of one text: others may be spoken all the same."""
@@ -230,6 +238,7 @@ class Utterance:
         self._followed = followed
         self._rest = rest
         self._feeder: asyncio.Task[None] | None = None
+        self._proven: dict[str, str] = {}  # The voice and the language that the service has spoken with.
         self._unspoken = 0  # Texts in a row that the service has not spoken,
         self._left_out: LokutorError | None = None  # and why it hasn't spoken the last of all.
         self._halved = False  # Whether the last request has ended in the middle of a sample.
@@ -382,7 +391,7 @@ class Utterance:
         self._reply_deadline.stop()
         await self._output.release()
         # It died while it waited, or a part of the text asked for too much: the listener needn't know.
-        if lost.replaceable or self._give_up_style(error):
+        if lost.replaceable or self._give_up_style(error) or self._go_back(error):
             self._tally.retries += 1
         elif self._leave_out(error):
             self._move(State.CONNECTING)
@@ -396,18 +405,54 @@ class Utterance:
 
     def _give_up_style(self, error: LokutorError) -> bool:
         """Return whether the request can be sent again, without what markup has asked for in vain."""
-        option = _REFUSED.get(error.code or "")
-        if option is None or self._request is None or self._state is not State.SPEAKING:
+        request = self._request
+        if request is None or self._state is not State.SPEAKING:
             return False
-        value = self._request.give_up(option)
-        if value is None:
+        option = _option_of(error, request.text)
+        value = None if option is None else request.give_up(option)
+        if option is not None and value is not None:
+            logger.warning(
+                "Lokutor refuses the %s %s of a part of the text, and speaks without", option, shown(value)
+            )
+            if len(self._refused) < _MOST_REFUSALS:
+                self._refused.add(Refusal(option, value, request.message.model))
+            return True
+        # Another fault may be the style's, too. One that may pass is tried once more as it is.
+        again = error.retryable and request.tries == 1 and self._limits.max_retries > 0
+        own = (error.code or "").startswith("internal.") or not isinstance(
+            error, ServiceError | InvalidRequestError
+        )  # The service's own fault, or the network's.
+        if again or own or request.heard or not request.give_up_all():
+            return False
+        logger.warning("Lokutor doesn't speak a part of the text as its markup says, and speaks without")
+        return True
+
+    def _go_back(self, error: LokutorError) -> bool:
+        """Return whether the reply goes on with what has worked in it before ``update_options(now=True)``."""
+        request = self._request
+        if request is None or self._state is not State.SPEAKING:
+            return False
+        option = _option_of(error, request.text)
+        proven = self._proven.get(option or "")
+        if option is None or proven is None or proven == getattr(request.message, option):
             return False
         logger.warning(
-            "Lokutor refuses the %s %s of a part of the text, and speaks without", option, shown(value)
+            "Lokutor refuses the %s %s, and the reply goes on with %s",
+            option,
+            shown(getattr(request.message, option)),
+            shown(proven),
         )
-        if len(self._refused) < _MOST_REFUSALS:
-            self._refused.add(Refusal(option, value, self._request.message.model))
+        changes: dict[str, Any] = {option: proven}
+        self._options = replace(self._options, **changes)
+        request.go_back(option, proven)
         return True
+
+    def _note_proven(self, request: RequestProgress) -> None:
+        """Keep what of the call's own voice and language the service was heard to speak."""
+        for option in _ABOUT:
+            own = getattr(request.plain, option, None)
+            if own is not None and own == getattr(request.message, option):
+                self._proven[option] = own
 
     def _leave_out(self, error: LokutorError) -> bool:
         """Return whether the reply goes on without a text that the service doesn't speak.
@@ -608,8 +653,10 @@ class Utterance:
         if request.position < SAMPLE_WIDTH and is_pronounceable(request.text):
             request.mutes += 1
             # Once: a service that stays mute for a text won't say it at the third time either.
-            again = request.mutes == 1 and not self._unspoken
+            again = request.mutes == 1 and not (self._unspoken or request.restyled)
             raise ServiceError("Lokutor sent no audio for a text", retryable=again)
+        if request.position:
+            self._note_proven(request)
         if request.mutes and request.position:
             self._ends.note_second()  # What seemed to be its end was not.
         self._retry.progress()
@@ -776,7 +823,7 @@ class Utterance:
             return count, self._options.language
         if self._languages is None or self._languages.choose is not choose:
             self._languages = SentenceLanguages(choose, self._options.language, self._can_speak)
-        count, language = self._languages.take(segments, self._feed.texts(segments), count)
+        count, language = self._languages.take(segments, self._feed.sentences(segments), count)
         self._on_language(language)
         return count, language
 
@@ -898,6 +945,19 @@ class Utterance:
             await asyncio.wait(set(self._tasks))
         finally:
             self._cancel_tasks()
+
+
+def _option_of(error: LokutorError, text: str) -> str | None:
+    """Return the option that the service refuses with ``error``, if it says so.
+
+    Args:
+        error: The error.
+        text: The text that was to be spoken. The message may quote it.
+    """
+    said = error.code or ""
+    if error.code in _UNCLEAR and isinstance(error, ServiceError | InvalidRequestError):
+        said = str(error).replace(text, "")
+    return next((option for option, about in _ABOUT.items() if about.search(said)), None)
 
 
 @dataclass(slots=True)

@@ -7,6 +7,8 @@ videosdk-agents 1.0.26 to 1.0.30, where ``FallbackTTS`` is the same.
 from __future__ import annotations
 
 import asyncio
+import inspect
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -33,6 +35,8 @@ from ._text.replay import Reading, ReplayableText, count_letters, written_text
 from ._text.written import without_markup
 from .errors import RateLimitError
 from .visemes import Viseme
+
+logger = logging.getLogger("videosdk.plugins.lokutor")
 
 _UNKNOWN = "unknown error"
 _LIMITED = 5.0
@@ -84,6 +88,38 @@ class TransparentFallbackTTS(FallbackTTS):
     async def prewarm(self) -> None:
         """Prewarm all providers, so that the second one starts as fast as the first."""
         await asyncio.gather(*(each.prewarm() for each in self.providers), return_exceptions=True)
+
+    def update_options(self, **changes: Any) -> None:
+        """Change options of all providers that have a method ``update_options()``, each as it does.
+
+        A provider gets the keywords that its method takes. One that refuses them keeps its options, and the
+        log says so.
+
+        Args:
+            **changes: For :class:`~videosdk.plugins.lokutor.LokutorTTS` those of its own method, ``now``
+                included.
+
+        Raises:
+            TypeError: No provider takes any of them.
+            Exception: What the first provider has raised, where all that take them have.
+        """
+        refusals: list[Exception] = []
+        changed = False
+        for provider in self.providers:
+            update, taken = _update_of(provider, changes)
+            if update is None or not taken:
+                continue
+            try:
+                update(**taken)
+            except Exception as error:
+                refusals.append(error)
+                logger.warning("%s keeps its options: %s", provider.label, error, exc_info=True)
+            else:
+                changed = True
+        if not changed:
+            raise (
+                refusals[0] if refusals else TypeError(f"no provider takes {', '.join(changes) or 'nothing'}")
+            )
 
     async def synthesize(self, text: Text, voice_id: str | None = None, **kwargs: Any) -> None:
         """Speak ``text`` with the first provider that works, and go on with the next where one fails.
@@ -345,6 +381,20 @@ class TransparentFallbackTTS(FallbackTTS):
 
     def _on_provider_error(self, error_msg: Any) -> None:
         """Do nothing: the base class listens to the active provider besides us."""
+
+
+def _update_of(provider: TTS, changes: dict[str, Any]) -> tuple[Callable[..., object] | None, dict[str, Any]]:
+    """Return a provider's method that changes its options, if any, and what it takes of the changes."""
+    update = getattr(provider, "update_options", None)
+    if not callable(update) or inspect.iscoroutinefunction(update):
+        return None, {}
+    parameters = inspect.signature(update).parameters.values()
+    if any(each.kind is each.VAR_KEYWORD for each in parameters):
+        return update, changes
+    named = {each.name for each in parameters if each.kind is not each.POSITIONAL_ONLY}
+    taken = {name: value for name, value in changes.items() if name in named}
+    # How soon is no change by itself.
+    return update, taken if taken.keys() - {"now"} else {}
 
 
 def _reads_markup(provider: TTS) -> bool:

@@ -124,9 +124,9 @@ class TextFeed:
         """Return the sentences and clauses that are complete, up to the next flush."""
         return self._planner.segments()
 
-    def texts(self, segments: Sequence[Segment]) -> list[str]:
-        """Return what is in each of the ``segments``."""
-        return self._planner.texts(segments)
+    def sentences(self, segments: Sequence[Segment]) -> list[str]:
+        """Return the sentence that each of the ``segments`` belongs to, as far as it is there."""
+        return self._planner.sentences(segments)
 
     def take_pause(self) -> float:
         """Return the seconds of silence that are due before the next text, and forget them."""

@@ -5,6 +5,7 @@ tags say about it. Source: Speech Synthesis Markup Language 1.1, W3C Recommendat
 
 A language model writes markup by ear, so nothing in here is an error. A ``<`` that begins no tag is text. A
 tag that is not known is dropped, and so is a known one that is broken off; what is between tags is spoken.
+One with a slip of the pen is read as it was meant: :mod:`.repair`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from .characters import are_one, is_speakable, language_code, mended
+from .repair import LOOSE_TAG, UNFINISHED_LOOSE_TAG, repaired
 from .spoken import Replacement
 
 FindLanguage = Callable[[str], str | None]
@@ -63,18 +65,18 @@ _VALUE = rf"""(?:{_DOUBLE}"|{_SINGLE}'|{_CURLY}[“”’»]|[^\s"'<>“”„�
 # The framework's chunker cuts behind "!" and "?": a space stands there when both parts are together again.
 _DECLARATION = r"(?:DOCTYPE|doctype|ELEMENT|ATTLIST|ENTITY|NOTATION)\b[^<>]*"
 _TAG = re.compile(
-    rf"<(?P<close>/?)\s*(?P<name>{_NAME})(?P<attributes>(?:\s+{_NAME}\s*=\s*{_VALUE})*)\s*(?P<empty>/?)>"
+    rf"<\s*(?P<close>/?)\s*(?P<name>{_NAME})(?P<attributes>(?:\s+{_NAME}\s*=\s*{_VALUE})*)\s*(?P<empty>/?)>"
     r"|<!\s?--.{0,180}?--\s?>|<\?\s?[A-Za-z][^<>]*\?\s?>"
     rf"|<!\s?{_DECLARATION}>|<!\s?\[CDATA\[(?P<characters>.{{0,{_LONGEST_VALUE}}}?)\]\]\s?>",
     re.DOTALL,
 )
 _ATTRIBUTE = re.compile(rf"({_NAME})\s*=\s*({_VALUE})")
 _BROKEN = re.compile(
-    rf"</?\s*(?P<name>{_NAME})(?:\s+{_NAME}\s*=\s*{_VALUE})*(?:\s+{_NAME}\s*=\s*[\"']?[^\s\"'<>]*)?"
+    rf"<\s*/?\s*(?P<name>{_NAME})(?:\s+{_NAME}\s*=\s*{_VALUE})*(?:\s+{_NAME}\s*=\s*[\"']?[^\s\"'<>]*)?"
 )
 # What may still become a tag, or a comment.
 _UNFINISHED_TAG = re.compile(
-    rf"<(?:/?\s*|/?\s*{_NAME}:?(?:\s+{_NAME}\s*=\s*{_VALUE})*"
+    rf"<\s*(?:/?\s*|/?\s*{_NAME}:?(?:\s+{_NAME}\s*=\s*{_VALUE})*"
     rf"""(?:\s*/?|\s+{_NAME}:?\s*(?:=\s*(?:{_DOUBLE}|{_SINGLE}|{_CURLY}|[^\s"'<>]*)?)?))$"""
     r"|<!\s?(?:-?|--.{0,183}|[A-Za-z]{1,7}|\[[A-Z]{0,5})$|<\?\s?(?:[A-Za-z][^<>]*(?:\?\s?)?)?$"
     rf"|<!\s?(?:{_DECLARATION}|\[CDATA\[.{{0,{_LONGEST_VALUE + 3}}})$",
@@ -91,19 +93,21 @@ _PLAIN_CATEGORIES = frozenset({"Pf", "Pi", "Sc", "Zs"})
 _TEXTUAL = "sub|say-as|spell"
 _CONTENT = rf"(?:[^<]|<(?!/(?:{_TEXTUAL})\b)[^<>]*>){{0,{_LONGEST_CONTENT}}}"
 WHOLE_MARKUP = re.compile(
-    rf"<(?P<textual>{_TEXTUAL})(?=[\s>])[^<>]*>{_CONTENT}</(?P=textual)\s*>"
-    rf"|{_TAG.pattern}|{_ENTITY.pattern}",
+    rf"<(?P<textual>{_TEXTUAL})(?=[\s>=:])[^<>]*>{_CONTENT}</(?P=textual)\s*>"
+    rf"|{_TAG.pattern}|{LOOSE_TAG.pattern}|{_ENTITY.pattern}",
     re.DOTALL | re.IGNORECASE,
 )
 """What a text filter must leave alone: tags, and what is read in another way than it is written."""
 UNFINISHED_MARKUP = re.compile(
-    rf"<(?:{_TEXTUAL})(?=[\s>])[^<>]*>{_CONTENT}(?:<[^<>]*)?$|{_UNFINISHED_TAG.pattern}",
+    rf"<(?:{_TEXTUAL})(?=[\s>=:])[^<>]*>{_CONTENT}(?:<[^<>]*)?$"
+    rf"|{_UNFINISHED_TAG.pattern}|{UNFINISHED_LOOSE_TAG.pattern}",
     re.DOTALL | re.IGNORECASE,
 )
 """The same as long as its end is missing."""
 _TIME = re.compile(r"[+]?(\d+(?:\.\d*)?|\.\d+)(m|milli)?s(?:ecs?|econds?)?$", re.IGNORECASE)
 _PERCENT = re.compile(r"([+-]?)(\d+(?:\.\d*)?)(?:%|percent)$", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+(?:\.\d*)?$")
+_XML_LANG = re.compile(r"^xml[._-]lang$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -472,7 +476,7 @@ def _add_replaced(result: MarkedText, replaced: _Replaced) -> None:
 
 def _attributes(text: str) -> dict[str, str]:
     return {
-        "".join(name.split()).lower(): _value(value)
+        _XML_LANG.sub("xml:lang", "".join(name.split()).lower()): _value(value)
         for name, value in _ATTRIBUTE.findall(text)
         if _value(value)
     }
@@ -481,7 +485,7 @@ def _attributes(text: str) -> dict[str, str]:
 def _value(value: str) -> str:
     if value[0] in "\"'“”„‘’«»":
         return html.unescape(value[1:-1]).strip()
-    return html.unescape(value.rstrip("/"))
+    return html.unescape(value.rstrip("/").strip("`,;"))
 
 
 def _pause(attributes: dict[str, str]) -> float:
@@ -523,16 +527,25 @@ def next_token(text: str, place: int, *, ended: bool) -> Token | None:
         return Token(reference.end(), html.unescape(reference.group()))
     if not ended and _may_go_on(text, place):
         return None
-    if length := _length_of_broken(text, place):
-        return Token(place + length)
-    return Token(place + 1, text[place], plain=True)
+    return _read_sloppy(text, place) or Token(place + 1, text[place], plain=True)
+
+
+def _read_sloppy(text: str, place: int) -> Token | None:
+    """Return a tag that isn't written as it should be."""
+    loose = LOOSE_TAG.match(text, place)
+    if loose is not None and len(loose.group()) <= _LONGEST_TAG:
+        return Token(loose.end(), tag=_TAG.match(repaired(loose)))
+    length = _length_of_broken(text, place)
+    return Token(place + length) if length else None
 
 
 def _may_go_on(text: str, place: int) -> bool:
     rest = text[place:]
     if rest[0] == "&":
         return _UNFINISHED_ENTITY.match(rest) is not None
-    return len(rest) <= _LONGEST_TAG and _UNFINISHED_TAG.match(rest) is not None
+    if len(rest) > _LONGEST_TAG:
+        return False
+    return (_UNFINISHED_TAG.match(rest) or UNFINISHED_LOOSE_TAG.match(rest)) is not None
 
 
 def _length_of_broken(text: str, place: int) -> int:

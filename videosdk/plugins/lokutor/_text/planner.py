@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from itertools import accumulate, pairwise
@@ -138,6 +138,7 @@ class _Piece:
         touches: Whether no space stands between it and the piece before it.
         paused: Whether a pause stands there.
         parted: Whether a tag has ended it, and not the end of a sentence.
+        flushed: Whether a flush follows it.
     """
 
     text: str = ""
@@ -148,6 +149,7 @@ class _Piece:
     touches: bool = False
     paused: bool = False
     parted: bool = False
+    flushed: bool = False
 
     def head(self, length: int) -> _Piece:
         """Return its first ``length`` characters as a piece of their own."""
@@ -184,6 +186,7 @@ class TextPlanner:
         self._closed: deque[_Piece] = deque()
         self._open = _Piece()
         self._confirmed = 0  # This much of the open text is complete: something follows it.
+        self._begun = ""  # What was taken of a sentence that goes on.
         self._complete = False  # Whether the rest is complete too, as long as nothing goes on with it.
         self._last = ""  # The last chunk since the last flush, with all that it went on with,
         self._last_whole = False  # and whether it looks like a whole sentence.
@@ -335,7 +338,11 @@ class TextPlanner:
         """Take a ``FlushMarker``: what is buffered becomes a request of its own."""
         if is_speakable(self._open.text):
             self._closed.append(self._open)
-        elif self._open.pause:
+        elif self._closed:
+            self._closed[-1].flushed = True
+        else:
+            self._begun = ""
+        if not is_speakable(self._open.text) and self._open.pause:
             self._closed.append(_Piece(pause=self._open.pause))
         self._open, self._confirmed, self._complete = _Piece(style=self._open.style), 0, False
         self._last, self._last_whole = "", False
@@ -355,7 +362,13 @@ class TextPlanner:
         A piece without anything to say belongs to the segment after it, or to the one before where none is
         after it.
         """
-        piece = self._closed[0] if self._closed else self._open.head(self._ready)
+        return self._segments_of(self._front, closed=bool(self._closed))
+
+    @property
+    def _front(self) -> _Piece:
+        return self._closed[0] if self._closed else self._open.head(self._ready)
+
+    def _segments_of(self, piece: _Piece, *, closed: bool) -> list[Segment]:
         if not is_speakable(piece.text):
             return []
         # A long text isn't looked at whole for each request. The rest comes when this was taken.
@@ -367,7 +380,7 @@ class TextPlanner:
         start = 0
         for end in ends:
             if is_speakable(window.text[start:end]):
-                whole = bool(self._closed) and end == len(piece.text) and not piece.parted
+                whole = closed and end == len(piece.text) and not piece.parted
                 clause = _is_clause(window.text[:end]) or _goes_on_small(window.text, end)
                 cut = piece.parted and end == len(piece.text) and not _ends_sentence(piece.text.rstrip())
                 segments.append(Segment(end - start, sentence=whole or not (clause or cut)))
@@ -377,11 +390,67 @@ class TextPlanner:
         rest = len(piece.text) - start
         return [*segments[:-1], Segment(segments[-1].length + rest, segments[-1].sentence)]
 
-    def texts(self, segments: Sequence[Segment]) -> list[str]:
-        """Return what is in each of the :meth:`segments`."""
-        piece = self._closed[0] if self._closed else self._open
-        ends = accumulate((segment.length for segment in segments), initial=0)
-        return [piece.text[begin:end] for begin, end in pairwise(ends)]
+    def sentences(self, segments: Sequence[Segment]) -> list[str]:
+        """Return the sentence that each of the :meth:`segments` belongs to, as far as it is complete.
+
+        It begins with what of it was taken before, and goes on behind the tags inside of it.
+        """
+        sentences: list[str] = []
+        text, count = self._begun_before(self._front), 0
+        for number, (part, ends) in enumerate(self._parts()):
+            if number >= len(segments) and not count:
+                break
+            text += part if text else part.lstrip()
+            count += number < len(segments)
+            if ends:
+                sentences += [text] * count
+                text, count = "", 0
+        sentences += [text] * count
+        return [mended(sentence.strip()) for sentence in sentences]
+
+    def _parts(self) -> Iterator[tuple[str, bool]]:
+        """Yield the text of all segments that are complete, and whether their sentence ends there."""
+        pieces = [*self._closed, self._open.head(self._ready)]
+        before = self._begun_before(pieces[0])
+        for number, piece in enumerate(pieces):
+            if number and _is_on_new_line(piece):
+                yield "", True
+            segments = self._segments_of(piece, closed=number < len(self._closed))
+            begin = 0
+            for segment in segments:
+                end = begin + segment.length
+                part = piece.text[begin:end]
+                yield (
+                    part if begin else _after(before, part, piece),
+                    segment.sentence or _ends_line(piece.text[:end]),
+                )
+                begin = end
+            if segments and begin < len(piece.text):
+                return  # The rest is looked at when this was taken.
+            if not segments:
+                yield _after(before, piece.text, piece), False
+            if piece.flushed:
+                yield "", True
+            before = piece.text
+
+    def _begun_before(self, piece: _Piece) -> str:
+        """Return what was taken of the sentence that goes on in ``piece``."""
+        return "" if _is_on_new_line(piece) else self._begun
+
+    def _note_taken(self, piece: _Piece, length: int, sentences: Sequence[int]) -> None:
+        """Keep what was taken of a sentence that goes on behind it.
+
+        Args:
+            piece: The piece, before anything of it is dropped.
+            length: How much of it was taken.
+            sentences: Where sentences end in it.
+        """
+        text = piece.text[:length]
+        end = max((end for end in sentences if end <= length), default=0)
+        begun = self._begun_before(piece)
+        begun = text[end:] if end else f"{begun}{_after(begun, text, piece)}"
+        over = _ends_line(text) or (piece.flushed and length == len(piece.text))
+        self._begun = "" if over or not is_speakable(begun) else begun
 
     def next_request(self, segments: Sequence[Segment] | None = None) -> RequestText | None:
         """Return the text of the next request and forget it, or None while nothing is complete.
@@ -401,6 +470,7 @@ class TextPlanner:
         ends = accumulate(segment.length for segment in segments)
         sentences = [end for end, segment in zip(ends, segments, strict=True) if segment.sentence]
         request = _request(piece, begin, taken, sentences)
+        self._note_taken(piece, taken, sentences)
         piece.drop(taken)
         if piece is self._open:
             self._confirmed = max(0, self._confirmed - taken)
@@ -629,6 +699,25 @@ def _ends_sentence(text: str) -> bool:
 def _is_clause(text: str) -> bool:
     """Return whether a sentence goes on behind ``text``, which ends in a comma or the like."""
     return text.rstrip().rstrip(_CLOSING)[-1:] in tuple(WEAK_TERMINATORS)
+
+
+def _ends_line(text: str) -> bool:
+    return "\n" in text[len(text.rstrip()) :]
+
+
+def _is_on_new_line(piece: _Piece) -> bool:
+    return "\n" in piece.text[: len(piece.text) - len(piece.text.lstrip())]
+
+
+def _after(before: str, text: str, piece: _Piece) -> str:
+    """Return the first ``text`` of a piece with the space that is between it and the text before it."""
+    if not before or not text:
+        return text
+    if before[-1].isspace():
+        return text.lstrip()
+    if text[0].isspace() or (piece.touches and not piece.paused):
+        return text
+    return joined(before[-1], text)[1:]
 
 
 def _goes_on_small(text: str, end: int) -> bool:

@@ -16,6 +16,15 @@ from .spoken import Replacement
 
 _ENDS_CONTRACTION = re.compile(r"\w['’](?:s|t|d|m|re|ve|ll)$", re.IGNORECASE)
 """Of English: "it's". Behind an apostrophe, other languages begin a word: "l'eau"."""
+_CONTRACTED = re.compile(r"'(?!s\b)([^\W\d_])", re.IGNORECASE)
+"""Behind the head of a contraction or an elision: "don't", "we're", "l'eau". A genitive isn't one."""
+_NEGATED = re.compile(r"'t\b", re.IGNORECASE)
+_APOSTROPHES = "’‘ʼ＇"
+_VARIATIONS = "\ufe0e\ufe0f"
+"""They say whether a symbol is shown as text or as an emoji."""
+_UNEVEN = re.compile(rf"[{_APOSTROPHES}{_VARIATIONS}]|[^\S ]|  ")
+_ZERO_WIDTH_JOINER = "\u200d"
+_SKIN_TONES = range(0x1F3FB, 0x1F400)
 _ENDS_NUMBER = re.compile(r"\d[.,:]\d$")
 _LONGEST = 200
 """Characters of a written or a spoken form."""
@@ -53,10 +62,10 @@ class Pronunciations:
 
     def find(self, text: str) -> list[Replacement]:
         """Return the words of ``text`` that are spoken otherwise, in their order."""
-        if not self._spoken or unicodedata.is_normalized("NFC", text):
+        if not self._spoken or (unicodedata.is_normalized("NFC", text) and not _UNEVEN.search(text)):
             return apart(text, self._find(text))
-        composed = _Composed(text)
-        found = (composed.to_written(each) for each in self._find(composed.text))
+        even = _Even(text)
+        found = (even.to_written(each) for each in self._find(even.text))
         return apart(text, filter(None, found))
 
     def _find(self, text: str) -> list[Replacement]:
@@ -72,27 +81,34 @@ class Pronunciations:
     def _at(self, text: str, start: int) -> Replacement | None:
         for written, pattern in self._by_first.get(text[start].casefold(), ()):
             match = pattern.match(text, start)
-            if match is not None and _is_whole(text, start, match.end()):
-                return Replacement(start, match.end(), self._spoken[written])
+            if match is None:
+                continue
+            end = _skip_skin_tone(text, match.end())
+            if _is_whole(text, start, end) and not _is_head(text, written, end):
+                return Replacement(start, end, self._spoken[written])
         return None
 
 
-class _Composed:
-    """A text with each accent as a part of its letter (NFC), and where its characters were written."""
+class _Even:
+    """A text in one spelling, and where its characters were written.
+
+    Each accent is a part of its letter (NFC), white space is one space, an apostrophe is straight, and a
+    symbol doesn't say how it is shown.
+    """
 
     def __init__(self, written: str) -> None:
         characters: list[str] = []
         begins: list[int] = []
         for place, char in enumerate(written):
-            if characters and _compose(characters[-1], char):
+            if characters and _belongs(characters[-1], char):
                 characters[-1] += char
             else:
                 characters.append(char)
                 begins.append(place)
-        composed = [unicodedata.normalize("NFC", character) for character in characters]
-        self.text = "".join(composed)
-        """The text, composed."""
-        places = accumulate(map(len, composed), initial=0)
+        even = [_evened(character) for character in characters]
+        self.text = "".join(even)
+        """The text, in that spelling."""
+        places = accumulate(map(len, even), initial=0)
         self._written = dict(zip(places, [*begins, len(written)], strict=True))
 
     def to_written(self, found: Replacement) -> Replacement | None:
@@ -101,16 +117,29 @@ class _Composed:
         return None if begin is None or end is None else replace(found, start=begin, end=end)
 
 
-def _compose(before: str, char: str) -> bool:
-    """Return whether ``char`` belongs to the character ``before`` it, in any normal form."""
-    if unicodedata.combining(char):
-        return True
+def _evened(character: str) -> str:
+    """Return a character, with its accents, or some white space, in its one spelling."""
+    if character.isspace():
+        empty_line = character.count("\n") > 1  # It parts words.
+        return "\n" if empty_line else " "
+    for apostrophe in _APOSTROPHES:
+        character = character.replace(apostrophe, "'")
+    shown = character.rstrip(_VARIATIONS) or character
+    return unicodedata.normalize("NFC", "".join(char for char in shown if char not in _VARIATIONS) or shown)
+
+
+def _belongs(before: str, char: str) -> bool:
+    """Return whether ``char`` belongs to the character or white space ``before`` it, in any normal form."""
+    if unicodedata.combining(char) or char in _VARIATIONS:
+        return not before.isspace()
+    if before.isspace() or char.isspace():
+        return before.isspace() and char.isspace()
     both = unicodedata.normalize("NFC", before + char)
     return both != unicodedata.normalize("NFC", before) + unicodedata.normalize("NFC", char)
 
 
 def _key(written: str) -> str:
-    return unicodedata.normalize("NFC", written.strip())
+    return _Even(written.strip()).text
 
 
 def _any_case(written: str) -> bool:
@@ -139,9 +168,22 @@ def _is_whole(text: str, start: int, end: int) -> bool:
     )
 
 
+def _is_head(text: str, written: str, end: int) -> bool:
+    """Return whether a word goes on behind an apostrophe: "don" in "don't", but not "Joan" in "Joan'll"."""
+    if _CONTRACTED.match(text, end) is None:
+        return False
+    return len(written) == 1 or _any_case(written) or _NEGATED.match(text, end) is not None
+
+
+def _skip_skin_tone(text: str, end: int) -> int:
+    """Return where a symbol ends: one of any skin tone is the same, unless a form has that very tone."""
+    toned = end < len(text) and ord(text[end]) in _SKIN_TONES and unicodedata.category(text[end - 1]) == "So"
+    return end + toned
+
+
 def _joins(before: str, after: str) -> bool:
     """Return whether two characters are of the same word."""
-    if unicodedata.category(after)[0] == "M":
+    if unicodedata.category(after)[0] == "M" or _ZERO_WIDTH_JOINER in {before, after}:
         return True
     return _is_of_a_word(before) and _is_of_a_word(after) and not (is_unspaced(before) or is_unspaced(after))
 

@@ -6,6 +6,7 @@ Rule of this file: pure. It is told what was sent and what has come.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from .._audio.pcm import BYTES_PER_SECOND, SAMPLE_WIDTH
 from .._audio.silence import has_sound
@@ -51,6 +52,7 @@ class RequestProgress:
         plain: The same with the call's own voice and language, where speech markup may ask for others.
         tries: How often it was sent.
         mutes: How often it was said to be spoken when no audio had come.
+        restyled: Whether it is spoken without what markup has asked for, as the last try.
         heard: How much of its audio went to the listener.
         position: How much of this try's audio has come.
         came: What of this try's audio shows that the service is at work.
@@ -63,6 +65,7 @@ class RequestProgress:
     plain: SpeechRequest | None = None
     tries: int = 0
     mutes: int = 0
+    restyled: bool = False
     heard: int = 0
     position: int = 0
     came: _Audible = field(default_factory=_Audible)
@@ -93,6 +96,19 @@ class RequestProgress:
                 replace(message, language=plain.language), message.language, plain.language,
             )  # fmt: skip
         return wanted if wanted != own else None
+
+    def give_up_all(self) -> bool:
+        """Speak in the call's own way from the next try on. Return whether markup has asked for another."""
+        if self.plain is None or self.message == self.plain:
+            return False
+        self.message, self.mutes, self.restyled = self.plain, 0, True
+        return True
+
+    def go_back(self, option: str, value: str) -> None:
+        """Speak with another value of the call's own ``option`` from the next try on."""
+        changes: dict[str, Any] = {option: value}
+        self.message = replace(self.message, **changes)
+        self.plain = replace(self.plain or self.message, **changes)
 
     def skip_played(self, pcm: bytes) -> bytes:
         """Take this try's next audio and return what of it an earlier try had not brought.
