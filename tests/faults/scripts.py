@@ -81,8 +81,8 @@ def ending_with(message: str) -> Script:
     return script
 
 
-def in_pieces(size: int, up_to: int = 20_000) -> Script:
-    """Return a script that speaks in messages of ``size`` bytes, the rest in messages of the usual size."""
+def in_pieces(size: int, up_to: int = 3_000) -> Script:
+    """Return a script that begins in messages of ``size`` bytes and goes on in messages of the usual size."""
 
     async def script(conversation: Conversation) -> None:
         speech = speech_of((await conversation.request())["text"])
