@@ -935,7 +935,7 @@ class Utterance:
             if self._state is State.FAILED and self._output.seconds_written and not self._tasks:
                 await self._finish_failed()
         finally:
-            if self._feeder is None or self._feeder.done():
+            if not self._feed.reads_on:
                 await self._feed.close_source()
 
     async def _finish_failed(self) -> None:

@@ -159,6 +159,11 @@ class TextFeed:
         self.close()
         self._rest = rest
 
+    @property
+    def reads_on(self) -> bool:
+        """Whether the text is read to its end, though nobody speaks it."""
+        return self._rest is not None
+
     async def close_source(self) -> None:
         """Close the iterator, if it was begun and can be closed.
 

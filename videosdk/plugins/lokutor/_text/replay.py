@@ -206,7 +206,9 @@ class ReplayableText:
         rested_at = self._loop.time()
         try:
             while True:
-                self._add(text_or_marker(await anext(self._source)))
+                piece = await anext(self._source)
+                text_or_marker(piece)  # Anything else is an error of the text, and not of who reads it.
+                self._add(piece)
                 if not ahead:
                     return
                 if self._loop.time() - rested_at > LONGEST_STRETCH:
