@@ -85,7 +85,7 @@ class Echo(LLM):
         self, messages: ChatContext, tools: Any = None, conversational_graph: Any = None, **kwargs: Any
     ) -> AsyncIterator[LLMResponse]:
         said = next(str(m.content[0]) for m in reversed(messages.messages()) if m.role is ChatRole.USER)
-        print(f"asked: {said[:20]}", flush=True)
+        print(f"asked: {said[:20]}\n", end="", flush=True)  # In one write: other processes print there, too.
         yield LLMResponse(content=said, role=ChatRole.ASSISTANT)
 
     async def cancel_current_generation(self) -> None:
