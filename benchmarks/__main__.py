@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -64,10 +63,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _measure(plan: Plan, round_trip: float) -> dict[str, Any]:
     """Run the server, the relay and the client, each in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        certificates = make_certificates(Path(folder))
-        trusting = {**os.environ, "SSL_CERT_FILE": str(certificates.authority)}
+        environment = make_certificates(Path(folder)).environment
         with (
-            Child("benchmarks.client", environment=trusting) as client,
+            Child("benchmarks.client", environment=environment) as client,
             Child("benchmarks.server", folder) as server,
         ):
             ports = server.answer()

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -263,12 +262,7 @@ def measure(extent: Extent) -> dict[str, Any]:
     begun = time.monotonic()
     names = [each.name for each in CONTENDERS if each.name in extent.names and each.version is not None]
     with tempfile.TemporaryDirectory() as folder:
-        certificates = make_certificates(Path(folder))
-        environment = {
-            **os.environ,
-            "SSL_CERT_FILE": str(certificates.authority),
-            "OPENBLAS_NUM_THREADS": "1",
-        }
+        environment = make_certificates(Path(folder)).environment
         with Child("benchmarks.server", folder) as server:
             ports = server.answer()
             conductor = Conductor(ports["service"], f"http://{HOST}:{ports['control']}", environment, extent)

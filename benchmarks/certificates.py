@@ -6,6 +6,7 @@ certificate through ``SSL_CERT_FILE``, and no verification is switched off.
 
 from __future__ import annotations
 
+import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,11 @@ class Certificates:
     def of(cls, folder: Path) -> Self:
         """Return the files of ``folder``."""
         return cls(folder / "authority.pem", folder / "server.pem", folder / "server.key")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a process that trusts them, and whose numerical library starts no threads."""
+        return {**os.environ, "SSL_CERT_FILE": str(self.authority), "OPENBLAS_NUM_THREADS": "1"}
 
     def server_context(self) -> ssl.SSLContext:
         """Return the TLS settings of the server."""

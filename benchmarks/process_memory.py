@@ -136,12 +136,7 @@ async def _main(way: str, count: int, port: int) -> None:
 def measure(count: int) -> dict[str, Any]:
     """Run everything, and return the document."""
     with tempfile.TemporaryDirectory() as folder:
-        certificates = make_certificates(Path(folder))
-        environment = {
-            **os.environ,
-            "SSL_CERT_FILE": str(certificates.authority),
-            "OPENBLAS_NUM_THREADS": "1",
-        }
+        environment = make_certificates(Path(folder)).environment
         with Child("benchmarks.server", folder) as server:
             port = str(server.answer()["service"])
             weights = {}

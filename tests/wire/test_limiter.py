@@ -416,14 +416,15 @@ async def test_the_standby_connection_takes_nothing_while_a_turn_waits() -> None
     await permits.take_spare("handshake")
 
 
+async def break_off(conversation: Conversation) -> None:
+    await conversation.request()
+    conversation.abort()
+
+
 async def test_a_request_that_is_sent_again_is_asked_for_again(
     make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
 ) -> None:
-    async def breaks_off(conversation: Conversation) -> None:
-        await conversation.request()
-        conversation.abort()
-
-    scripted.scripts.appendleft(breaks_off)
+    scripted.scripts.appendleft(break_off)
     desk = Desk()
     await make_tts(scripted.url, limiter=desk, keep_warm=False).synthesize("One.")
     assert desk.kinds[:2] == ["request", "handshake"]
@@ -434,11 +435,7 @@ async def test_a_request_that_is_sent_again_is_asked_for_again(
 async def test_a_handshake_and_its_request_are_asked_for_at_once(
     make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
 ) -> None:
-    async def breaks_off(conversation: Conversation) -> None:
-        await conversation.request()
-        conversation.abort()
-
-    scripted.scripts.appendleft(breaks_off)
+    scripted.scripts.appendleft(break_off)
     waiting = [asyncio.get_running_loop().create_future() for _ in range(4)]
     desk = Desk(*waiting)
     turn = asyncio.create_task(make_tts(scripted.url, limiter=desk, keep_warm=False).synthesize("One."))

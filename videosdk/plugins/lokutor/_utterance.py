@@ -491,17 +491,17 @@ class Utterance:
 
     async def _wait_for_need(self, error: LokutorError | None = None) -> None:
         """Wait without a connection until there is text to speak; then raise ``error`` if it is final."""
-        final = error is not None and not error.retryable
-        if error is not None and final and not self._tally.requests:
-            raise error
+        final = None if error is None or error.retryable else error
+        if final is not None and not self._tally.requests:
+            raise final
         self._move(State.LOST)
         self._needed.clear()
         await self._send_next()
         if self.over:
             raise asyncio.CancelledError
         await self._needed.wait()
-        if error is not None and final:
-            raise error
+        if final is not None:
+            raise final
         self._retry.begin()
 
     async def _open(self, *, fresh: bool) -> Connection:

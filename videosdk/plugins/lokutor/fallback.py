@@ -20,14 +20,8 @@ from videosdk.agents.speech_generation import SpeechGeneration
 
 from ._audio.playback import fill_frame, is_played, played_out, rate_of
 from ._framework.callers import find_caller, gets_sentences, text_behind
-from ._framework.transcript import (
-    EndOfTurns,
-    Room,
-    estimate_from_here,
-    forget_markup,
-    remember,
-    unsubscribe_others,
-)
+from ._framework.memory import forget_markup, remember
+from ._framework.transcript import EndOfTurns, Room, estimate_from_here, unsubscribe_others
 from ._tasks import keep
 from ._text.characters import joined
 from ._text.feed import Text
@@ -229,7 +223,7 @@ class TransparentFallbackTTS(FallbackTTS):
         index, attempts = self.providers.index(provider), dict(self._recovery_attempts)
         switched: bool = await self._switch_provider(str(failure), failed_provider=provider)
         if isinstance(failure, RateLimitError):
-            self._recovery_attempts.update({index: attempts.get(index, 0)})
+            self._recovery_attempts[index] = attempts.get(index, 0)
             limited = _LIMITED if failure.retry_after is None else failure.retry_after
             pause = min(limited, self.temporary_disable_sec)
             self._failed_providers[index] = time.time() - self.temporary_disable_sec + pause
@@ -240,10 +234,8 @@ class TransparentFallbackTTS(FallbackTTS):
         provider, turn.failure = turn.provider, None
         plain = self._speaks_plain(provider)
         turn.raw = not (plain or _reads_markup(provider))
-        ahead, followed = (
-            getattr(provider, "pulls_ahead", False),
-            self._current_index < len(self.providers) - 1,
-        )
+        ahead = getattr(provider, "pulls_ahead", False)
+        followed = self._current_index < len(self.providers) - 1
         turn.reading = turn.text.read(ahead=ahead, plain=plain, followed=followed)
         turn.announced = False
         provider.on_first_audio_byte(turn.announce)
@@ -465,7 +457,8 @@ class _Turn:
             return word
         before, self.told = self.told, str(word.get("cumulative_text", self.told))
         times = {name: word[name] + self._seconds for name in ("start", "end") if name in word}
-        self._latest_word = (before, times["start"], times["end"]) if len(times) == 2 else None  # noqa: PLR2004
+        timed = {"start", "end"} <= times.keys()
+        self._latest_word = (before, times["start"], times["end"]) if timed else None
         return {**word, **times, "cumulative_text": self.heard}
 
     def end_words(self, seconds: float) -> None:

@@ -19,16 +19,9 @@ from ._audio.playback import Playback, fill_frame, rate_of
 from ._audio.silence import SilenceTrimmer
 from ._framework.advice import warn_of_english_numbers, warn_of_rewritten_markup
 from ._framework.callers import find_caller, gets_sentences, streams_sentences, text_behind
-from ._framework.shortened import remember_spoken
+from ._framework.memory import Memory, forget_markup, remember, remember_spoken
 from ._framework.streams import StreamOwner, Streams
-from ._framework.transcript import (
-    Memory,
-    Transcript,
-    forget_markup,
-    is_part_of,
-    remember,
-    unsubscribe_others,
-)
+from ._framework.transcript import Transcript, is_part_of, unsubscribe_others
 from ._framework.turns import Turns
 from ._options import (
     DEFAULT_MODEL,
@@ -331,6 +324,7 @@ class LokutorTTS(TTS):
         sentences = gets_sentences(speech)
         self._prepare(speech, options.language)
         followed = bool(getattr(text, "followed", False))
+        rest = text_behind(text)
         utterance = self._utterance(
             options,
             output,
@@ -341,7 +335,7 @@ class LokutorTTS(TTS):
             sentences=sentences,
             on_language=partial(self._advise, speech),
             followed=followed,
-            rest=text_behind(text),
+            rest=rest,
         )
         self._turns.begin(utterance, track)
         failure: LokutorError | None = None
@@ -372,7 +366,7 @@ class LokutorTTS(TTS):
         if failure is not None:
             self._reported(failure)
             if not utterance.text_pulled:
-                self._leave_text(text, speech)
+                self._leave(rest, speech)
                 raise failure
 
     def stream_synthesize(  # type: ignore[override]
@@ -564,9 +558,8 @@ class LokutorTTS(TTS):
             before = getattr(speech.tts, "spoken_before", "")
             remember_spoken(speech, joined(before, utterance.spoken))
 
-    def _leave_text(self, text: Text, speech: SpeechGeneration | None) -> None:
+    def _leave(self, rest: AsyncIterator[object] | None, speech: SpeechGeneration | None) -> None:
         """Read on the text of a turn that nobody speaks: the framework's language model waits for that."""
-        rest = text_behind(text)
         if rest is not None and speech is not None and speech.tts is self:
             keep([asyncio.create_task(discard(rest))])
 

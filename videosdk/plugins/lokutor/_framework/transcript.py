@@ -1,6 +1,6 @@
-"""What the framework is told of a reply when it has ended: what was heard of it.
+"""What the room is told of a reply when it has ended: what was heard of it.
 
-Rule of this file: it knows what the framework sends to the room and what it remembers; which words were
+Rule of this file: it knows when the framework's turns end and what it sends to the room; which words were
 heard, and when, it is told. Nothing in here waits.
 
 With word timing on, the framework leaves a reply's ``final`` transcript to somebody else: source,
@@ -10,19 +10,15 @@ one itself.
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import Any
-from weakref import WeakSet, ref
+from weakref import ref
 
-from videosdk.agents import TTS, Agent, ChatMessage, ChatRole
+from videosdk.agents import TTS
 from videosdk.agents.metrics import metrics_collector
 from videosdk.agents.speech_generation import SpeechGeneration
 
-from .._text.written import without_markup
-from .callers import orchestrator_of
+from .memory import forget_reply
 
 _SENT_BY_FRAMEWORK = hasattr(SpeechGeneration, "_on_final_agent_transcript")
 
@@ -72,82 +68,12 @@ class Transcript:
         if heard:
             self._room.send_final(heard)
         elif interrupted and heard is not None:
-            _forget(self._speech)
+            forget_reply(self._speech)
 
 
 def is_part_of(tts: TTS, speech: SpeechGeneration) -> bool:
     """Return whether ``tts`` is what speaks the turns, or one of those that a ``FallbackTTS`` has."""
     return speech.tts is tts or tts in getattr(speech.tts, "providers", ())
-
-
-def remember(speech: SpeechGeneration, heard: str | None) -> None:
-    """Have the framework remember ``heard`` of a reply that is being interrupted; None: its own estimate.
-
-    Its own is the share of the audio that was played, of all text that it has handed over. Requests are
-    paced, so most of that text has no audio yet. Source: ``SpeechGeneration.compute_spoken_transcript()`` of
-    videosdk-agents 1.0.26 to 1.0.30.
-    """
-    if heard:
-        speech.spoken_transcript = heard
-    elif heard is not None:
-        _forget(speech)
-
-
-def _forget(speech: SpeechGeneration) -> None:
-    """Have the framework remember nothing of a reply that is being interrupted.
-
-    It has made its estimate just before, and without one it would remember all that the language model has
-    made so far: an empty transcript counts as none. Source: ``SpeechGeneration.interrupt()`` and
-    ``PipelineOrchestrator._interrupt_pipeline()`` of videosdk-agents 1.0.26 to 1.0.30. There is no other way:
-    the message that they add is announced by no event, and can only be taken back when it was seen.
-    """
-    speech.spoken_transcript = ""
-    orchestrator = orchestrator_of(speech)
-    if orchestrator is not None and orchestrator.speech_generation is speech:
-        orchestrator._partial_response = ""
-
-
-class Memory:
-    """What the agent remembers of the turns that ``speech`` speaks, where one is interrupted more than once.
-
-    The framework estimates what was heard at each interruption and adds a message, also where no turn has
-    begun since the last. Source: as for :func:`_forget`.
-
-    Args:
-        speech: What speaks the turns for the framework.
-    """
-
-    def __init__(self, speech: SpeechGeneration) -> None:
-        self._kept: str | None = None  # What was heard of the turn under way, once it was interrupted,
-        self._latest: object = None  # and the latest message then.
-        speech.on("synthesis_started", self._on_begun)
-
-    def correct(self, speech: SpeechGeneration, correction: Callable[[], None]) -> None:
-        """Have the framework remember an interrupted turn once; ``correction`` says what of it."""
-        latest = _latest_message(speech)
-        if self._kept is None:
-            correction()
-            self._kept, self._latest = speech.spoken_transcript, latest
-        elif _is_ending():
-            return  # Nothing is remembered of the framework's late interrupt, and another turn may be coming.
-        elif latest is self._latest:  # Both are still under way.
-            speech.spoken_transcript = self._kept
-        else:
-            _forget(speech)
-
-    def _on_begun(self, _: object = None) -> None:
-        self._kept = self._latest = None
-
-
-def _latest_message(speech: SpeechGeneration) -> object:
-    items = getattr(getattr(speech.agent, "chat_context", None), "items", None)
-    return items[-1] if items else None
-
-
-def _is_ending() -> bool:
-    """Return whether the calling task is one that was cancelled."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 class EndOfTurns:
@@ -183,56 +109,6 @@ class EndOfTurns:
 def estimate_from_here(speech: SpeechGeneration) -> None:
     """Have the framework estimate what is heard of the turn, for no more words of it are told."""
     speech._tier2_spoken_transcript = ""
-
-
-_markup_free: WeakSet[Any] = WeakSet()
-"""What leads the turns of pipelines whose memory is kept free of markup."""
-_LAST_MESSAGES = 4
-_cleaned: OrderedDict[str, list[Any]] = OrderedDict()
-"""What was left of the latest messages, by their ids: agents hand messages on to each other."""
-_CLEANED_MESSAGES = 1_000
-
-
-def forget_markup(speech: SpeechGeneration) -> None:
-    """Keep speech markup out of what the agent remembers, of this turn and those to come.
-
-    The framework remembers what the language model wrote: a reply when it was heard to its end, and what is
-    said by ``say()`` before it is spoken. Source: ``PipelineOrchestrator`` and ``AgentSession.say()`` of
-    videosdk-agents 1.0.26 to 1.0.30.
-    """
-    orchestrator = orchestrator_of(speech)
-    _clean(speech.agent)
-    if orchestrator is not None and orchestrator not in _markup_free:
-        _markup_free.add(orchestrator)
-        leader = ref(orchestrator)  # It holds what we subscribe.
-
-        def on_content(_data: Any) -> None:
-            _clean(getattr(leader(), "agent", None))
-
-        orchestrator.on("content_generated", on_content)
-
-
-def _clean(agent: Agent | None) -> None:
-    """Take the tags out of the agent's last messages, once: "&lt;b&gt;" is text after that.
-
-    A message of nothing but tags is taken back: a language model's service may refuse an empty one. The
-    framework takes messages back in the same way, for there is no other. Source: ``PipelineOrchestrator`` of
-    videosdk-agents 1.0.28 to 1.0.30.
-    """
-    if agent is None:
-        return
-    for message in agent.chat_context.items[-_LAST_MESSAGES:]:
-        if not isinstance(message, ChatMessage) or message.role is not ChatRole.ASSISTANT:
-            continue
-        if _cleaned.get(message.id) != message.content:
-            message.content = [
-                without_markup(part) if isinstance(part, str) else part for part in message.content
-            ]
-            _cleaned[message.id] = list(message.content)
-            if not any(message.content):
-                agent.chat_context.items.remove(message)
-    while len(_cleaned) > _CLEANED_MESSAGES:
-        _cleaned.popitem(last=False)
 
 
 class HookedTurns:

@@ -1,0 +1,228 @@
+"""What the agent remembers of a reply.
+
+Rule of this file: it changes the agent's messages, and what the framework makes them of. What was heard and
+what was spoken it is told.
+
+- A reply that is interrupted: :func:`remember` and :class:`Memory`. The framework adds a message then.
+- One that wasn't spoken to its end, though nobody has interrupted it: :func:`remember_spoken`.
+- One with speech markup: :func:`forget_markup`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, TypeGuard
+from weakref import WeakSet, ref
+
+from videosdk.agents import Agent, ChatMessage, ChatRole
+from videosdk.agents.speech_generation import SpeechGeneration
+
+from .._text.replay import count_letters
+from .._text.written import without_markup
+from .callers import orchestrator_of
+
+
+def remember(speech: SpeechGeneration, heard: str | None) -> None:
+    """Have the framework remember ``heard`` of a reply that is being interrupted; None: its own estimate.
+
+    Its own is the share of the audio that was played, of all text that it has handed over. Requests are
+    paced, so most of that text has no audio yet. Source: ``SpeechGeneration.compute_spoken_transcript()`` of
+    videosdk-agents 1.0.26 to 1.0.30.
+    """
+    if heard:
+        speech.spoken_transcript = heard
+    elif heard is not None:
+        forget_reply(speech)
+
+
+def forget_reply(speech: SpeechGeneration) -> None:
+    """Have the framework remember nothing of a reply that is being interrupted.
+
+    It has made its estimate just before, and without one it would remember all that the language model has
+    made so far: an empty transcript counts as none. Source: ``SpeechGeneration.interrupt()`` and
+    ``PipelineOrchestrator._interrupt_pipeline()`` of videosdk-agents 1.0.26 to 1.0.30. There is no other way:
+    the message that they add is announced by no event, and can only be taken back when it was seen.
+    """
+    speech.spoken_transcript = ""
+    orchestrator = orchestrator_of(speech)
+    if orchestrator is not None and orchestrator.speech_generation is speech:
+        orchestrator._partial_response = ""
+
+
+class Memory:
+    """What the agent remembers of the turns that ``speech`` speaks, where one is interrupted more than once.
+
+    The framework estimates what was heard at each interruption and adds a message, also where no turn has
+    begun since the last. Source: as for :func:`forget_reply`.
+
+    Args:
+        speech: What speaks the turns for the framework.
+    """
+
+    def __init__(self, speech: SpeechGeneration) -> None:
+        self._kept: str | None = None  # What was heard of the turn under way, once it was interrupted,
+        self._latest: object = None  # and the latest message then.
+        speech.on("synthesis_started", self._on_begun)
+
+    def correct(self, speech: SpeechGeneration, correction: Callable[[], None]) -> None:
+        """Have the framework remember an interrupted turn once; ``correction`` says what of it."""
+        latest = _latest_item(speech.agent)
+        if self._kept is None:
+            correction()
+            self._kept, self._latest = speech.spoken_transcript, latest
+        elif _is_ending():
+            return  # Nothing is remembered of the framework's late interrupt, and another turn may be coming.
+        elif latest is self._latest:  # Both are still under way.
+            speech.spoken_transcript = self._kept
+        else:
+            forget_reply(speech)
+
+    def _on_begun(self, _: object = None) -> None:
+        self._kept = self._latest = None
+
+
+def _is_ending() -> bool:
+    """Return whether the calling task is one that was cancelled."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def remember_spoken(speech: SpeechGeneration, spoken: str) -> None:
+    """Have the agent remember only what was ``spoken`` of the reply that ``speech`` speaks.
+
+    The framework remembers all of such a reply: source, ``PipelineOrchestrator._generate_and_synthesize()``
+    and ``AgentSession.say()`` of videosdk-agents 1.0.26 to 1.0.30. The message of a ``say()`` is there before
+    it is spoken. That of any other reply comes when the language model has ended as well, is announced by
+    ``"content_generated"``, and never comes where the caller goes on before. So what was spoken is remembered
+    at once, and the framework's message is taken back when it comes. An interruption adds one of its own.
+    """
+    orchestrator = orchestrator_of(speech)
+    if orchestrator is None or orchestrator.speech_generation is not speech:
+        return
+    message = _latest_reply(speech.agent)
+    if message is not None and _begins_with(_text(message), speech.full_transcript):
+        _shorten(speech.agent, message, spoken)
+    else:
+        _Shortening(speech, orchestrator, spoken)
+
+
+class _Shortening:
+    """Remembers what was spoken, in place of the message that may still come."""
+
+    def __init__(self, speech: SpeechGeneration, orchestrator: Any, spoken: str) -> None:
+        self._speech = speech
+        self._orchestrator = orchestrator
+        self._generation = _generation_of(orchestrator)
+        self._message: ChatMessage | None = None
+        if speech.agent is not None and count_letters(spoken):
+            self._message = speech.agent.chat_context.add_message(role=ChatRole.ASSISTANT, content=spoken)
+        orchestrator.on("content_generated", self._on_content)
+        speech.on("synthesis_interrupted", self._on_interrupted)
+        speech.on("synthesis_started", self._on_next)
+
+    def _on_content(self) -> None:
+        self._on_next()
+        self._orchestrator.off("content_generated", self._on_content)
+        message = _latest_reply(self._speech.agent)
+        if self._generation == _generation_of(self._orchestrator) and message is not self._message:
+            _take_back(self._speech.agent, message)
+
+    def _on_interrupted(self) -> None:
+        self._on_next()
+        self._orchestrator.off("content_generated", self._on_content)
+        _take_back(self._speech.agent, self._message)
+
+    def _on_next(self) -> None:
+        self._speech.off("synthesis_interrupted", self._on_interrupted)
+        self._speech.off("synthesis_started", self._on_next)
+
+
+def _generation_of(orchestrator: Any) -> Any:
+    """Return the number of the reply that the language model makes."""
+    return getattr(orchestrator, "_generation_id", None)
+
+
+def _text(message: ChatMessage) -> str:
+    return " ".join(part for part in message.content if isinstance(part, str))
+
+
+def _begins_with(text: str, spoken: str) -> bool:
+    """Return whether ``text`` is a reply of which so much was handed over to be spoken."""
+    return bool(spoken.strip()) and "".join(text.split()).startswith("".join(spoken.split()))
+
+
+def _shorten(agent: Agent | None, message: ChatMessage, spoken: str) -> None:
+    if count_letters(spoken):
+        message.content = [spoken]
+    else:
+        _take_back(agent, message)
+
+
+_markup_free: WeakSet[Any] = WeakSet()
+"""What leads the turns of pipelines whose memory is kept free of markup."""
+_LAST_MESSAGES = 4
+_cleaned: OrderedDict[str, list[Any]] = OrderedDict()
+"""What was left of the latest messages, by their ids: agents hand messages on to each other."""
+_CLEANED_MESSAGES = 1_000
+
+
+def forget_markup(speech: SpeechGeneration) -> None:
+    """Keep speech markup out of what the agent remembers, of this turn and those to come.
+
+    The framework remembers what the language model wrote: a reply when it was heard to its end, and what is
+    said by ``say()`` before it is spoken. Source: ``PipelineOrchestrator`` and ``AgentSession.say()`` of
+    videosdk-agents 1.0.26 to 1.0.30.
+    """
+    orchestrator = orchestrator_of(speech)
+    _clean(speech.agent)
+    if orchestrator is not None and orchestrator not in _markup_free:
+        _markup_free.add(orchestrator)
+        leader = ref(orchestrator)  # It holds what we subscribe.
+
+        def on_content(_data: Any) -> None:
+            _clean(getattr(leader(), "agent", None))
+
+        orchestrator.on("content_generated", on_content)
+
+
+def _clean(agent: Agent | None) -> None:
+    """Take the tags out of the agent's last messages, once: "&lt;b&gt;" is text after that.
+
+    A message of nothing but tags is taken back.
+    """
+    if agent is None:
+        return
+    for message in agent.chat_context.items[-_LAST_MESSAGES:]:
+        if _is_reply(message) and _cleaned.get(message.id) != message.content:
+            message.content = [
+                without_markup(part) if isinstance(part, str) else part for part in message.content
+            ]
+            _cleaned[message.id] = list(message.content)
+            if not any(message.content):
+                _take_back(agent, message)
+    while len(_cleaned) > _CLEANED_MESSAGES:
+        _cleaned.popitem(last=False)
+
+
+def _latest_item(agent: Agent | None) -> object:
+    """Return the latest item of the agent's context."""
+    items = [] if agent is None else agent.chat_context.items
+    return items[-1] if items else None
+
+
+def _latest_reply(agent: Agent | None) -> ChatMessage | None:
+    """Return the latest item of the agent's context if it is a message of its own."""
+    item = _latest_item(agent)
+    return item if _is_reply(item) else None
+
+
+def _is_reply(item: object) -> TypeGuard[ChatMessage]:
+    return isinstance(item, ChatMessage) and item.role is ChatRole.ASSISTANT
+
+
+def _take_back(agent: Agent | None, message: ChatMessage | None) -> None:
+    """Take a message back, as the framework does: there is no other way. Some models refuse an empty one."""
+    if agent is not None and message in agent.chat_context.items:
+        agent.chat_context.items.remove(message)
