@@ -30,6 +30,7 @@ from kit import (
 )
 
 from videosdk.plugins.lokutor import LokutorTTS
+from videosdk.plugins.lokutor._wire.connection import Connection
 from videosdk.plugins.lokutor.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -195,6 +196,28 @@ def test_a_loop_that_is_closed_in_the_middle_leaves_no_open_socket_at_the_servic
     all_closed(elsewhere, server)
     run(tts.aclose())
     assert errors == []
+    gc.collect()
+
+
+# The socket is closed, which aiohttp doesn't get to know any more.
+@pytest.mark.filterwarnings("ignore:.*Connection.__del__:pytest.PytestUnraisableExceptionWarning")
+def test_a_loop_that_ends_as_its_standby_connection_opens_leaves_no_open_socket(
+    server: ScriptedServer, elsewhere: LoopThread, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    park = Connection.park
+
+    def park_and_end(connection: Connection) -> bool:
+        parked = park(connection)
+        for task in asyncio.all_tasks():  # As asyncio.run() does at its end.
+            task.cancel()
+        return parked
+
+    monkeypatch.setattr(Connection, "park", park_and_end)
+    tts = make_plugin(server)
+    with pytest.raises(asyncio.CancelledError):
+        run(tts.prewarm())
+    all_closed(elsewhere, server)
+    run(tts.aclose())
     gc.collect()
 
 

@@ -354,7 +354,7 @@ class Connection:
             self._parked = False
             self._stop_liveness_check()
             self.read_at_once()
-            self._spawn(self._close())
+            self._spawn(self._close()).add_done_callback(self._on_close_ended)
 
     async def _close(self) -> None:
         twin = self._duplicate()
@@ -370,8 +370,12 @@ class Connection:
             if self.keeper is not None:
                 self.keeper.on_closed(self)
 
+    def _on_close_ended(self, closing: asyncio.Task[None]) -> None:
+        if closing.cancelled():  # Perhaps before it began.
+            self.abandon()
+
     def abandon(self) -> None:
-        """Tell the peer that it is over, where the loop of this connection is closed."""
+        """Tell the peer that it is over, where the loop of this connection is closed or being shut down."""
         self._dropped = True
         self._parked = False
         twin = self._duplicate()
@@ -435,6 +439,8 @@ class Connection:
 
     def _watched(self, watcher: asyncio.Task[aiohttp.WSMessage]) -> None:
         if watcher.cancelled():
+            if self._parked:  # The loop is being shut down, and it was cancelled before it began.
+                self.abandon()
             return
         if watcher.exception() is not None:
             logger.debug("The standby connection failed: %s", type(watcher.exception()).__name__)
