@@ -39,7 +39,7 @@ def write_materials() -> None:
         environment = Environment(Path(folder, "venv"))
         environment.install_wheel(wheel, extras=USERS_EXTRAS)
         _write_sbom(environment, MATERIALS / SBOM)
-        extras = sorted(set(settings()["project"]["optional-dependencies"]) - {"release"})
+        extras = sorted(settings()["project"]["optional-dependencies"])
         environment.install_wheel(wheel, extras=extras)
         installed = environment.distributions()
         licences = read_licences(environment)

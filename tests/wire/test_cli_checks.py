@@ -121,6 +121,7 @@ async def test_leave_at_the_terminal(service: NotedService, call: Any, monkeypat
 async def test_a_report_that_can_not_be_written_costs_nothing(service: NotedService, call: Any) -> None:
     result = await call("conformance", "--out", "no-such-directory/report.json")
     assert (result.status, result.out) == (1, "")
+    assert "no-such-directory/report.json: No such file" in result.err
     assert not service.conversations
 
 
@@ -128,7 +129,8 @@ async def test_a_report_that_can_not_be_written_costs_nothing(service: NotedServ
     ("arguments", "status", "words"),
     [
         (["--idle", "x"], 2, "from 0 to"),
-        (["--rate-limit", "-1"], 2, "from 0 to"),
+        (["--rate-limit", "-1"], 2, "from 1 to"),
+        (["--rate-limit", "0"], 2, "from 1 to"),
         (["--url", "ftp://x"], 2, "base_url"),
         (["--url", "ws://tts.example"], 2, "unencrypted"),
     ],
@@ -211,4 +213,4 @@ async def test_a_file_that_is_no_recording_is_one_line(
 async def test_a_recording_that_is_not_there_is_one_line(call: Any) -> None:
     result = await call("serve", "--replay", "nowhere.jsonl")
     assert (result.status, result.out) == (1, "")
-    assert result.err == "error: No such file or directory\n"
+    assert result.err == "error: nowhere.jsonl: No such file or directory\n"

@@ -30,7 +30,7 @@ from kit.service import (
 
 from videosdk.plugins.lokutor._conformance.facts import FACTS
 from videosdk.plugins.lokutor._conformance.findings import Finding, Report, Verdict, lines_of
-from videosdk.plugins.lokutor._conformance.lab import ALLOWANCE, PROBES, SENTENCE, SHORT, Limits
+from videosdk.plugins.lokutor._conformance.lab import ALLOWANCE, LAST_WORDS, PROBES, SENTENCE, SHORT, Limits
 from videosdk.plugins.lokutor._conformance.run import examine
 from videosdk.plugins.lokutor._wire.endpoint import Endpoint, parse_base_url
 from videosdk.plugins.lokutor._wire.recording import read_recording
@@ -96,6 +96,21 @@ async def test_a_service_that_is_as_noted(service: NotedService) -> None:
     assert report.differing == []
     assert unknowns(report) == ASKED_FOR
     assert report.handshakes >= len(service.conversations)
+
+
+async def test_an_end_that_comes_too_early(service: NotedService) -> None:
+    def end_early(visemes: list[dict[str, Any]], pcm: bytes) -> list[Sent]:
+        return [*timing_first(visemes, pcm[:20_000]), "EOS", *pieces(pcm[20_000:])]
+
+    service.arrange = end_early
+    assert "after-end" in (await examined(service.address, HURRIED, facts={"after-end"})).differing
+
+
+async def test_audio_that_is_silent(service: NotedService) -> None:
+    service.speak = lambda fields: bytes(len(speech(fields)))
+    report = await examined(service.address, facts={"pcm", "sample-rate"})
+    assert report.differing == ["pcm"]
+    assert "silence" in finding(report, "pcm").evidence
 
 
 async def test_a_text_over_the_longest_is_only_sent_when_asked_for(service: NotedService) -> None:
@@ -203,7 +218,7 @@ def one_request_for_each_connection(service: NotedService) -> None:
 @deviation("after-end")
 def audio_behind_the_end(service: NotedService) -> None:
     async def send_more(conversation: Conversation, fields: Fields) -> None:
-        if fields.get("text") == SHORT:
+        if fields.get("text") == LAST_WORDS:
             await conversation.audio(bytes(100))
 
     service.after = send_more

@@ -282,6 +282,15 @@ async def test_a_certificate_that_has_ended() -> None:
         line = await check_tls(url)
     assert_advises(line)
     assert "expired" in line.says
+    assert "clock" in line.do
+
+
+@pytest.mark.usefixtures("trusting")
+async def test_a_certificate_for_another_name() -> None:
+    async with tls_port(server_context()) as url:
+        line = await check_tls(url.with_host("localhost"))
+    assert_advises(line)
+    assert "the name that the certificate is for" in line.do
 
 
 async def test_a_certificate_that_nobody_trusts() -> None:
@@ -304,7 +313,8 @@ def closed_port() -> Iterator[int]:
 
 async def test_a_port_that_is_closed(closed_port: int) -> None:
     assert (await wrong_line(f"wss://127.0.0.1:{closed_port}")).name == "tls"
-    assert (await wrong_line(f"ws://127.0.0.1:{closed_port}")).name == "handshake"
+    line = await wrong_line(f"ws://127.0.0.1:{closed_port}")
+    assert (line.name, "lokutor serve" in line.do) == ("handshake", True)
 
 
 async def test_a_port_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -411,6 +421,12 @@ async def test_a_key_that_a_service_quotes(service: NotedService) -> None:
     service.codes["validation.invalid_voice"] = KEY
     service.voices = frozenset()
     assert (await wrong_line(service.address)).name == "first audio"
+
+
+async def test_audio_that_is_silent(service: NotedService) -> None:
+    service.speak = lambda fields: bytes(len(speech(fields)))
+    line = await wrong_line(service.address)
+    assert (line.name, "another voice" in line.do) == ("first sound", True)
 
 
 async def test_audio_that_is_late(service: NotedService, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,20 +83,20 @@ def add_doctor(commands: Commands) -> None:
 
 
 def _seconds(text: str) -> float:
-    return _within(text, float, _LONGEST_IDLE)
+    return _within(text, float, 0, _LONGEST_IDLE)
 
 
 def _count(text: str) -> int:
-    return int(_within(text, int, _MOST_REQUESTS))
+    return int(_within(text, int, 1, _MOST_REQUESTS))
 
 
-def _within(text: str, convert: Callable[[str], float], most: float) -> float:
+def _within(text: str, convert: Callable[[str], float], least: float, most: float) -> float:
     try:
         value = convert(text)
     except ValueError:
         value = -1.0
-    if not 0 <= value <= most:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to {most:g}, got {text!r}")
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"must be a number from {least:g} to {most:g}, got {text!r}")
     return value
 
 

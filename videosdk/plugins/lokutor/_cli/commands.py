@@ -79,8 +79,9 @@ def _run(argv: Sequence[str] | None) -> int:
         return _fail(error, error.status)
     except (LokutorError, WavError) as error:
         return _fail(error, FAILED)
-    except OSError as error:  # The system's limits, such as that of open files.
-        return _fail(reason_of(error), FAILED)
+    except OSError as error:  # A file of the user's, or the system's limits, such as that of open files.
+        name = "" if error.filename is None else f"{escaped(str(error.filename))}: "
+        return _fail(name + reason_of(error), FAILED)
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
     return 0

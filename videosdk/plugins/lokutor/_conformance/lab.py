@@ -31,6 +31,8 @@ from .replies import Ending, Reply
 ALLOWANCE = 3_000
 """Characters that a run may send without asking."""
 SHORT = "Hi."
+LAST_WORDS = "Nothing comes behind these words."
+"""For listening behind the end: long enough for an end that comes too early."""
 SENTENCE = "The train to Lisbon leaves at noon, and the next one in the evening."
 _PASSAGE = (
     "A river begins as water that nobody wants to keep. It leaves the hill by the shortest way, takes the "

@@ -12,7 +12,7 @@ from .._wire.protocol import API_KEY_HEADER, Audio
 from ..errors import LokutorError, RateLimitError
 from .client import Answer, Wire
 from .findings import Finding, judged, unknown
-from .lab import OLD_PATH, SENTENCE, SHORT, Lab, passage, probe, with_key
+from .lab import LAST_WORDS, OLD_PATH, SENTENCE, SHORT, Lab, passage, probe, with_key
 from .replies import Ending, Reply
 
 _SWITCHING = 101
@@ -110,7 +110,7 @@ async def probe_two_requests(lab: Lab) -> Finding:
 async def probe_after_end(lab: Lab) -> Finding:
     """Listen behind an end."""
     async with lab.wire() as wire:
-        reply = await lab.ask(lab.request(SHORT), wire)
+        reply = await lab.ask(lab.request(LAST_WORDS), wire)
         rest = await wire.rest(lab.limits.quiet)
     if reply.ending is not Ending.END:
         return unknown(reply.outcome)

@@ -22,6 +22,7 @@ _PLAUSIBLE = (0.85, 1.35)
 """How long the audio of a sentence is beside the time of its last sound, if the rate is what it should be."""
 _STEREO = 0.99
 """Part of the pairs of samples that are equal in stereo of one voice."""
+_SILENT = "all of the audio is silence"
 _LONGEST_SILENCE = 0.4
 _FIRST_AUDIO = 0.3
 _SLOPE = 0.0002
@@ -37,9 +38,12 @@ _MEASURABLE = 200
 @probe("pcm")
 async def probe_pcm(lab: Lab) -> Finding:
     """Look whether the audio is a curve, and not noise, if it is read as it should be."""
-    pcm = (await lab.plain()).pcm
+    reply = await lab.plain()
+    pcm = reply.pcm
     if not pcm:
         return unknown("no audio")
+    if not reply.sounding:
+        return judged(False, _SILENT)
     name = next((name for head, name in _CONTAINERS.items() if pcm.startswith(head)), None)
     if name is not None:
         return judged(False, f"it begins like {name}")
@@ -52,6 +56,8 @@ async def probe_pcm(lab: Lab) -> Finding:
 async def probe_sample_rate(lab: Lab) -> Finding:
     """Hold the length of the audio against the time of its last sound."""
     reply, _ = await lab.timed()
+    if reply.pcm and not reply.sounding:
+        return unknown(_SILENT)
     if _is_stereo(reply.pcm):
         return judged(False, "each sample comes twice, as in stereo")
     last = max((item.start for item in reply.visemes if is_sound(item.sound)), default=0.0)

@@ -17,6 +17,7 @@ from ipaddress import ip_address
 from yarl import URL
 
 from .._conformance.client import Answer, Client
+from .._wire.endpoint import is_loopback
 from .._wire.proxy import find_proxy
 from ..errors import (
     AuthenticationError,
@@ -34,6 +35,11 @@ _SLOW_HANDSHAKE = 1.0
 _SOON = 14
 """Days before a certificate ends."""
 _DAY = 86_400
+_UNTRUSTED = "set SSL_CERT_FILE to the authorities that you trust"
+_OUT_OF_DATE = "look at this machine's clock; if it is right, the service needs another certificate"
+_OTHER_NAME = "use the name that the certificate is for"
+_CERTIFICATE_ADVICE = {9: _OUT_OF_DATE, 10: _OUT_OF_DATE, 62: _OTHER_NAME, 64: _OTHER_NAME}
+"""By OpenSSL's codes (``x509_vfy.h``): not yet valid, expired, another host name, another address."""
 _SKEW = 60.0
 """Seconds by which a clock may be wrong before signatures and certificates are refused."""
 _QUOTA = re.compile(r"ratelimit|rate-limit|quota|credit|characters|remaining")
@@ -99,7 +105,7 @@ def _unconnected(error: OSError) -> Line:
             return wrong("tls", f"no answer within {_PATIENCE:g} s", "look whether a firewall stands between")
         case ssl.SSLCertVerificationError():
             says = f"the certificate is not trusted: {error.verify_message}"
-            return wrong("tls", says, "set SSL_CERT_FILE to your authorities, and look at the clock")
+            return wrong("tls", says, _CERTIFICATE_ADVICE.get(error.verify_code, _UNTRUSTED))
         case ssl.SSLError():
             return wrong("tls", f"no handshake ({error.reason})", "look whether this port speaks TLS")
         case _:
@@ -121,10 +127,16 @@ async def check_handshake(client: Client) -> Line:
         async with client.wire(endpoint.url, endpoint.headers):
             took = time.monotonic() - begun
     except LokutorError as error:
-        return wrong("handshake", str(error), advice(error))
+        return wrong("handshake", str(error), _handshake_advice(endpoint.url, error))
     if took > _SLOW_HANDSHAKE:
         return note("handshake", _ms(took), "call prewarm(), and run the agent nearer to the service")
     return ok("handshake", _ms(took))
+
+
+def _handshake_advice(url: URL, error: LokutorError) -> str:
+    if isinstance(error, NetworkError) and is_loopback(url.host or ""):
+        return "look whether the server is running: 'lokutor serve' starts the local one"
+    return advice(error)
 
 
 def advice(error: LokutorError) -> str:

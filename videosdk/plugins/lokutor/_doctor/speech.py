@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from .._conformance.findings import Verdict
 from .._conformance.lab import Lab
 from .._conformance.probe_replies import probe_sample_rate
@@ -24,7 +22,15 @@ async def check_speech(lab: Lab) -> list[Line]:
             _silent(first),
             *(skipped(name, "nothing was spoken") for name in ("first sound", "sample rate")),
         ]
-    return [*_times(first), await _sample_rate(lab)]
+    if not first.sounding:
+        says = f"{first.seconds:.2f} s of audio, all of it silence"
+        do = "try another voice; if that is silent too, report it to the service"
+        return [
+            _first_audio(first),
+            wrong("first sound", says, do),
+            skipped("sample rate", "nothing was heard"),
+        ]
+    return [_first_audio(first), _first_sound(first), await _sample_rate(lab)]
 
 
 def _silent(reply: Reply) -> Line:
@@ -34,13 +40,16 @@ def _silent(reply: Reply) -> Line:
     return wrong("first audio", str(error), advice(error))
 
 
-def _times(reply: Reply) -> Iterator[Line]:
-    audio, silence = reply.first_audio or 0.0, reply.silence[0]
-    says = f"{audio * 1000:.0f} ms after the request"
+def _first_audio(reply: Reply) -> Line:
+    audio = reply.first_audio or 0.0
     do = "try fewer steps, or run nearer to the service" if audio > _SLOW_AUDIO else ""
-    yield _line("first audio", says, do)
+    return _line("first audio", f"{audio * 1000:.0f} ms after the request", do)
+
+
+def _first_sound(reply: Reply) -> Line:
+    audio, silence = reply.first_audio or 0.0, reply.silence[0]
     says = f"{(audio + silence) * 1000:.0f} ms after the request, {silence * 1000:.0f} ms of them silence"
-    yield _line("first sound", says, "leave trim_silence on" if silence > _LONG_SILENCE else "")
+    return _line("first sound", says, "leave trim_silence on" if silence > _LONG_SILENCE else "")
 
 
 def _line(name: str, says: str, do: str) -> Line:
