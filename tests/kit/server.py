@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -63,6 +65,8 @@ class Conversation:
 
 
 Script = Callable[[Conversation], Awaitable[None]]
+PASSES_TO_ACCEPT = 3
+"""Passes of the event loop until a connection that was accepted is known to the server."""
 
 
 async def speak(conversation: Conversation) -> None:
@@ -158,13 +162,19 @@ class LoopbackServer(ABC):
         app.router.add_get(self._path, self._serve)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1_024).start()
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=1_024)
+        await web.SockSite(self._runner, self._listening, backlog=1_024).start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._runner is not None
+        # asyncio leaves a connection open that it accepts while its server closes.
+        with suppress(NotImplementedError):
+            asyncio.get_running_loop().remove_reader(self._listening)
+        for _ in range(PASSES_TO_ACCEPT):
+            await asyncio.sleep(0)
         await self._runner.cleanup()
 
 
