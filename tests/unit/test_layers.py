@@ -38,6 +38,7 @@ PURE = {
     "_numbers.agreement": set[str](),
     "_numbers.cardinals": {"num2words"},
     "_numbers.clock": set[str](),
+    "_numbers.code_words": set[str](),
     "_numbers.codes": set[str](),
     "_numbers.context": set[str](),
     "_numbers.languages": set[str](),

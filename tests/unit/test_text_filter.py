@@ -437,7 +437,146 @@ SAID = {
         ("1 bis 2 Tage, 1 oder 2 Tage", "1 bis zwei Tage, 1 oder zwei Tage"),
     ],
 }  # fmt: skip
-CASES = [(language, *case) for language, cases in SAID.items() for case in cases]
+ELIDED = [
+    (
+        "fr",
+        "En 2025 l'inflation, le 12 m'arrange",
+        "En deux mille vingt-cinq l'inflation, le douze m'arrange",
+    ),
+    (
+        "fr",
+        "En 2020 s’est tenu, dès 1998 l´euro",
+        "En deux mille vingt s’est tenu, dès mille neuf cent quatre-vingt-dix-huit l´euro",
+    ),
+    ("fr", "En 2020 L'Oréal, le 13 t'arrange", "En deux mille vingt L'Oréal, le treize t'arrange"),
+    ("fr", "le 4 gʼenre, à 18 l`hiver", "le quatre gʼenre, à dix-huit l`hiver"),
+    ("fr", "10 h l'été, 5 € l'unité", "dix heures l'été, cinq euros l'unité"),
+    ("it", "Alle 8 l'ufficio, il 3 s'incontrano", "Alle otto l'ufficio, il tre s'incontrano"),
+    ("it", "Nel 1861 l’Italia, alle 10 m’ha", "Nel milleottocentosessantuno l’Italia, alle dieci m’ha"),
+    ("it", "Costano 10 l'uno, 3 l d'acqua", "Costano dieci l'uno, tre litri d'acqua"),
+    (
+        "ca",
+        "El 1998 l'empresa, a les 10 m'ha dit",
+        "El mil nou-cents noranta-vuit l'empresa, a les deu m'ha dit",
+    ),
+    (
+        "ca",
+        "El 1992 s’hi van fer, 3 l d'aigua",
+        "El mil nou-cents noranta-dos s’hi van fer, tres litres d'aigua",
+    ),
+    ("de", "Ich hab 3 g'sehen und 5 m’r", "Ich hab drei g'sehen und fünf m’r"),
+    (
+        "en",
+        "In 2020 s'mores, '5 km' long, '5 m', 9 m",
+        "In twenty twenty s'mores, '5 km' long, '5 m', nine meters",
+    ),
+    ("en", "‘5 m’ long, the \"5 m\"", "‘five meters’ long, the \"five meters\""),
+    ("es", "En 2024 l'euro, a 5 m'.", "En dos mil veinticuatro l'euro, a cinco metros'."),
+    ("gl", "En 2024 l'euro", "En dous mil vinte e catro l'euro"),
+    ("pt", "Em 2024 d'Artagnan, 5 l'água", "Em dois mil e vinte e quatro d'Artagnan, cinco l'água"),
+    ("eu", "2 l'Oréal, 2 l", "bi l'Oréal, bi litro"),
+]  # fmt: skip
+"""An article or a pronoun behind a number looks like the symbol of a unit."""
+
+NAMED_CODES = {
+    "en": [
+        "PIN 123. PIN: 1234. Your PIN is 1234. PIN is now 4821, **PIN**: 1234, (PIN: 1234)",
+        "Your verification code is 4821. The passcode for your last order is 2580.",
+        "Your card ending in 4417. An account ending 4417. Visa, ending in 1998.",
+        "The last four digits are 4417. The last four digits of your card: 4417.",
+        "Reservation 48213, case number 90210, Order no. 4821. My zip is 90210.",
+        "Your number is 4821. Codes 4821, 4822 and 4823. Your code is 482-913, or 482 913.",
+    ],
+    "es": [
+        "El código 4821. Su PIN es 1234. PIN: 1234. Su código de verificación es el 4821.",
+        "Su tarjeta terminada en 4417. Los últimos cuatro dígitos de su tarjeta son 4417.",
+        "Reserva 48213, su número de reserva es 48213, pedido n.º 4821, introduzca 482 913",
+    ],
+    "ca": [
+        "El codi 4821. El seu PIN és 1234. PIN: 1234. La targeta acabada en 4417.",
+        "El número de reserva és el 48213. Els últims quatre dígits són 4417.",
+    ],
+    "gl": [
+        "O código 4821. O seu PIN é 1234. PIN: 1234. A tarxeta rematada en 4417.",
+        "O número de reserva é o 48213. Os últimos catro díxitos son 4417.",
+    ],
+    "eu": [
+        "Kodea 8842 da. Zure PINa 1234 da. PIN kodea: 1234. 8842 kodea.",
+        "Erreserba-zenbakia 48213 da. Azken lau digituak 4417 dira. Kodea hau da: 4821.",
+    ],
+    "pt": [
+        "O código 4821. O seu PIN é 1234. PIN: 1234. O cartão terminado em 4417.",
+        "O número da sua reserva é 48213. Cartão final 4417. Os últimos dígitos são 4417.",
+    ],
+    "fr": [
+        "Le code 4821. Votre code est 8842. Votre code, c'est le 8842. PIN : 1234.",
+        "Votre carte se terminant par 4417. Les derniers chiffres sont 4417.",
+        "Le numéro de votre dossier est 48213. Numéro d'adhérent 4821, réservation n° 4821.",
+    ],
+    "it": [
+        "Il codice 4821. Il codice è 8842. Il PIN è 1234. PIN: 1234.",
+        "La carta che termina con 4417. Il numero d'ordine è 4821. Le ultime cifre sono 4417.",
+    ],
+    "de": [
+        "Der Code 4821. Ihre PIN ist 1234. Ihre PIN lautet jetzt 1234. PIN: 1234.",
+        "Ihre Karte mit der Endung 4417. Ihre Karte, die auf 4417 endet. Vorgang Nr. 4821.",
+        "Ihre Reservierungsnummer lautet 48213. Die letzten vier Ziffern sind 4417. Bestellung 48213",
+    ],
+}  # fmt: skip
+"""Codes that are no quantities."""
+NO_CODES = [
+    ("en", "The code costs 5 euros or $500.", "The code costs five euros or five hundred dollars."),
+    (
+        "en",
+        "In this case 1500 people. No, 1500.",
+        "In this case fifteen hundred people. No, fifteen hundred.",
+    ),
+    ("en", "The number of guests is 1500.", "The number of guests is fifteen hundred."),
+    ("en", "Your account balance is 1500.", "Your account balance is fifteen hundred."),
+    ("en", "The code is free and the total is 1500.", "The code is free and the total is fifteen hundred."),
+    ("en", "The war ending in 1945. Code 12.", "The war ending in nineteen forty-five. Code twelve."),
+    ("en", "Here is the code. 1500 people did it.", "Here is the code. fifteen hundred people did it."),
+    ("es", "El código cuesta 500 euros.", "El código cuesta quinientos euros."),
+    ("es", "El número de personas es 1500.", "El número de personas es mil quinientos."),
+    ("es", "El total de su pedido es 1500.", "El total de su pedido es mil quinientos."),
+    (
+        "ca",
+        "El codi costa 500 euros. En aquest cas 1500.",
+        "El codi costa cinc-cents euros. En aquest cas mil cinc-cents.",
+    ),
+    (
+        "gl",
+        "O código custa 500 euros. Neste caso 1500.",
+        "O código custa cincocentos euros. Neste caso mil cincocentos.",
+    ),
+    (
+        "pt",
+        "O código custa 500 euros. A cidade conta 1500.",
+        "O código custa quinhentos euros. A cidade conta mil e quinhentos.",
+    ),
+    (
+        "fr",
+        "Le code coûte 500 euros. La ville compte 1500.",
+        "Le code coûte cinq cents euros. La ville compte mille cinq cents.",
+    ),
+    (
+        "it",
+        "Il codice costa 500 euro. In caso 1500.",
+        "Il codice costa cinquecento euro. In caso millecinquecento.",
+    ),
+    (
+        "de",
+        "Der Code kostet 500 Euro. Im Fall 1500.",
+        "Der Code kostet fünfhundert Euro. Im Fall fünfzehnhundert.",
+    ),
+    ("eu", "Kodea 500 euro da. 500 pertsona.", "Kodea bostehun euro da. bostehun pertsona."),
+]  # fmt: skip
+CASES = [
+    *((language, *case) for language, cases in SAID.items() for case in cases),
+    *ELIDED,
+    *((language, text, text.replace("*", "")) for language, texts in NAMED_CODES.items() for text in texts),
+    *NO_CODES,
+]
 
 REGIONS = [
     ("es-MX", "$1,250, $99.90", "mil doscientos cincuenta pesos, noventa y nueve pesos con noventa centavos"),
@@ -490,6 +629,7 @@ PIECES = [
     "(", ")", "[", "](", "# ", "- ", "1. ", "|", "STATE: a=b", "_", "&", "😀", "https://a.b/1.2",
     "x@a.es", "+34 ", "€/kg", "°", "May ", "der ", "5", " millones",
     "Mio. ", ",- ", "ºC", " am", " dólares", " x ", "las ", "call ", " Stock", "8.30", "(11) ", " ft ",
+    " l'", "PIN ", "Code ", " is ",
 ]  # fmt: skip
 
 

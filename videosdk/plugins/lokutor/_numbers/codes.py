@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from .notation import SPACE, parse_number
+from .notation import APOSTROPHES, SPACE, parse_number
 
 PHONE = (
     r"(?:\+\d+(?:[ .\-]?\(\d+\))?(?:[ .\-]\d{2,})*"
@@ -23,7 +23,7 @@ NO_QUANTITY = (
     rf"(?!{SPACE}(?:ft|oz|lbs?|yd|gal|mph|km²|cm²|mm²|m³|cm³|m2|m3|m/s|EL|TL|Tsd|tsp|tbsp|Stk|"
     rf"dm|cl|dl|hl|t|kt|mcg|[µμ]g|V|kV|mA|mAh|Ah|Wh|MW|GW|MWh|kcal|k?J|N|Nm|[hkM]?Pa|mbar|psi|d[Bb]|Hz|[kMG]Hz|rpm|[kMG]bps|[kMG]bit/s|[kMGT]B/s|px|dpi|fps|"
     rf"[CFK]|M|Mio|Mrd|Mill|mln|mld|Mds?|[A-Z]?[A-Z]?\$|{_FOREIGN})"
-    rf"(?![\w'’]))"
+    rf"(?![\w{APOSTROPHES}]))"
 )
 """Follows a number that may be said alone: no unit, fraction or currency that isn't known."""
 _AMBIGUOUS_GROUPS = re.compile(r"\d{3} \d{3} \d{3}$")

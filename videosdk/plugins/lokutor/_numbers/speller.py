@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from .agreement import Agreement, italian_one
 from .cardinals import Cardinal, Gender, cardinal_of, num2words_of
 from .clock import clock_of
+from .code_words import CodeFinder
 from .codes import (
     NO_QUANTITY,
     PHONE,
@@ -25,7 +26,7 @@ from .codes import (
 from .context import text_after, text_before, word_after, word_before
 from .languages import SYMBOLS, THOUSANDS, Noun, language_of, noun
 from .money import Money
-from .notation import NUMBER, SPACE, Number, parse_number
+from .notation import APOSTROPHES, NUMBER, SPACE, Number, parse_number
 from .ordinals import Around, ordinals_of
 
 _TO = rf"{SPACE}?[-–]{SPACE}?"
@@ -34,7 +35,7 @@ _FREE = (
     r"(?<!\d:)(?<![\s\ue000(]['’])"
 )
 """What a number doesn't stand behind: the rest of a word, of a date, of a version."""
-_END = rf"(?!['’]s\b|\.[ºª])(?![\w^°ºª%{SIGNS}½¼¾\ufe0f\u20e3])(?![.,:/+\-–'’]\d)(?![-–/][\w{SIGNS}])"
+_END = rf"(?![{APOSTROPHES}]\w|\.[ºª])(?![\w^°ºª%{SIGNS}½¼¾\ufe0f\u20e3])(?![.,:/+\-–]\d)(?![-–/][\w{SIGNS}])"
 _SKIPPED = re.compile(
     rf"\W*?(?:\d{{1,3}}(?:{SPACE}\d{{3}}(?!\d))+|\d)(?:[\w.,:/'’\-–+^%°ºª½¼¾{SIGNS}]*[\w%°ºª½¼¾{SIGNS}])?"
     rf"(?:{SPACE}?[{SIGNS}%°](?:[-/]\w+)?)?"
@@ -45,6 +46,8 @@ _SENTENCE_BEFORE = re.compile(r"(?:^|[.!?:…\n])[\s\ue000*_\"'»)]*$")
 _ABOUT = re.compile(r"[~≈]\s?(?=[\d€$£])")
 _LONGEST_PLAIN = 5
 """Digits of a plain number without separators. Longer ones are codes, unless they are round."""
+_SHORTEST_CODE = 3
+"""Digits of the shortest code. What is shorter sounds the same as a quantity."""
 _MINUTES = re.compile(r"0[1-9]")
 _HOURS_BEFORE = re.compile(r"\d ?h\s+$")
 _DOTTED_TIME = re.compile(r"(?:[01]?\d|2[0-4])\.[0-5]\d")
@@ -113,7 +116,8 @@ class Speller:
         self._short_scales = {name: noun(text) for name, text in self._language.abbreviations.items()}
         self._times = frozenset(self._language.times.split())
         follows = _any_of([*self._units, *self._money.signs, *self._short_scales])
-        self._unit_follows = re.compile(rf"{SPACE}?(?:{follows})(?!\w)")
+        self._unit_follows = re.compile(rf"{SPACE}?(?:{follows})(?![{APOSTROPHES}]?\w)")
+        self._codes = CodeFinder(self._code)
         self._emergency = frozenset(self._language.emergency.split())
         self._rules = self._make_rules()
         self._start = re.compile(
@@ -227,6 +231,7 @@ class Speller:
             ),
             (rf"(?P<n>\d{{1,3}})(?P<mark>{self._ordinals.pattern})", self._ordinal),
             (rf"{measured}(?P<unit>{units}){_END}{point}", self._measure),
+            (rf"(?P<n>\d+(?:[ \-–]\d+)*)(?!\w|[.,:]\d){_END}{NO_QUANTITY}", self._named_code),
             (rf"(?P<n>{number}){_TO}(?P<to>{number}){_END}{NO_QUANTITY}", self._range),
             (PHONE, self._phone),
             (rf"{sign}(?P<n>{number}){_END}{NO_QUANTITY}", self._plain),
@@ -490,6 +495,12 @@ class Speller:
             return None
         start = self._plain_words(found["n"], number, "f" if first == "f" else "")
         return f"{start}{self._to_hour(found)}{self._plain_words(found['to'], end, gender)}"
+
+    def _named_code(self, found: re.Match[str]) -> str | None:
+        """Return what a word before it names as a code: "Your PIN is 1234"."""
+        digits = sum(map(str.isdigit, found["n"]))
+        is_code = digits >= _SHORTEST_CODE and self._codes.is_named(text_before(found), text_after(found))
+        return found.group() if is_code else None
 
     def _phone(self, found: re.Match[str]) -> str | None:
         return found.group() if is_phone(found.group(), self._language.decimal) else None
