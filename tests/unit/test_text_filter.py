@@ -571,11 +571,100 @@ NO_CODES = [
     ),
     ("eu", "Kodea 500 euro da. 500 pertsona.", "Kodea bostehun euro da. bostehun pertsona."),
 ]  # fmt: skip
+FUEL = [
+    (
+        "en",
+        "$3.459 a gallon, $3.459/gal",
+        "three point four five nine dollars a gallon, three point four five nine dollars per gallon",
+    ),
+    ("en", "3.459 dollars per gallon", "three point four five nine dollars per gallon"),
+    ("en", "A litre costs £1.459 now", "A litre costs one point four five nine pounds now"),
+    (
+        "en",
+        "$1,459 a gallon, $1.459 a month",
+        "$1,459 a gallon, one thousand four hundred and fifty-nine dollars a month",
+    ),
+    ("en", "2 gal, a 10 gal tank", "two gallons, a ten gallon tank"),
+    ("es", "1,459 € el litro", "uno coma cuatrocientos cincuenta y nueve euros el litro"),
+    ("es", "1,459 euros por litro", "uno coma cuatrocientos cincuenta y nueve euros por litro"),
+    ("es", "1.459 €/l, 1.459 euros el litro", "1.459 €/l, 1.459 euros el litro"),
+    ("es", "El litro está a 1,459 €.", "El litro está a uno coma cuatrocientos cincuenta y nueve euros."),
+    (
+        "es",
+        "1,250 € al mes, 1000 litros son 1,250 €",
+        "mil doscientos cincuenta euros al mes, mil litros son mil doscientos cincuenta euros",
+    ),
+    ("es-AR", "$1.250 el litro", "mil doscientos cincuenta pesos el litro"),
+    ("ca", "1,459 € el litre", "u coma quatre-cents cinquanta-nou euros el litre"),
+    ("gl", "1,459 € o litro", "un coma catrocentos cincuenta e nove euros o litro"),
+    ("eu", "1,459 € litroko", "bat koma laurehun eta berrogeita hemeretzi euro litroko"),
+    ("pt", "1,459 € por litro", "um vírgula quatrocentos e cinquenta e nove euros por litro"),
+    ("fr", "1,459 € le litre", "un virgule quatre cent cinquante-neuf euro le litre"),
+    ("it", "1,459 € al litro", "uno virgola quattrocentocinquantanove euro al litro"),
+    (
+        "de",
+        "1,459 € pro Liter, 1,459 € im Monat",
+        "eins Komma vier fünf neun Euro pro Liter, eintausendvierhundertneunundfünfzig Euro im Monat",
+    ),
+]  # fmt: skip
+"""Only fuel and power have prices of three decimals."""
+
+HOURS = [
+    (
+        "en",
+        "at 15:00 hours, 22:00 hours local time",
+        "at fifteen hundred hours, twenty-two hundred hours local time",
+    ),
+    (
+        "en",
+        "21:30 hours, 8:00 hours, 15:00",
+        "twenty-one thirty hours, eight hundred hours, fifteen hundred hours",
+    ),
+    ("en", "08:00-17:30 hours", "eight hundred hours to seventeen thirty hours"),
+    ("en", "at 10:00 o'clock, 10:00 o’clock", "at ten o'clock, ten o'clock"),
+    ("fr", "à 15:00 heures, à 9:30 heures", "à quinze heures, à neuf heures trente"),
+    ("es", "a las 15:00 horas", "a las quince horas"),
+    ("pt", "às 15:00 horas", "às quinze horas"),
+    ("it", "alle 15:00 ore", "alle quindici ore"),
+    ("ca", "a les 15:00 hores", "a les quinze hores"),
+    ("de", "Termin um 14 h, um 8 h, gegen 9 h", "Termin um vierzehn Uhr, um acht Uhr, gegen neun Uhr"),
+    ("de", "um 1 h, kurz vor 8 h, 8 h morgens", "um ein Uhr, kurz vor acht Uhr, acht Uhr morgens"),
+    (
+        "de",
+        "ab 8 h geöffnet, bis 17 h, um 8–9 h",
+        "ab acht Uhr geöffnet, bis siebzehn Uhr, um acht bis neun Uhr",
+    ),
+    ("de", "von 8 h bis 12 h, von 8 h an", "von acht Uhr bis zwölf Uhr, von acht Uhr an"),
+    (
+        "de",
+        "in 8 h, 8 h lang, eine Dauer von 2 h",
+        "in acht Stunden, acht Stunden lang, eine Dauer von zwei Stunden",
+    ),
+    ("de", "eine Dauer von 2 h bis 4 h", "eine Dauer von zwei Stunden bis vier Stunden"),
+    ("de", "nach 2 h, vor 8 h, bis 8 h, um 2 h verschoben", "nach 2 h, vor 8 h, bis 8 h, um 2 h verschoben"),
+    ("de", "ab 2 h Mietdauer, um 25 h", "ab 2 h Mietdauer, um fünfundzwanzig Stunden"),
+]  # fmt: skip
+
+EITHER_GENDER = [
+    ("fr", "21 livres, 1 livre, 2 livres, 21 £", "21 livres, 1 livre, deux livres, vingt et une livres"),
+    ("es", "21 turistas, 200 guías, 21 poemas, 21 motos", "21 turistas, 200 guías, 21 poemas, 21 motos"),
+    ("es", "2 turistas, 21 camas, 21 problemas", "dos turistas, veintiuna camas, veintiún problemas"),
+    ("ca", "2 flors, 2 claus, 2 lliçons, 1 turista", "2 flors, 2 claus, 2 lliçons, 1 turista"),
+    ("ca", "2 opcions, 2 tiquets", "dues opcions, dos tiquets"),
+    ("gl", "2 turistas, 2 motos, 2 poemas, 2 casas", "2 turistas, 2 motos, 2 poemas, dúas casas"),
+    ("pt", "2 turistas, 2 motos, 2 poemas, 2 gramas", "2 turistas, 2 motos, 2 poemas, dois gramas"),
+    ("it", "1 mano, 1 foto, 1 turista, 1 tema", "1 mano, 1 foto, 1 turista, 1 tema"),
+    ("it", "1 problema, 1 casa, 21 foto", "un problema, una casa, ventuno foto"),
+]  # fmt: skip
+"""Nouns whose gender neither the word nor its ending tells."""
 CASES = [
     *((language, *case) for language, cases in SAID.items() for case in cases),
     *ELIDED,
     *((language, text, text.replace("*", "")) for language, texts in NAMED_CODES.items() for text in texts),
     *NO_CODES,
+    *FUEL,
+    *HOURS,
+    *EITHER_GENDER,
 ]
 
 REGIONS = [
@@ -629,7 +718,7 @@ PIECES = [
     "(", ")", "[", "](", "# ", "- ", "1. ", "|", "STATE: a=b", "_", "&", "😀", "https://a.b/1.2",
     "x@a.es", "+34 ", "€/kg", "°", "May ", "der ", "5", " millones",
     "Mio. ", ",- ", "ºC", " am", " dólares", " x ", "las ", "call ", " Stock", "8.30", "(11) ", " ft ",
-    " l'", "PIN ", "Code ", " is ",
+    " l'", " a ", " gallon", "1.459", " hours", "um ", "PIN ", "Code ", " is ",
 ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from .agreement import Agreement, italian_one
 from .cardinals import Cardinal, Gender, cardinal_of, num2words_of
-from .clock import clock_of
+from .clock import clock_of, military
 from .code_words import CodeFinder
 from .codes import (
     NO_QUANTITY,
@@ -24,8 +24,9 @@ from .codes import (
     is_range,
 )
 from .context import text_after, text_before, word_after, word_before
+from .german_hours import is_time_of_day
 from .languages import SYMBOLS, THOUSANDS, Noun, language_of, noun
-from .money import Money
+from .money import EACH, Money, is_sold_by_thousandths
 from .notation import APOSTROPHES, NUMBER, SPACE, Number, parse_number
 from .ordinals import Around, ordinals_of
 
@@ -61,8 +62,6 @@ _CHAIN = re.compile(
 _POINT_AND_CAPITAL = re.compile(r"\.\s+([^\W\d_a-zß-ÿ]\w*)")
 _POINT_AT_END = re.compile(r"\.(?!\w)")
 _POINT_INSIDE = re.compile(r"\.(?:[,;]|\s+[a-zß-ÿ])")
-_SOLD_BY_THOUSANDTHS = ("l", "L", "kWh")
-"""Units whose prices have three decimals."""
 _DE_ALTERNATIVES = ("bis", "oder")
 _OF = "de|di"
 """Words between millions and the sign of a currency."""
@@ -212,7 +211,8 @@ class Speller:
             (rf"{sign}(?P<n>{number})(?:{SPACE}?%?{_TO}(?P<to>{number}))?{SPACE}?%{_END}", self._percent),
             (rf"(?P<pre>[-−])?%{SPACE}?{amount}{_END}", self._percent),
             (
-                rf"(?P<h>{time}):(?P<min>[0-5]\d)(?:{_TO}(?P<h2>{time}):(?P<min2>[0-5]\d))?(?:{hours})?{_END}",
+                rf"(?P<h>{time}):(?P<min>[0-5]\d)(?:{_TO}(?P<h2>{time}):(?P<min2>[0-5]\d))?"
+                rf"(?:{hours}|{SPACE}(?P<word>(?i:{self._language.hour_words}))(?!\w))?{_END}",
                 self._time,
             ),
             (
@@ -262,10 +262,11 @@ class Speller:
             rf"\d\s?(?:{_any_of(self._short_scales)})\.?(?:\s(?:{_OF}))?",
             rf"(?<!\w)(?<!\d\s)(?:{codes})",
             rf"000\s(?:{_OF})",
+            rf"\d[.,]\d{{3}}(?:\s?(?:{_any_of(self._money.signs)}|(?i:{_any_of(self._money.words)})))?(?:\s(?:{EACH}))?",
             "&",
         ]
         if self._code == "de":
-            parts.append(r"\d\s?(?:Min|Std|Sek)\.")
+            parts += [r"\d\s?(?:Min|Std|Sek)\.", r"\d\s?h"]
         if self._code == "en":
             parts.append(r"\d\s?(?i:[ap]\.?m)\.?(?:\s?[-–])?")
         if self._ordinals.openers:
@@ -277,11 +278,14 @@ class Speller:
     def _price(self, found: re.Match[str]) -> str | None:
         groups = found.groupdict()
         scaled = groups.get("scale") or groups.get("short")
-        parsed = self._parse(found, price=not scaled and not self._is_sold_by_thousandths(groups))
+        by_thousandths = is_sold_by_thousandths(groups.get("per"), text_before(found), text_after(found))
+        parsed = self._parse(found, price=not scaled and not by_thousandths)
         currency = self._money.currency(groups["unit"], groups.get("again"))
         if parsed is None or currency is None:
             return None
         number, end = parsed
+        if by_thousandths and number.grouped and currency in self._money.dear:
+            return found.group()  # "1.459 €/l" is no thousand, whatever the language's mark.
         major, minor = self._singular_after_article(found, currency[0]), currency[1]
         if scaled:
             scale = self._scale_of(scaled, end or number)
@@ -309,10 +313,6 @@ class Speller:
         """Say the inches of "6 ft 2 in"; elsewhere, "in" is a preposition."""
         is_height = _FEET.search(text_before(found))
         return self._count(Number(int(found["n"])), _INCH) if is_height else None
-
-    def _is_sold_by_thousandths(self, groups: dict[str, str]) -> bool:
-        """Return whether a price has the three decimals of fuel and power."""
-        return groups.get("per") in _SOLD_BY_THOUSANDTHS
 
     def _scale_of(self, text: str, number: Number) -> Noun:
         """Return the noun of "millions", which may be shortened."""
@@ -386,6 +386,13 @@ class Speller:
         if is_other or is_decade or is_multiplied(text_before(found)):
             return None
         noun = self._singular_after_article(found, self._units[unit])
+        if noun is self._units["h"] and self._language.hour and not found["sign"]:
+            clock = is_time_of_day([each for each in parsed if each], text_before(found), text_after(found))
+            if clock is None:
+                return found.group()
+            if clock:
+                hours = [self._cardinal(each.whole, "m") for each in parsed if each]
+                return f"{self._language.to.join(hours)} {self._language.hour.one}"
         if end is None:
             is_unsure = self._one_is_unsure(found, number, noun.gender)
             return None if is_unsure else self._signed(found, self._count(number, noun))
@@ -398,13 +405,18 @@ class Speller:
 
     def _time(self, found: re.Match[str]) -> str | None:
         groups = found.groupdict()
-        words = self._clock(int(groups["h"]), int(groups["min"]), self._cardinal)
+        times = [(int(groups["h"]), int(groups["min"]))]
         if groups.get("h2"):
             if self._language.one_last:
                 return None  # Both ends are declined.
-            end = self._clock(int(groups["h2"]), int(groups["min2"]), self._cardinal)
-            return f"{words}{self._to_hour(found)}{end}"
-        return words
+            times.append((int(groups["h2"]), int(groups["min2"])))
+        clock = self._clock
+        if self._code == "en" and (groups.get("word") or "").lower() == "hours":
+            clock = military
+        said = [clock(hour, minute, self._cardinal) for hour, minute in times]
+        if groups.get("word") and self._code == "en" and not said[-1].endswith(("hours", "o'clock")):
+            said[-1] += f" {groups['word']}"
+        return self._to_hour(found).join(said)
 
     def _to_hour(self, found: re.Match[str]) -> str:
         """Return what joins two times: "das 9h às 17h"."""
