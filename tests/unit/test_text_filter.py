@@ -657,6 +657,52 @@ EITHER_GENDER = [
     ("it", "1 problema, 1 casa, 21 foto", "un problema, una casa, ventuno foto"),
 ]  # fmt: skip
 """Nouns whose gender neither the word nor its ending tells."""
+SUMS = [
+    *(
+        (language, "5 - 3 = 2, 5-3=2, 2+2=4, 3 x 4 = 12", "")
+        for language in LANGUAGES_BY_CODE
+        if language != "en"
+    ),
+    ("en", "5 - 3 = 2, 5-3=2, 2 + 2 = 4, 2+2=4, 4 - 7 = -3, 5 + 3 - 2 = 6", ""),
+    ("en", "3 - 5 = -2, -5 - 3, 5 - 3 - 2, 5 € - 3 € = 2 €, 3 x 4 = 12", ""),
+    ("en", "x = 5", "x = five"),
+]
+"""Sums stay as they are: an empty expectation is the text itself."""
+ALL_OR_NOTHING = [
+    ("en", "12% - 15% more, 12%-15%", "twelve to fifteen percent more, twelve to fifteen percent"),
+    (
+        "en",
+        "5 km - 10 km, $5 - $10, 10 - 20 people",
+        "five to ten kilometers, five to ten dollars, ten to twenty people",
+    ),
+    ("en", "10:30 - 3 people, 10 € - 5 GB", "ten thirty — three people, ten euros — five gigabytes"),
+    (
+        "en",
+        "5 € + 3 €, chapter 3 - the end",
+        "five euros + three euros, chapter three — the end",
+    ),
+    ("en", "May 3rd–5th, 3rd - 5th, 3-5th", "May third to fifth, third to fifth, third to fifth"),
+    (
+        "en",
+        "May 5 - 7, 2nd-best, 5th-3rd, 3rd - yes",
+        "May fifth to seventh, second-best, 5th-3rd, third — yes",
+    ),
+    ("en", "Q4'24, Q4’24, FY'24, '24", "Q4'24, Q4’24, FY'24, '24"),
+    ("es", "21 - 31 turistas, 1ra-2da", "21 - 31 turistas, 1ra-2da"),
+    ("es", "12 % - 15 %, T4'24", "doce a quince por ciento, T4'24"),
+    ("ca", "1r-3r, d'11 €", "1r-3r, d'onze euros"),
+    ("gl", "12% - 15%", "doce a quince por cento"),
+    ("eu", "% 12 - % 15", "ehuneko hamabi-hamabost"),
+    ("pt", "2 - 3 colheres", "2 - 3 colheres"),
+    ("fr", "1er–3e, 12 % - 15 %", "1er–3e, douze à quinze pour cent"),
+    ("it", "1ª-3ª, l'11 maggio", "1ª-3ª, l'undici maggio"),
+    (
+        "de",
+        "3. - 5. Mai, 12 % - 15 %",
+        "dritter bis fünfter Mai, zwölf bis fünfzehn Prozent",
+    ),
+]  # fmt: skip
+"""What can't be said whole stays whole."""
 CASES = [
     *((language, *case) for language, cases in SAID.items() for case in cases),
     *ELIDED,
@@ -665,6 +711,7 @@ CASES = [
     *FUEL,
     *HOURS,
     *EITHER_GENDER,
+    *ALL_OR_NOTHING,
 ]
 
 REGIONS = [
@@ -718,7 +765,7 @@ PIECES = [
     "(", ")", "[", "](", "# ", "- ", "1. ", "|", "STATE: a=b", "_", "&", "😀", "https://a.b/1.2",
     "x@a.es", "+34 ", "€/kg", "°", "May ", "der ", "5", " millones",
     "Mio. ", ",- ", "ºC", " am", " dólares", " x ", "las ", "call ", " Stock", "8.30", "(11) ", " ft ",
-    " l'", " a ", " gallon", "1.459", " hours", "um ", "PIN ", "Code ", " is ",
+    " = ", "=", "+", " + ", "rd", " l'", " a ", " gallon", "1.459", " hours", "um ", "PIN ", "Code ", " is ",
 ]  # fmt: skip
 
 
@@ -751,6 +798,11 @@ def said(language: str, *chunks: str) -> str:
 def test_numbers_are_said_in_the_language(language: str, text: str, expected: str) -> None:
     assert said(language, text) == expected
     assert said(language, f"({text})") == f"({expected})"
+
+
+@each(("language", "text", "expected"), SUMS)
+def test_a_sum_is_not_half_said(language: str, text: str, expected: str) -> None:
+    assert said(language, text) == said(language, *text) == (expected or text)
 
 
 @each("language", sorted(LANGUAGES))

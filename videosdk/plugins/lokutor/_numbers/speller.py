@@ -22,18 +22,19 @@ from .codes import (
     is_phone,
     is_product_or_foreign_money,
     is_range,
+    is_sum,
 )
 from .context import text_after, text_before, word_after, word_before
 from .german_hours import is_time_of_day
 from .languages import SYMBOLS, THOUSANDS, Noun, language_of, noun
 from .money import EACH, Money, is_sold_by_thousandths
 from .notation import APOSTROPHES, NUMBER, SPACE, Number, parse_number
-from .ordinals import Around, ordinals_of
+from .ordinals import ENGLISH_MARKS, Around, ordinals_of
 
 _TO = rf"{SPACE}?[-–]{SPACE}?"
 _FREE = (
     rf"(?<![\w.,/#@+\-–−{SIGNS}])(?:(?<=[nN][°º])|(?<=[nN]\.º)|(?<![°º]))(?<![{SIGNS}] )(?<![{SIGNS}] \ue000)"
-    r"(?<!\d:)(?<![\s\ue000(]['’])"
+    r"(?<!\d:)(?<![\s\ue000(\d]['’])"
 )
 """What a number doesn't stand behind: the rest of a word, of a date, of a version."""
 _END = rf"(?![{APOSTROPHES}]\w|\.[ºª])(?![\w^°ºª%{SIGNS}½¼¾\ufe0f\u20e3])(?![.,:/+\-–]\d)(?![-–/][\w{SIGNS}])"
@@ -82,6 +83,8 @@ _BEFORE_DATES = ("am", "vom", "zum", "dem", "den", "des", "der", "ab", "seit", "
 _WORD_FOLLOWS = re.compile(r"\s+[a-zäöüß]|[,;:]")
 """Follows a date whose last point doesn't end the sentence."""
 _ELIDING = ("ca", "fr")
+_ELIDING_NUMBERS = ("ca", "fr", "it")
+"""Languages with an apostrophe before numbers: "d'11". Elsewhere, it stands before a short year."""
 _VOWELS = tuple("aeiouéh")
 _POWERS = {"K": 3, "M": 6, "B": 9, "BN": 9}
 """Letters that multiply an amount of money: "$1.5M"."""
@@ -119,8 +122,9 @@ class Speller:
         self._codes = CodeFinder(self._code)
         self._emergency = frozenset(self._language.emergency.split())
         self._rules = self._make_rules()
+        free = _FREE if self._code in _ELIDING_NUMBERS else rf"{_FREE}(?<!\w['’])"
         self._start = re.compile(
-            rf"(?=[-−+%\dA-Z{SIGNS}]){_FREE}(?:[-−]?(?:{self._prefixes}){SPACE}?[-−]?\d|[-−]?\d|\+\d)|(?<![^\s\ue000])&(?!\S)"
+            rf"(?=[-−+%\dA-Z{SIGNS}]){free}(?:[-−]?(?:{self._prefixes}){SPACE}?[-−]?\d|[-−]?\d|\+\d)|(?<![^\s\ue000])&(?!\S)"
         )
         self.unfinished = self._make_unfinished()
         """Found at the end of what needs the next word."""
@@ -150,7 +154,7 @@ class Speller:
         for pattern, say in self._rules:
             found = pattern.match(text, start.start())
             if found and (words := say(found)) is not None:
-                return found.end(), words
+                return found.end(), found.group() if _is_in_sum(found) else words
         skipped = _SKIPPED.match(text, start.start())
         end = skipped.end() if skipped else start.end()
         return end, text[start.start() : end]
@@ -209,7 +213,10 @@ class Speller:
                 self._price,
             ),
             (rf"{sign}(?P<n>{number})(?:{SPACE}?%?{_TO}(?P<to>{number}))?{SPACE}?%{_END}", self._percent),
-            (rf"(?P<pre>[-−])?%{SPACE}?{amount}{_END}", self._percent),
+            (
+                rf"(?P<pre>[-−])?%{SPACE}?{sign}(?P<n>{number})(?:{_TO}(?:%{SPACE}?)?(?P<to>{number}))?{_END}",
+                self._percent,
+            ),
             (
                 rf"(?P<h>{time}):(?P<min>[0-5]\d)(?:{_TO}(?P<h2>{time}):(?P<min2>[0-5]\d))?"
                 rf"(?:{hours}|{SPACE}(?P<word>(?i:{self._language.hour_words}))(?!\w))?{_END}",
@@ -229,10 +236,10 @@ class Speller:
                 rf"{sign}(?P<n>{number})(?:{SPACE}?(?P<unit1>[°º]{SPACE}?[CF])?{_TO}(?P<to>{number}))?{SPACE}?(?P<unit>[°º]{SPACE}?[CF]){_END}",
                 self._measure,
             ),
-            (rf"(?P<n>\d{{1,3}})(?P<mark>{self._ordinals.pattern})", self._ordinal),
+            (rf"(?P<n>\d{{1,3}})(?P<mark>{self._ordinals.pattern})(?![-–/]\d)", self._ordinal),
             (rf"{measured}(?P<unit>{units}){_END}{point}", self._measure),
             (rf"(?P<n>\d+(?:[ \-–]\d+)*)(?!\w|[.,:]\d){_END}{NO_QUANTITY}", self._named_code),
-            (rf"(?P<n>{number}){_TO}(?P<to>{number}){_END}{NO_QUANTITY}", self._range),
+            (rf"{sign}(?P<n>{number}){_TO}(?P<to>{number}){_END}{NO_QUANTITY}", self._range),
             (PHONE, self._phone),
             (rf"{sign}(?P<n>{number}){_END}{NO_QUANTITY}", self._plain),
         ]
@@ -246,6 +253,9 @@ class Speller:
             minutes, half = r"(?:[:.](?P<min{}>[0-5]\d))?", rf"{SPACE}?(?P<half{{}}>(?i:[ap]\.?m)\b)"
             end = rf"(?:(?:{half.format(1)}\.?)?{_TO}(?P<h2>{time}){minutes.format(2)})?"
             rules.insert(0, (rf"(?P<n>\d{{1,2}}){SPACE}in(?!\w)", self._inches))
+            mark = ENGLISH_MARKS
+            ordinals = rf"(?P<n>\d{{1,3}}){mark}?{_TO}(?P<to>\d{{1,3}}){mark}(?!\w|[-–/]\d)"
+            rules.insert(0, (ordinals, self._ordinal_range))
             rules.insert(0, (rf"(?P<h>{time}){minutes.format('')}{end}{half.format('')}", self._half_day))
         return [(re.compile(pattern), say) for pattern, say in rules]
 
@@ -256,8 +266,8 @@ class Speller:
         parts = [
             rf"\d(?:[-–)]|{_NO_CENTS})",
             r"\d\s?[kKM]",
-            r"\d\s[-–]",
-            rf"\d\s?[°º{SIGNS}](?:\s[-–])?",
+            rf"\d\s?(?:[°º{SIGNS}%]|{_any_of(self._units)})(?:\s?[-−–+=×÷])?",
+            r"\d\s?[-−–+=×÷]",
             rf"\d\s(?:{scales})(?:\s(?:{_OF}))?",
             rf"\d\s?(?:{_any_of(self._short_scales)})\.?(?:\s(?:{_OF}))?",
             rf"(?<!\w)(?<!\d\s)(?:{codes})",
@@ -266,8 +276,9 @@ class Speller:
             "&",
         ]
         if self._code == "de":
-            parts += [r"\d\s?(?:Min|Std|Sek)\.", r"\d\s?h"]
+            parts += [r"\d\s?(?:Min|Std|Sek)\.", r"\d\s?h", r"\d\.\s[-–]"]
         if self._code == "en":
+            parts.append(rf"\d{ENGLISH_MARKS}(?:\s[-–])?")
             parts.append(r"\d\s?(?i:[ap]\.?m)\.?(?:\s?[-–])?")
         if self._ordinals.openers:
             parts.append(self._ordinals.openers)
@@ -462,6 +473,12 @@ class Speller:
         words = [self._ordinals.say(int(found[part]), ".", around) for part in ("n", "to")]
         return self._language.to.join(filter(None, words)) if all(words) else None
 
+    def _ordinal_range(self, found: re.Match[str]) -> str | None:
+        """Say an English "3rd–5th"."""
+        start, end = int(found["n"]), int(found["to"])
+        words = [self._ordinals.say(number, "th", Around("", "")) for number in (start, end)]
+        return self._language.to.join(filter(None, words)) if start < end else found.group()
+
     def _date(self, found: re.Match[str]) -> str:
         """Say a German "3.5." behind what shows a date; it is no decimal in any case."""
         before = word_before(found)
@@ -484,8 +501,12 @@ class Speller:
         return self._ordinals.say(int(found[1]), found[2], around)
 
     def _range(self, found: re.Match[str]) -> str | None:
+        # Half a range is wrong: between two numbers with spaces, the hyphen would become a dash.
+        return self._range_of_numbers(found) or (found.group() if " " in found.group() else None)
+
+    def _range_of_numbers(self, found: re.Match[str]) -> str | None:
         parsed = self._parse(found)
-        if parsed is None or parsed[1] is None:
+        if parsed is None or parsed[1] is None or found["sign"]:
             return None
         number, end = parsed[0], parsed[1]
         if not is_range(found["n"], found["to"]) or self._is_time_or_price(found["n"], found["to"]):
@@ -688,6 +709,11 @@ class Speller:
         zeros = _POWERS[power.upper()]
         digits = number.decimals.ljust(zeros, "0")
         return Number(int(f"{number.whole}{digits}"), grouped=True) if len(digits) == zeros else None
+
+
+def _is_in_sum(found: re.Match[str]) -> bool:
+    is_range = bool(found.groupdict().get("to"))
+    return is_sum(found.group(), text_before(found), text_after(found), is_range=is_range)
 
 
 def _any_of(words: Iterable[str]) -> str:
