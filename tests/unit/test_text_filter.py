@@ -481,6 +481,7 @@ ELIDED = [
 NAMED_CODES = {
     "en": [
         "PIN 123. PIN: 1234. Your PIN is 1234. PIN is now 4821, **PIN**: 1234, (PIN: 1234)",
+        "Your PIN's 1234. The last four are 4417.",
         "Your verification code is 4821. The passcode for your last order is 2580.",
         "Your card ending in 4417. An account ending 4417. Visa, ending in 1998.",
         "The last four digits are 4417. The last four digits of your card: 4417.",
@@ -501,7 +502,7 @@ NAMED_CODES = {
         "O número de reserva é o 48213. Os últimos catro díxitos son 4417.",
     ],
     "eu": [
-        "Kodea 8842 da. Zure PINa 1234 da. PIN kodea: 1234. 8842 kodea.",
+        "Kodea 8842 da. Zure PINa 1234 da. PIN-a 1234 da. 4417 zenbakian. PIN kodea: 1234. 8842 kodea.",
         "Erreserba-zenbakia 48213 da. Azken lau digituak 4417 dira. Kodea hau da: 4821.",
     ],
     "pt": [
@@ -511,7 +512,8 @@ NAMED_CODES = {
     "fr": [
         "Le code 4821. Votre code est 8842. Votre code, c'est le 8842. PIN : 1234.",
         "Votre carte se terminant par 4417. Les derniers chiffres sont 4417.",
-        "Le numéro de votre dossier est 48213. Numéro d'adhérent 4821, réservation n° 4821.",
+        "Le numéro de votre dossier est 48213. Numéro d'adhérent 4821",
+        "Votre numéro client est 4821, réservation n° 4821.",
     ],
     "it": [
         "Il codice 4821. Il codice è 8842. Il PIN è 1234. PIN: 1234.",
@@ -536,6 +538,8 @@ NO_CODES = [
     ("en", "The code is free and the total is 1500.", "The code is free and the total is fifteen hundred."),
     ("en", "The war ending in 1945. Code 12.", "The war ending in nineteen forty-five. Code twelve."),
     ("en", "Here is the code. 1500 people did it.", "Here is the code. fifteen hundred people did it."),
+    ("en", "Use PIN 1234 for 500 people.", "Use PIN 1234 for five hundred people."),
+    ("en", "They claim 1500 people came.", "They claim fifteen hundred people came."),
     ("es", "El código cuesta 500 euros.", "El código cuesta quinientos euros."),
     ("es", "El número de personas es 1500.", "El número de personas es mil quinientos."),
     ("es", "El total de su pedido es 1500.", "El total de su pedido es mil quinientos."),
@@ -593,6 +597,16 @@ FUEL = [
         "es",
         "1,250 € al mes, 1000 litros son 1,250 €",
         "mil doscientos cincuenta euros al mes, mil litros son mil doscientos cincuenta euros",
+    ),
+    (
+        "ca",
+        "22.000 € l'any, 1.250 € l'hora",
+        "vint-i-dos mil euros l'any, mil dos-cents cinquanta euros l'hora",
+    ),
+    (
+        "fr",
+        "1 250 € l’an, 1,250 € l'unité",
+        "mille deux cent cinquante euros l’an, mille deux cent cinquante euros l'unité",
     ),
     ("es-AR", "$1.250 el litro", "mil doscientos cincuenta pesos el litro"),
     ("ca", "1,459 € el litre", "u coma quatre-cents cinquanta-nou euros el litre"),
@@ -1013,6 +1027,8 @@ def ready_after(language: str, text: str) -> str:
         ("Cuesta 12,50 € ", "Cuesta "),
         ("Cuesta 12,50 €, ", "Cuesta 12,50 €, "),
         ("Cuesta 12,50 €. ", "Cuesta 12,50 €. "),
+        ("Son 12 km ", "Son "),
+        ("Son 12 km a ", "Son 12 km a "),
         ("Cuesta 12 manzanas ", "Cuesta 12 manzanas "),
         ("Cuesta 10 - ", "Cuesta "),
         ("Cuesta € ", "Cuesta "),

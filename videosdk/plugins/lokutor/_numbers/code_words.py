@@ -21,6 +21,7 @@ _WORD = rf"[^\W\d_]+(?:[-{APOSTROPHES}][^\W\d_]+)*"
 _CARD_REACH = 3
 _CODE_REACH = 5
 """Words between what has a code and its code: "the code for your last booking is"."""
+_AND = "and|or|y|o|i|e|ou|et|eta|edo|und|oder"
 _ALWAYS = r"pins?|otps?|cvv|cvc|puk|ids?|iban"
 """Codes with the same name in every language."""
 
@@ -62,7 +63,7 @@ class CodeWords:
         named = rf"(?:{self.things}|{self.owners})"
         number = rf"(?:{self.numbers}|{self.short_numbers})"
         if self.of:
-            of = rf"{_GAP}(?:(?:{self.of})\s+|d[{APOSTROPHES}])"
+            of = rf"{_GAP}(?:(?:{self.of})\s+|d[{APOSTROPHES}])?"
             numbered = rf"{number}{of}(?:{_WORD}{_GAP}){{0,2}}?{named}(?:{_GAP}{_WORD})?"
         else:
             numbered = rf"{named}(?:[-\s]{_WORD})?[-\s]{_TAIL}{number}"
@@ -71,25 +72,26 @@ class CodeWords:
         is_ = rf",?{_GAP}(?:{self.is_})(?!\w)(?:{_GAP}(?:{self.links})(?!\w))*"
         card = rf"(?:{named}|{self.numbers}|{_ALWAYS}|{self.codes}|visa|mastercard|amex|iban)"
         ways = [
-            rf"{code}(?:{_GAP}(?:{self.links}))?,?{_TAIL}",
+            rf"{code}(?:[{APOSTROPHES}]s|{_GAP}(?:{self.links}))?,?{_TAIL}",
             rf"(?:{self.things}|{self.numbers})(?:\s+(?:{self.short_numbers}))?{_TAIL}",
             rf"{code}(?:{word}){{0,{_CODE_REACH}}}(?:{is_}{_TAIL}|\s?[:=]{_TAIL})",
             rf"(?:{self.numbers}){is_}{_TAIL}",
             rf"{card}(?:,?{word}){{0,{_CARD_REACH}}},?{_GAP}(?:{self.ending})(?!\w){_TAIL}",
             rf"(?:{self.typing}){_TAIL}",
         ]
-        more = r"(?:\d[\d –-]*(?:,\s*|\s*/\s*|,?\s+[^\W\d_]{1,4}\s+)){0,4}"
+        more = rf"(?:\d[\d –-]*(?:,\s*|\s*/\s*|,?\s+(?:{_AND})\s+)){{0,4}}"
         return re.compile(rf"(?i)(?<![^\W_])(?:{'|'.join(ways)})(?<!\w){more}$")
 
 
 ENGLISH = CodeWords(
     codes=(
-        "(?:pass|zip ?|post)?codes?|pass(?:word|phrase)s?|zip|digits|identifier|reference|confirmation|"
+        "(?:pass|zip ?|post)?codes?|pass(?:word|phrase)s?|zip|digits|last (?:\\d|four)|identifier|"
+        "reference|confirmation|"
         "extension|serial|license plate"
     ),
-    things="order|booking|reservation|ticket|invoice|policy|claim|tracking|incident|card",
+    things="order|booking|reservation|ticket|invoice|policy|incident|card",
     owners=(
-        "case|account|customer|member|membership|employee|file|contract|registration|licen[cs]e|student|"
+        "case|claim|tracking|account|customer|member|membership|employee|file|contract|registration|licen[cs]e|student|"
         "patient|user|phone|gate|batch|model|part|routing|sort|flight|parcel|one|line|mobile"
     ),
     numbers="numbers?|nr",
@@ -215,7 +217,7 @@ ITALIAN = CodeWords(
 )
 BASQUE = CodeWords(
     codes=(
-        "kode(?:a|ak|aren|ek)?|pina|pinaren|pasahitza?|pasahitzak|digitu(?:ak|ek)?|zifra(?:k|ek)|posta-?kodea|erreferentzia|"
+        "kode(?:a|ak|aren|ek)?|pin-?a|pinaren|pasahitza?|pasahitzak|digitu(?:ak|ek)?|zifra(?:k|ek)|posta-?kodea|erreferentzia|"
         "identifikatzailea|luzapena|matrikula"
     ),
     things="erreserba|eskaera|eskaria|txartela|faktura|espedientea|poliza|txartel|tiketa|kontratua",
@@ -227,7 +229,7 @@ BASQUE = CodeWords(
     ending="amaitutako|bukatutako",
     typing="idatzi|sartu",
     stops="eta|edo|baina|guztira|prezioa|saldoa",
-    after="kodea|kodearen|kodearekin|pina|pinarekin|pasahitza|zenbakia|zenbakiarekin",
+    after="zenbakian|zenbakiaz|kodea|kodearen|kodearekin|pina|pinarekin|pasahitza|zenbakia|zenbakiarekin",
 )
 GERMAN = CodeWords(
     codes=(

@@ -37,6 +37,8 @@ _PLACE = re.compile(r"[^\W\d_]\s+[^\W\d_a-zß-ÿ][^\W\d]+\s+$")
 """A capitalised word inside of a sentence."""
 _TIMES_AFTER = re.compile(r"\s[x×*](?!\w)")
 _TIMES_BEFORE = re.compile(r"\d\s[x×*]\s+$")
+_LONGEST_SUM = 60
+"""Characters before a number that may be the rest of its sum."""
 _SUM_AFTER = re.compile(rf"{SPACE}?[+=×÷]{SPACE}?[-−]?\d")
 _SUM_BEFORE = re.compile(rf"\d{SPACE}?[+=×÷]{SPACE}?$")
 _EQUAL = re.compile(rf"{SPACE}?=")
@@ -91,6 +93,7 @@ def is_sum(text: str, before: str, after: str, *, is_range: bool) -> bool:
         after: The text after it.
         is_range: Whether it has a hyphen between two numbers.
     """
+    before = before[-_LONGEST_SUM:]
     if _DIFFERENCE_BEFORE.search(before) or (is_range and _EQUAL.match(after)):
         return True
     if not (text[-1].isdigit() and (text[0].isdigit() or text[0] in "-−")):

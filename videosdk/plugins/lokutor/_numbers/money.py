@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from .languages import PESO_SIGN, Language, Noun
+from .notation import APOSTROPHES
 
 Currency = tuple[Noun, Noun | None]
 """What is counted, and its hundredth."""
@@ -23,7 +24,9 @@ _SOLD_BY_THOUSANDTHS = re.compile(_THOUSANDTHS)
 _THOUSANDTHS_BEFORE = re.compile(
     r"(?i)(?<!\w)(?<!\d )(?:lit(?:er|re|ro)|gallon|gal[óo]n|gal[ãa]o|kWh)(?!\w)[^.,;:!?()\d\n]{0,40}$"
 )
-_THOUSANDTHS_AFTER = re.compile(rf"\s+(?:(?:{EACH})\s+|l['’])?{_THOUSANDTHS}(?!\w)")
+_THOUSANDTHS_AFTER = re.compile(
+    rf"\s+(?:(?:{EACH})\s+|l[{APOSTROPHES}])?{_THOUSANDTHS}(?![{APOSTROPHES}]?\w)"
+)
 
 
 def is_sold_by_thousandths(per: str | None, before: str, after: str) -> bool:

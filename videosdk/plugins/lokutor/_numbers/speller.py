@@ -37,7 +37,9 @@ _FREE = (
     r"(?<!\d:)(?<![\s\ue000(\d]['’])"
 )
 """What a number doesn't stand behind: the rest of a word, of a date, of a version."""
-_END = rf"(?![{APOSTROPHES}]\w|\.[ºª])(?![\w^°ºª%{SIGNS}½¼¾\ufe0f\u20e3])(?![.,:/+\-–]\d)(?![-–/][\w{SIGNS}])"
+_END = (
+    rf"(?![{APOSTROPHES}]\w|\.[ºª])(?![\w^°ºª%{SIGNS}½¼¾\ufe0f\u20e3])(?!-?[.,:/+\-–]\d)(?![-–/][\w{SIGNS}])"
+)
 _SKIPPED = re.compile(
     rf"\W*?(?:\d{{1,3}}(?:{SPACE}\d{{3}}(?!\d))+|\d)(?:[\w.,:/'’\-–+^%°ºª½¼¾{SIGNS}]*[\w%°ºª½¼¾{SIGNS}])?"
     rf"(?:{SPACE}?[{SIGNS}%°](?:[-/]\w+)?)?"
