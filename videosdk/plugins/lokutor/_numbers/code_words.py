@@ -1,8 +1,8 @@
 """What people say before a code: "Your PIN is 1234", "card ending in 4417", "número de reserva: 48213".
 
-Rule of this file: a language to a pattern of the text before a code. The words are patterns, and its letters
-may be capitals. What has to count something ("the code costs 5 euros") isn't found, for no verb but "is" may
-stand between.
+Rule of this file: a language to the words before a code, and those to a pattern. Each entry is a pattern too,
+and capitals don't matter. No verb but "is" may stand between a code and its digits, so that quantities aren't
+found: "the code costs 5 euros".
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class CodeWords:
         things: What has a number as its name, and may stand directly before it: "reservation 48213".
         owners: What has a number too, but stands before quantities as well: "In that case 1500 people".
         numbers: The word "number".
-        short_numbers: It behind or before one of the things only: "order no. 4821".
+        short_numbers: Its short forms, which are read so only beside one of the things: "order no. 4821".
         of: Stands between "number" and a thing, where that follows: "número de reserva".
         is_: Stands between a code and its name: "is".
         links: May follow that: "is now the".
