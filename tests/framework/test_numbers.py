@@ -27,6 +27,12 @@ REPLIES = [
         "Das macht 12,50 € am 3. Mai. Geöffnet ist von 9–17 h.",
         "Das macht zwölf Euro und fünfzig Cent am dritten Mai. Geöffnet ist von neun bis siebzehn Uhr.",
     ),
+    (
+        "fr",
+        "En 2025 l'inflation était de 2,1 %. Votre code est 8842, votre carte finit par 4417.",
+        "En deux mille vingt-cinq l'inflation était de deux virgule un pour cent. "
+        "Votre code est 8842, votre carte finit par 4417.",
+    ),
 ]
 
 

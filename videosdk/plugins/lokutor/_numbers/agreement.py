@@ -56,6 +56,8 @@ class Agreement:
         for each in nouns:
             for name in (each.one, each.many):
                 self._genders[name.split()[0].lower()] = each.gender
+        self._unsure = re.compile(language.unsure)
+        self._genders = {name: known for name, known in self._genders.items() if not self._is_unsure(name)}
         self._genders |= dict.fromkeys(language.masculine.lower().split(), "m")
         self._genders |= dict.fromkeys(language.neuter.lower().split(), "n")
         self._genders |= dict.fromkeys(language.feminine.lower().split(), "f")
@@ -143,7 +145,12 @@ class Agreement:
         forms = {self._cardinal(number, "m"), self._cardinal(number, "f")}
         return "m" if len(forms) == 1 or number % 10 == 1 else None
 
+    def _is_unsure(self, word: str) -> bool:
+        return bool(self._unsure.fullmatch(word))
+
     def _gender_by_ending(self, word: str, many: str) -> Gender | None:
+        if self._is_unsure(word):
+            return None
         genders: tuple[Gender, Gender] = ("f", "m")
         for gender in genders:
             ending = self._endings.get(gender + many)

@@ -23,6 +23,13 @@ def clock_of(language: str) -> Clock:
     return _CLOCKS[language[:2]]
 
 
+def military(hour: int, minute: int, cardinal: Cardinal) -> str:
+    """Say an English time that "hours" follows, without that where minutes do: "fifteen thirty"."""
+    if not minute:
+        return f"{cardinal(hour, '')} hundred hours"
+    return _english(hour, minute, cardinal)
+
+
 def _english(hour: int, minute: int, cardinal: Cardinal) -> str:
     hours = cardinal(hour, "")
     if not minute:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from .notation import SPACE, parse_number
+from .notation import APOSTROPHES, SPACE, parse_number
 
 PHONE = (
     r"(?:\+\d+(?:[ .\-]?\(\d+\))?(?:[ .\-]\d{2,})*"
@@ -23,7 +23,7 @@ NO_QUANTITY = (
     rf"(?!{SPACE}(?:ft|oz|lbs?|yd|gal|mph|km²|cm²|mm²|m³|cm³|m2|m3|m/s|EL|TL|Tsd|tsp|tbsp|Stk|"
     rf"dm|cl|dl|hl|t|kt|mcg|[µμ]g|V|kV|mA|mAh|Ah|Wh|MW|GW|MWh|kcal|k?J|N|Nm|[hkM]?Pa|mbar|psi|d[Bb]|Hz|[kMG]Hz|rpm|[kMG]bps|[kMG]bit/s|[kMGT]B/s|px|dpi|fps|"
     rf"[CFK]|M|Mio|Mrd|Mill|mln|mld|Mds?|[A-Z]?[A-Z]?\$|{_FOREIGN})"
-    rf"(?![\w'’]))"
+    rf"(?![\w{APOSTROPHES}]))"
 )
 """Follows a number that may be said alone: no unit, fraction or currency that isn't known."""
 _AMBIGUOUS_GROUPS = re.compile(r"\d{3} \d{3} \d{3}$")
@@ -37,6 +37,15 @@ _PLACE = re.compile(r"[^\W\d_]\s+[^\W\d_a-zß-ÿ][^\W\d]+\s+$")
 """A capitalised word inside of a sentence."""
 _TIMES_AFTER = re.compile(r"\s[x×*](?!\w)")
 _TIMES_BEFORE = re.compile(r"\d\s[x×*]\s+$")
+_LONGEST_SUM = 60
+"""Characters before a number that may be the rest of its sum."""
+_SUM_AFTER = re.compile(rf"{SPACE}?[+=×÷]{SPACE}?[-−]?\d")
+_SUM_BEFORE = re.compile(rf"\d{SPACE}?[+=×÷]{SPACE}?$")
+_EQUAL = re.compile(rf"{SPACE}?=")
+_DIFFERENCE_BEFORE = re.compile(
+    rf"\d{SPACE}?[^\s\d=]{{0,4}}{SPACE}?[-−–x×*/]{SPACE}?[\d.,]+{SPACE}?[^\s\d=]{{0,4}}{SPACE}?={SPACE}?$"
+)
+_THIRD_BEFORE = re.compile(rf"(?<![\d:.,])\d+{SPACE}[-−–]{SPACE}\d+{SPACE}[-−–]{SPACE}$")
 _LINE_OR_COMMA = re.compile(r"(?:^|,\s+|\n)$")
 _POSTCODE = 5
 _LEAST_POSTCODE = 4
@@ -73,6 +82,23 @@ def is_phone(text: str, decimal: str) -> bool:
 def is_product_or_foreign_money(before: str, after: str) -> bool:
     """Return whether a number is multiplied ("3 x 4"), or counts a currency that has no words here."""
     return bool(is_multiplied(before) or _TIMES_AFTER.match(after) or _SHOWS_MONEY.search(before))
+
+
+def is_sum(text: str, before: str, after: str, *, is_range: bool) -> bool:
+    """Return whether a number, or what looks like a range, is part of a sum: "5 - 3 = 2", "2+2=4".
+
+    Args:
+        text: The number as it is written.
+        before: The text before it.
+        after: The text after it.
+        is_range: Whether it has a hyphen between two numbers.
+    """
+    before = before[-_LONGEST_SUM:]
+    if _DIFFERENCE_BEFORE.search(before) or (is_range and _EQUAL.match(after)):
+        return True
+    if not (text[-1].isdigit() and (text[0].isdigit() or text[0] in "-−")):
+        return False  # "5 € + 3 €" is said.
+    return bool(_SUM_AFTER.match(after) or _SUM_BEFORE.search(before) or _THIRD_BEFORE.search(before))
 
 
 def is_multiplied(before: str) -> bool:

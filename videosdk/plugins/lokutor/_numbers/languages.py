@@ -79,6 +79,7 @@ class Language:
         one_below_two: Whether 0 and 1.5 take the singular.
         masculine: Plurals and singulars of nouns that are counted often, or whose ending misleads.
         feminine: The same.
+        unsure: Nouns of either gender, and others that their endings don't tell, as a pattern.
         endings: What tells the gender of other nouns: of one and of many, masculine and feminine.
         plurals: What plural nouns end in, where a number's gender shows.
         not_nouns: Words that follow a number and aren't counted, though they are as long as a noun.
@@ -94,6 +95,7 @@ class Language:
         first: Says "1" behind a masculine article, where that isn't the cardinal ("dal 1 al 3").
         to_hours: Joins two times behind these words ("dalle 9-13").
         more_money: Currencies without a code: what is counted, and its hundredth, by their plurals.
+        hour_words: Words behind a time that it may be said with, as a pattern: "15:00 hours".
         emergency: Numbers that are dialled in an emergency.
         inflects_one: Whether "one" has cases, so that only some sentences show its form.
         most: The largest number.
@@ -118,6 +120,7 @@ class Language:
     one_below_two: bool = False
     masculine: str = ""
     feminine: str = ""
+    unsure: str = "(?!)"
     endings: Mapping[str, str] = field(default_factory=dict)
     plurals: str = "$^"
     not_nouns: str = ""
@@ -133,6 +136,7 @@ class Language:
     first: str = ""
     to_hours: Mapping[str, str] = field(default_factory=dict)
     more_money: Mapping[str, str] = field(default_factory=dict)
+    hour_words: str = "(?!)"
     emergency: str = "112"
     inflects_one: bool = False
     most: int = BY_NUM2WORDS
@@ -197,7 +201,9 @@ ENGLISH = Language(
         "lb": "pound|pounds",
         "lbs": "pound|pounds",
         "oz": "ounce|ounces",
+        "gal": "gallon|gallons",
     },
+    hour_words="hours|o['’]clock",
     emergency="911 999 112",
     abbreviations={"bn": "billion", "mn": "million"},
     more_money={"pesos": "peso|pesos + centavo|centavos"},
@@ -239,7 +245,14 @@ SPANISH = Language(
     ),
     feminine=(
         "noche noches vez veces mano manos foto fotos llave llaves clase clases calle calles tarde tardes "
-        "parte partes mujer mujeres persona personas"
+        "parte partes mujer mujeres persona personas cama camas "
+        "crema cremas forma formas firma firmas norma normas "
+        "plataforma plataformas alarma alarmas"
+    ),
+    unsure=(
+        r"(?:\w*ista|\w*[aeo]ma|\w*[sg]ma|atleta|poeta|planeta|cometa|profeta|guía|policía|espía|vigía|tranvía|sofá|guarda|"
+        r"guardia|colega|cura|camarada|belga|indígena|patriota|idiota|piloto|moto|radio|testigo|modelo|soprano|"
+        r"\w+cida|\w+crata)s?"
     ),
     endings={"m": "o$", "f": "(?:a|[cs]ión|dad)$", "ms": "os$", "fs": "(?:as|[cs]iones|dades)$"},
     plurals="s$",
@@ -247,6 +260,7 @@ SPANISH = Language(
         "que con por sin los las más muy una uno del son hay era fue nos les sus para menos entonces "
         "además después antes pues ellos ellas"
     ),
+    more_units={"gal": "galón|galones|m"},
     emergency="112 911",
     times="las la",
     hours="las",
@@ -290,6 +304,12 @@ CATALAN = Language(
     feminine=(
         "nit nits setmana setmanes persona persones vegada vegades dona dones tarda tardes classe classes "
         "casa cases habitació taula taules cosa coses plaça places part parts mà mans"
+    ),
+    unsure=(
+        r"(?:\w*ista|\w*[aeo]ma|\w*[sg]ma|atleta|poeta|planeta|cometa|guia|policia|espia|guarda|col·lega|pilot|moto|"
+        r"\w+cida|\w+crata|dent|font|sort|mort|ment|gent|paret|calor|suor|por|flor|olor|color|amor|dolor|mar|sal|mel|pell|vall|"
+        r"sang|imatge|llum|fam|salut|llar|canal|senyal|fi|clau|veu|creu|neu|nau|pau|fe|art|ram|serp|carn|presó|llei|pols|tos)s?|"
+        r"\w*[^cs]ions|\w*[cçsz]ons|\w*tuds?|canals|raons"
     ),
     endings={"m": "(?:t|l|r|n|c)$", "f": "(?:[cs]ió|tat|a)$", "ms": "[^e]s$", "fs": "(?:[cs]ions|tats)$"},
     plurals="s$",
@@ -341,6 +361,10 @@ GALICIAN = Language(
     feminine=(
         "noite noites vez veces man mans foto fotos clase clases rúa rúas tarde tardes parte partes "
         "muller mulleres persoa persoas viaxe viaxes"
+    ),
+    unsure=(
+        r"(?:\w*ista|\w*[aeo]ma|\w*[sg]ma|atleta|poeta|planeta|cometa|guía|policía|espía|tranvía|sofá|garda|colega|cura|piloto|"
+        r"moto|radio|testemuña|modelo|\w+cida|\w+crata)s?"
     ),
     endings={"m": "o$", "f": "(?:a|[cs]ión|dade)$", "ms": "os$", "fs": "(?:as|[cs]ións|dades)$"},
     plurals="s$",
@@ -413,11 +437,16 @@ PORTUGUESE = Language(
     masculine=(
         "dia dias mês meses ano anos problema problemas programa programas sistema sistemas tema temas "
         "idioma idiomas mapa mapas cliente clientes nível níveis quilo quilos milhão milhões homem homens "
-        "carro carros peso pesos quilômetro quilômetros"
+        "carro carros peso pesos quilômetro quilômetros grama gramas quilograma quilogramas miligrama "
+        "miligramas"
     ),
     feminine=(
         "noite noites vez vezes mão mãos foto fotos classe classes tarde tardes parte partes mulher "
         "mulheres pessoa pessoas viagem viagens"
+    ),
+    unsure=(
+        r"(?:\w*ista|\w*[aeo]ma|\w*[sg]ma|atleta|poeta|planeta|cometa|guia|polícia|espia|guarda|colega|cura|piloto|moto|rádio|"
+        r"tribo|modelo|\w+cida|\w+crata)s?"
     ),
     endings={"m": "o$", "f": "(?:a|ção|são|dade)$", "ms": "os$", "fs": "(?:as|ções|sões|dades)$"},
     plurals="s$",
@@ -470,6 +499,7 @@ FRENCH = Language(
         "semaine semaines année années fois personne personnes nuit nuits page pages place places femme "
         "femmes question questions chambre chambres journée journées"
     ),
+    unsure="livres?",
     plurals="[sx]$",
     more_units={
         "Ko": "kilooctet|kilooctets|m",
@@ -482,6 +512,7 @@ FRENCH = Language(
         "que qui les des une par sur est pas aux ces ses son ont pour mais dans avec plus moins sans "
         "très puis alors donc nous vous ils elles après"
     ),
+    hour_words="heures?",
     abbreviations={
         "Md": "milliard|milliards|m",
         "Mds": "milliard|milliards|m",
@@ -522,6 +553,10 @@ ITALIAN = Language(
     scales="mila milione milioni miliardo miliardi",
     masculine="giorno giorni mese mesi anno anni cliente milione miliardo problema programma sistema chilo",
     feminine="notte notti volta volte persona persone settimana settimane pagina pagine parte",
+    unsure=(
+        r"\w*ista|\w*[aeo]ma|\w*[sgm]ma|atleta|poeta|pianeta|cometa|collega|guida|guardia|spia|vaglia|gorilla|delta|papa|duca|"
+        r"mano|foto|moto|auto|radio|dinamo|eco|soprano|boia|belga|\w+cida|\w+crata|profeta|yoga|koala|panda"
+    ),
     endings={"m": "o$", "f": "(?:a|zione|sione|tà)$"},
     not_nouns=(
         "che con per una dei del nel gli più non era tra fra sul sono fino come dopo prima alla dalla "

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 SPACE = "[ \u00a0\u202f\u2009]"
 """Matches what may stand in a number, or before its unit."""
+APOSTROPHES = "'’‘´`"
+"""What is written for an apostrophe, as a class of a pattern. "ʼ" is a letter."""
 NUMBER = rf"(?>(?<!\d )\d{{1,3}}(?:{SPACE}\d{{3}})+(?!{SPACE}?\d)(?:[.,]\d+)?|\d+(?:[.,'’]\d+)*)"
 """Matches all of a number, or nothing."""
 _GROUPED = re.compile(r"([1-9]\d{0,2}([.,_])\d{3}(?:\2\d{3})*)(?:([.,])(\d+))?")

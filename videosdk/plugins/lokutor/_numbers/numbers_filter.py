@@ -32,6 +32,9 @@ _PATH = re.compile(r"(?<![^\s\ue000(])(?:/[\w-][^\s,;:!?]*|[A-Za-z]:\\[^\s,;:!?]
 """A file. The framework takes the end of "km/h" for one."""
 _DASH = re.compile(r"^(\ue000\s*)-(\s+)$")
 
+_BETWEEN_DIGITS = re.compile(r"(?<=\d) - (?=\d)")
+"""The hyphen of what isn't said ("5 - 3 = 2"), which is no dash."""
+
 
 class NumbersFilter(BasicTextFilter):
     """Cleans text for speech as the framework's filter does, and says numbers in one language.
@@ -115,4 +118,5 @@ class NumbersFilter(BasicTextFilter):
         return text
 
     def _expand_numeric_ranges(self, text: str) -> str:
-        return self._normalise_punct(_DASH.sub(r"\1—\2", self._speller.spell(text, self._before)))
+        said = _DASH.sub(r"\1—\2", self._speller.spell(text, self._before))
+        return self._normalise_punct(_BETWEEN_DIGITS.sub(self._shield, said))

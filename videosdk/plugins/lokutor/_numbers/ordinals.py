@@ -72,6 +72,7 @@ _FR_MONTHS = "janvier|février|mars|avril|mai|juin|juillet|août|septembre|octob
 _IT_MONTHS = "gennaio|febbraio|marzo|aprile|maggio|giugno|luglio|agosto|settembre|ottobre|novembre|dicembre"
 _IT_RANKED = "piano|posto|secolo|anno|turno|grado|livello|premio|capitolo"
 """What an Italian "3°" stands before where it is an ordinal and no angle."""
+ENGLISH_MARKS = "(?:st|nd|rd|th)"
 _LAST_DAY = 31
 _LAST_RANK = 10
 """Largest number that is rather an ordinal than a temperature before "º"."""
@@ -210,7 +211,7 @@ def _english(language: str, _: Cardinal) -> Ordinals:
             return f"{ordinal} of" if around.before == "the" else f"the {ordinal} of"
         return None
 
-    return Ordinals(r"(?:st|nd|rd|th)\b|(?!\S*\d)(?![\w°%])", say, months=tuple(_EN_MONTHS))
+    return Ordinals(ENGLISH_MARKS + r"\b|(?!\S*\d)(?!\s[-–]\s\d)(?![\w°%])", say, months=tuple(_EN_MONTHS))
 
 
 def _french(_: str, __: Cardinal) -> Ordinals:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 
 from .agreement import Agreement, italian_one
 from .cardinals import Cardinal, Gender, cardinal_of, num2words_of
-from .clock import clock_of
+from .clock import clock_of, military
+from .code_words import CodeFinder
 from .codes import (
     NO_QUANTITY,
     PHONE,
@@ -21,20 +22,24 @@ from .codes import (
     is_phone,
     is_product_or_foreign_money,
     is_range,
+    is_sum,
 )
 from .context import text_after, text_before, word_after, word_before
+from .german_hours import is_time_of_day
 from .languages import SYMBOLS, THOUSANDS, Noun, language_of, noun
-from .money import Money
-from .notation import NUMBER, SPACE, Number, parse_number
-from .ordinals import Around, ordinals_of
+from .money import EACH, Money, is_sold_by_thousandths
+from .notation import APOSTROPHES, NUMBER, SPACE, Number, parse_number
+from .ordinals import ENGLISH_MARKS, Around, ordinals_of
 
 _TO = rf"{SPACE}?[-–]{SPACE}?"
 _FREE = (
     rf"(?<![\w.,/#@+\-–−{SIGNS}])(?:(?<=[nN][°º])|(?<=[nN]\.º)|(?<![°º]))(?<![{SIGNS}] )(?<![{SIGNS}] \ue000)"
-    r"(?<!\d:)(?<![\s\ue000(]['’])"
+    r"(?<!\d:)(?<![\s\ue000(\d]['’])"
 )
 """What a number doesn't stand behind: the rest of a word, of a date, of a version."""
-_END = rf"(?!['’]s\b|\.[ºª])(?![\w^°ºª%{SIGNS}½¼¾\ufe0f\u20e3])(?![.,:/+\-–'’]\d)(?![-–/][\w{SIGNS}])"
+_END = (
+    rf"(?![{APOSTROPHES}]\w|\.[ºª])(?![\w^°ºª%{SIGNS}½¼¾\ufe0f\u20e3])(?!-?[.,:/+\-–]\d)(?![-–/][\w{SIGNS}])"
+)
 _SKIPPED = re.compile(
     rf"\W*?(?:\d{{1,3}}(?:{SPACE}\d{{3}}(?!\d))+|\d)(?:[\w.,:/'’\-–+^%°ºª½¼¾{SIGNS}]*[\w%°ºª½¼¾{SIGNS}])?"
     rf"(?:{SPACE}?[{SIGNS}%°](?:[-/]\w+)?)?"
@@ -45,6 +50,8 @@ _SENTENCE_BEFORE = re.compile(r"(?:^|[.!?:…\n])[\s\ue000*_\"'»)]*$")
 _ABOUT = re.compile(r"[~≈]\s?(?=[\d€$£])")
 _LONGEST_PLAIN = 5
 """Digits of a plain number without separators. Longer ones are codes, unless they are round."""
+_SHORTEST_CODE = 3
+"""Digits of the shortest code. What is shorter sounds the same as a quantity."""
 _MINUTES = re.compile(r"0[1-9]")
 _HOURS_BEFORE = re.compile(r"\d ?h\s+$")
 _DOTTED_TIME = re.compile(r"(?:[01]?\d|2[0-4])\.[0-5]\d")
@@ -58,8 +65,6 @@ _CHAIN = re.compile(
 _POINT_AND_CAPITAL = re.compile(r"\.\s+([^\W\d_a-zß-ÿ]\w*)")
 _POINT_AT_END = re.compile(r"\.(?!\w)")
 _POINT_INSIDE = re.compile(r"\.(?:[,;]|\s+[a-zß-ÿ])")
-_SOLD_BY_THOUSANDTHS = ("l", "L", "kWh")
-"""Units whose prices have three decimals."""
 _DE_ALTERNATIVES = ("bis", "oder")
 _OF = "de|di"
 """Words between millions and the sign of a currency."""
@@ -80,6 +85,8 @@ _BEFORE_DATES = ("am", "vom", "zum", "dem", "den", "des", "der", "ab", "seit", "
 _WORD_FOLLOWS = re.compile(r"\s+[a-zäöüß]|[,;:]")
 """Follows a date whose last point doesn't end the sentence."""
 _ELIDING = ("ca", "fr")
+_ELIDING_NUMBERS = ("ca", "fr", "it")
+"""Languages with an apostrophe before numbers: "d'11". Elsewhere, it stands before a short year."""
 _VOWELS = tuple("aeiouéh")
 _POWERS = {"K": 3, "M": 6, "B": 9, "BN": 9}
 """Letters that multiply an amount of money: "$1.5M"."""
@@ -113,11 +120,13 @@ class Speller:
         self._short_scales = {name: noun(text) for name, text in self._language.abbreviations.items()}
         self._times = frozenset(self._language.times.split())
         follows = _any_of([*self._units, *self._money.signs, *self._short_scales])
-        self._unit_follows = re.compile(rf"{SPACE}?(?:{follows})(?!\w)")
+        self._unit_follows = re.compile(rf"{SPACE}?(?:{follows})(?![{APOSTROPHES}]?\w)")
+        self._codes = CodeFinder(self._code)
         self._emergency = frozenset(self._language.emergency.split())
         self._rules = self._make_rules()
+        free = _FREE if self._code in _ELIDING_NUMBERS else rf"{_FREE}(?<!\w['’])"
         self._start = re.compile(
-            rf"(?=[-−+%\dA-Z{SIGNS}]){_FREE}(?:[-−]?(?:{self._prefixes}){SPACE}?[-−]?\d|[-−]?\d|\+\d)|(?<![^\s\ue000])&(?!\S)"
+            rf"(?=[-−+%\dA-Z{SIGNS}]){free}(?:[-−]?(?:{self._prefixes}){SPACE}?[-−]?\d|[-−]?\d|\+\d)|(?<![^\s\ue000])&(?!\S)"
         )
         self.unfinished = self._make_unfinished()
         """Found at the end of what needs the next word."""
@@ -147,7 +156,7 @@ class Speller:
         for pattern, say in self._rules:
             found = pattern.match(text, start.start())
             if found and (words := say(found)) is not None:
-                return found.end(), words
+                return found.end(), found.group() if _is_in_sum(found) else words
         skipped = _SKIPPED.match(text, start.start())
         end = skipped.end() if skipped else start.end()
         return end, text[start.start() : end]
@@ -206,9 +215,13 @@ class Speller:
                 self._price,
             ),
             (rf"{sign}(?P<n>{number})(?:{SPACE}?%?{_TO}(?P<to>{number}))?{SPACE}?%{_END}", self._percent),
-            (rf"(?P<pre>[-−])?%{SPACE}?{amount}{_END}", self._percent),
             (
-                rf"(?P<h>{time}):(?P<min>[0-5]\d)(?:{_TO}(?P<h2>{time}):(?P<min2>[0-5]\d))?(?:{hours})?{_END}",
+                rf"(?P<pre>[-−])?%{SPACE}?{sign}(?P<n>{number})(?:{_TO}(?:%{SPACE}?)?(?P<to>{number}))?{_END}",
+                self._percent,
+            ),
+            (
+                rf"(?P<h>{time}):(?P<min>[0-5]\d)(?:{_TO}(?P<h2>{time}):(?P<min2>[0-5]\d))?"
+                rf"(?:{hours}|{SPACE}(?P<word>(?i:{self._language.hour_words}))(?!\w))?{_END}",
                 self._time,
             ),
             (
@@ -225,9 +238,10 @@ class Speller:
                 rf"{sign}(?P<n>{number})(?:{SPACE}?(?P<unit1>[°º]{SPACE}?[CF])?{_TO}(?P<to>{number}))?{SPACE}?(?P<unit>[°º]{SPACE}?[CF]){_END}",
                 self._measure,
             ),
-            (rf"(?P<n>\d{{1,3}})(?P<mark>{self._ordinals.pattern})", self._ordinal),
+            (rf"(?P<n>\d{{1,3}})(?P<mark>{self._ordinals.pattern})(?![-–/]\d)", self._ordinal),
             (rf"{measured}(?P<unit>{units}){_END}{point}", self._measure),
-            (rf"(?P<n>{number}){_TO}(?P<to>{number}){_END}{NO_QUANTITY}", self._range),
+            (rf"(?P<n>\d+(?:[ \-–]\d+)*)(?!\w|[.,:]\d){_END}{NO_QUANTITY}", self._named_code),
+            (rf"{sign}(?P<n>{number}){_TO}(?P<to>{number}){_END}{NO_QUANTITY}", self._range),
             (PHONE, self._phone),
             (rf"{sign}(?P<n>{number}){_END}{NO_QUANTITY}", self._plain),
         ]
@@ -241,6 +255,9 @@ class Speller:
             minutes, half = r"(?:[:.](?P<min{}>[0-5]\d))?", rf"{SPACE}?(?P<half{{}}>(?i:[ap]\.?m)\b)"
             end = rf"(?:(?:{half.format(1)}\.?)?{_TO}(?P<h2>{time}){minutes.format(2)})?"
             rules.insert(0, (rf"(?P<n>\d{{1,2}}){SPACE}in(?!\w)", self._inches))
+            mark = ENGLISH_MARKS
+            ordinals = rf"(?P<n>\d{{1,3}}){mark}?{_TO}(?P<to>\d{{1,3}}){mark}(?!\w|[-–/]\d)"
+            rules.insert(0, (ordinals, self._ordinal_range))
             rules.insert(0, (rf"(?P<h>{time}){minutes.format('')}{end}{half.format('')}", self._half_day))
         return [(re.compile(pattern), say) for pattern, say in rules]
 
@@ -251,17 +268,19 @@ class Speller:
         parts = [
             rf"\d(?:[-–)]|{_NO_CENTS})",
             r"\d\s?[kKM]",
-            r"\d\s[-–]",
-            rf"\d\s?[°º{SIGNS}](?:\s[-–])?",
+            rf"\d\s?(?:[°º{SIGNS}%]|{_any_of(self._units)})(?:\s?[-−–+=×÷])?",
+            r"\d\s?[-−–+=×÷]",
             rf"\d\s(?:{scales})(?:\s(?:{_OF}))?",
             rf"\d\s?(?:{_any_of(self._short_scales)})\.?(?:\s(?:{_OF}))?",
             rf"(?<!\w)(?<!\d\s)(?:{codes})",
             rf"000\s(?:{_OF})",
+            rf"\d[.,]\d{{3}}(?:\s?(?:{_any_of(self._money.signs)}|(?i:{_any_of(self._money.words)})))?(?:\s(?:{EACH}))?",
             "&",
         ]
         if self._code == "de":
-            parts.append(r"\d\s?(?:Min|Std|Sek)\.")
+            parts += [r"\d\s?(?:Min|Std|Sek)\.", r"\d\s?h", r"\d\.\s[-–]"]
         if self._code == "en":
+            parts.append(rf"\d{ENGLISH_MARKS}(?:\s[-–])?")
             parts.append(r"\d\s?(?i:[ap]\.?m)\.?(?:\s?[-–])?")
         if self._ordinals.openers:
             parts.append(self._ordinals.openers)
@@ -272,11 +291,14 @@ class Speller:
     def _price(self, found: re.Match[str]) -> str | None:
         groups = found.groupdict()
         scaled = groups.get("scale") or groups.get("short")
-        parsed = self._parse(found, price=not scaled and not self._is_sold_by_thousandths(groups))
+        by_thousandths = is_sold_by_thousandths(groups.get("per"), text_before(found), text_after(found))
+        parsed = self._parse(found, price=not scaled and not by_thousandths)
         currency = self._money.currency(groups["unit"], groups.get("again"))
         if parsed is None or currency is None:
             return None
         number, end = parsed
+        if by_thousandths and number.grouped and currency in self._money.dear:
+            return found.group()  # "1.459 €/l" is no thousand, whatever the language's mark.
         major, minor = self._singular_after_article(found, currency[0]), currency[1]
         if scaled:
             scale = self._scale_of(scaled, end or number)
@@ -304,10 +326,6 @@ class Speller:
         """Say the inches of "6 ft 2 in"; elsewhere, "in" is a preposition."""
         is_height = _FEET.search(text_before(found))
         return self._count(Number(int(found["n"])), _INCH) if is_height else None
-
-    def _is_sold_by_thousandths(self, groups: dict[str, str]) -> bool:
-        """Return whether a price has the three decimals of fuel and power."""
-        return groups.get("per") in _SOLD_BY_THOUSANDTHS
 
     def _scale_of(self, text: str, number: Number) -> Noun:
         """Return the noun of "millions", which may be shortened."""
@@ -381,6 +399,13 @@ class Speller:
         if is_other or is_decade or is_multiplied(text_before(found)):
             return None
         noun = self._singular_after_article(found, self._units[unit])
+        if noun is self._units["h"] and self._language.hour and not found["sign"]:
+            clock = is_time_of_day([each for each in parsed if each], text_before(found), text_after(found))
+            if clock is None:
+                return found.group()
+            if clock:
+                hours = [self._cardinal(each.whole, "m") for each in parsed if each]
+                return f"{self._language.to.join(hours)} {self._language.hour.one}"
         if end is None:
             is_unsure = self._one_is_unsure(found, number, noun.gender)
             return None if is_unsure else self._signed(found, self._count(number, noun))
@@ -393,13 +418,18 @@ class Speller:
 
     def _time(self, found: re.Match[str]) -> str | None:
         groups = found.groupdict()
-        words = self._clock(int(groups["h"]), int(groups["min"]), self._cardinal)
+        times = [(int(groups["h"]), int(groups["min"]))]
         if groups.get("h2"):
             if self._language.one_last:
                 return None  # Both ends are declined.
-            end = self._clock(int(groups["h2"]), int(groups["min2"]), self._cardinal)
-            return f"{words}{self._to_hour(found)}{end}"
-        return words
+            times.append((int(groups["h2"]), int(groups["min2"])))
+        clock = self._clock
+        if self._code == "en" and (groups.get("word") or "").lower() == "hours":
+            clock = military
+        said = [clock(hour, minute, self._cardinal) for hour, minute in times]
+        if groups.get("word") and self._code == "en" and not said[-1].endswith(("hours", "o'clock")):
+            said[-1] += f" {groups['word']}"
+        return self._to_hour(found).join(said)
 
     def _to_hour(self, found: re.Match[str]) -> str:
         """Return what joins two times: "das 9h às 17h"."""
@@ -445,6 +475,12 @@ class Speller:
         words = [self._ordinals.say(int(found[part]), ".", around) for part in ("n", "to")]
         return self._language.to.join(filter(None, words)) if all(words) else None
 
+    def _ordinal_range(self, found: re.Match[str]) -> str | None:
+        """Say an English "3rd–5th"."""
+        start, end = int(found["n"]), int(found["to"])
+        words = [self._ordinals.say(number, "th", Around("", "")) for number in (start, end)]
+        return self._language.to.join(filter(None, words)) if start < end else found.group()
+
     def _date(self, found: re.Match[str]) -> str:
         """Say a German "3.5." behind what shows a date; it is no decimal in any case."""
         before = word_before(found)
@@ -467,8 +503,12 @@ class Speller:
         return self._ordinals.say(int(found[1]), found[2], around)
 
     def _range(self, found: re.Match[str]) -> str | None:
+        # Half a range is wrong: between two numbers with spaces, the hyphen would become a dash.
+        return self._range_of_numbers(found) or (found.group() if " " in found.group() else None)
+
+    def _range_of_numbers(self, found: re.Match[str]) -> str | None:
         parsed = self._parse(found)
-        if parsed is None or parsed[1] is None:
+        if parsed is None or parsed[1] is None or found["sign"]:
             return None
         number, end = parsed[0], parsed[1]
         if not is_range(found["n"], found["to"]) or self._is_time_or_price(found["n"], found["to"]):
@@ -490,6 +530,12 @@ class Speller:
             return None
         start = self._plain_words(found["n"], number, "f" if first == "f" else "")
         return f"{start}{self._to_hour(found)}{self._plain_words(found['to'], end, gender)}"
+
+    def _named_code(self, found: re.Match[str]) -> str | None:
+        """Return what a word before it names as a code: "Your PIN is 1234"."""
+        digits = sum(map(str.isdigit, found["n"]))
+        is_code = digits >= _SHORTEST_CODE and self._codes.is_named(text_before(found), text_after(found))
+        return found.group() if is_code else None
 
     def _phone(self, found: re.Match[str]) -> str | None:
         return found.group() if is_phone(found.group(), self._language.decimal) else None
@@ -665,6 +711,11 @@ class Speller:
         zeros = _POWERS[power.upper()]
         digits = number.decimals.ljust(zeros, "0")
         return Number(int(f"{number.whole}{digits}"), grouped=True) if len(digits) == zeros else None
+
+
+def _is_in_sum(found: re.Match[str]) -> bool:
+    is_range = bool(found.groupdict().get("to"))
+    return is_sum(found.group(), text_before(found), text_after(found), is_range=is_range)
 
 
 def _any_of(words: Iterable[str]) -> str:
