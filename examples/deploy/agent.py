@@ -16,10 +16,16 @@ Environment variables:
 
 from __future__ import annotations
 
+import os
+import signal
+
+if __name__ == "__main__":
+    # The imports take seconds. Process 1 of a container would ignore SIGTERM meanwhile.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+
 import asyncio
 import logging
 import multiprocessing
-import os
 
 from draining import hold_call, serve
 from videosdk.agents import Agent, AgentSession, JobContext, Pipeline, RoomOptions, WorkerOptions

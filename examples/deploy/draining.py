@@ -16,10 +16,12 @@ import logging
 import multiprocessing
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable
+from multiprocessing import forkserver
+from typing import Any, NoReturn
 
 from videosdk.agents import AgentSession, RoomOptions, UtteranceHandle, Worker, WorkerOptions
+from videosdk.agents.backend.protocol import JobAssignment, JobUpdate
 from videosdk.agents.execution import ResourceStatus
 from videosdk.agents.execution.resources import ProcessResource
 
@@ -31,11 +33,15 @@ TAIL = 0.5
 """Seconds that the last frame takes over the network and through the caller's buffer, or a fade-out takes."""
 CLOSING = 3.0
 """Seconds for a call to close its connections and leave the room, and for the worker to notice."""
+LOOK = 0.05
+"""Seconds between two looks for calls that still have to be told."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 async def serve(options: WorkerOptions, room: RoomOptions) -> None:
     """Take calls until SIGTERM or SIGINT; then end those under way, and return.
+
+    A signal that comes before the worker knows the registry ends the process at once, with exit code 0.
 
     Args:
         options: The worker's. ``close_timeout`` should be a few seconds: after that, a process is terminated.
@@ -45,41 +51,80 @@ async def serve(options: WorkerOptions, room: RoomOptions) -> None:
         RuntimeError: The worker could not be registered.
     """
     worker = Worker(options, default_room_options=room)
-    loop, serving = asyncio.get_running_loop(), asyncio.current_task()
+    serving = asyncio.current_task()
     assert serving is not None
-    for number in SIGNALS:
-        loop.add_signal_handler(number, _on_signal, number, serving)
+    # Not the loop's own handlers: it stands still while the fork server imports what it was told to.
+    on_signal = functools.partial(_on_signal, worker, asyncio.get_running_loop(), serving)
+    before = {number: signal.signal(number, on_signal) for number in SIGNALS}
     try:
         await worker.initialize()
         await worker._run_backend_mode()  # As run_worker() does; there is no public name for it.
     except asyncio.CancelledError:
         logger.info("Draining: no new calls")
     finally:
-        for call in _processes_in_call(worker):
-            os.kill(call, signal.SIGTERM)
+        _refuse_calls(worker)
+        telling = asyncio.create_task(_tell_calls(worker))
+        await asyncio.sleep(0)  # What was assigned just now is a call that the worker waits for.
         await worker.drain(timeout=TURN + CLOSING)
         with contextlib.suppress(TimeoutError):  # Whoever looks at its status page must not hold it up.
             async with asyncio.timeout(2 * CLOSING):
                 await worker.shutdown()
+        telling.cancel()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _on_signal(number: int, serving: asyncio.Task[None]) -> None:
-    if not serving.cancelling():
-        serving.cancel()
-        return
+def _on_signal(
+    worker: Worker, loop: asyncio.AbstractEventLoop, serving: asyncio.Task[None], number: int, _: object
+) -> None:
+    if worker.backend_connection is None:
+        _end_at_once(0)  # Nobody knows of it, so it has no call.
+    if serving.cancelling():
+        _end_at_once(128 + number)
+    loop.call_soon_threadsafe(serving.cancel)
+
+
+def _end_at_once(code: int) -> NoReturn:
     for child in multiprocessing.active_children():
         child.kill()
-    os._exit(128 + number)  # Process 1 of a container can't kill itself by a signal.
+    server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    if server is not None:  # It would still start a process that it was asked for.
+        os.kill(server, signal.SIGKILL)
+    os._exit(code)  # Process 1 of a container can't kill itself by a signal.
 
 
-def _processes_in_call(worker: Worker) -> Iterator[int]:
-    """Yield the ids of processes in a call. The others are told by the worker's own shutdown."""
-    executor = worker.process_manager
-    for resource in executor.resource_manager.resources if executor else []:
-        if isinstance(resource, ProcessResource) and resource.status is ResourceStatus.BUSY:
-            process = resource.process
-            if process is not None and process.is_alive() and process.pid is not None:
-                yield process.pid
+def _refuse_calls(worker: Worker) -> None:
+    """Refuse what the registry assigns from now on: it was told before the signal that there is room."""
+    registry: Any = worker.backend_connection  # It is typed for its own messages only.
+    refusals = set[asyncio.Task[None]]()
+
+    def refuse(assignment: JobAssignment) -> None:
+        logger.info("Draining: call %s is refused", assignment.job_id)
+        refusal = JobUpdate(job_id=assignment.job_id, status="failed", error="The worker is draining")
+        refusals.add(sending := asyncio.create_task(registry.send_message(refusal)))
+        sending.add_done_callback(refusals.discard)
+
+    if registry is not None:
+        registry.on_assignment(refuse)
+
+
+async def _tell_calls(worker: Worker) -> None:
+    """Send each call SIGTERM, once; also one that was assigned before, and gets its process only now.
+
+    The processes without a call are told by the worker's own shutdown.
+    """
+    executor, told = worker.process_manager, set[tuple[int, int]]()
+    while executor is not None:
+        for resource in executor.resource_manager.resources:
+            if not isinstance(resource, ProcessResource) or resource.status is not ResourceStatus.BUSY:
+                continue
+            process, calls_before = resource.process, resource.success_count + resource.error_count
+            if process is None or process.pid is None or not process.is_alive():
+                continue
+            if (process.pid, calls_before) not in told:
+                told.add((process.pid, calls_before))
+                os.kill(process.pid, signal.SIGTERM)
+        await asyncio.sleep(LOOK)
 
 
 async def hold_call(session: AgentSession) -> None:

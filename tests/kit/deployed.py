@@ -3,8 +3,8 @@ with ``tests`` and ``examples/deploy`` in ``PYTHONPATH``.
 
 Its calls come over the framework's own WebSocket transport: the caller's text frames in binary are what is
 said, and what the track hands out goes into a file, as it is heard. ``TURN`` in the environment is the
-example's own. Each question to the language model is a
-line on standard output.
+example's own, and ``GATES`` the folder of :mod:`kit.gate`: each process for calls waits at "process". Each
+question to the language model is a line on standard output.
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ from kit.agents import Ears
 from videosdk.plugins.lokutor import LokutorTTS
 
 draining.TURN = float(os.environ.get("TURN", draining.TURN))
+if __name__ == "__mp_main__":
+    from kit.gate import wait_at
+
+    wait_at("process")
 
 
 class Speaker(Agent):
@@ -119,7 +123,7 @@ async def entrypoint(context: JobContext) -> None:
 
 def main(registry: str, port: str) -> None:
     logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
-    multiprocessing.set_forkserver_preload(["videosdk.agents", "videosdk.plugins.lokutor"])
+    multiprocessing.set_forkserver_preload(["videosdk.agents", "videosdk.plugins.lokutor", "kit.gate"])
     options = WorkerOptions(
         entrypoint_fnc=entrypoint,
         auth_token="token",

@@ -7,8 +7,10 @@ import importlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator
@@ -153,6 +155,15 @@ async def registry() -> AsyncIterator[Registry]:
 @pytest.fixture
 async def worker(request: pytest.FixtureRequest, registry: Registry, tmp_path: Path) -> AsyncIterator[Worker]:
     """Start a worker, and wait until it is registered; a parameter is the ``TURN`` of the example."""
+    async with starting(registry, tmp_path, getattr(request, "param", 5.0)) as worker:
+        await asyncio.wait_for(registry.registered.wait(), 3 * PATIENCE)
+        await worker.prints("initialized successfully")
+        yield worker
+
+
+@asynccontextmanager
+async def starting(registry: Registry, tmp_path: Path, turn: float = 5.0) -> AsyncIterator[Worker]:
+    """Start a worker."""
     certificate = tmp_path / "authority.pem"
     certificate.write_text(authority())
     port = free_port()
@@ -167,15 +178,14 @@ async def worker(request: pytest.FixtureRequest, registry: Registry, tmp_path: P
             SSL_CERT_FILE=str(certificate),
             HOME=str(tmp_path),
             PYTHONUNBUFFERED="1",
-            TURN=str(getattr(request, "param", 5.0)),
+            TURN=str(turn),
+            GATES=str(tmp_path),
             PYTHONPATH=os.pathsep.join(map(str, (DEPLOY, WORKER.parents[1]))),
         ),
     )
     worker = Worker(process, port)
     reading = asyncio.create_task(worker.read())
     try:
-        await asyncio.wait_for(registry.registered.wait(), 3 * PATIENCE)
-        await worker.prints("initialized successfully")
         yield worker
     finally:
         if process.returncode is None:
@@ -292,6 +302,108 @@ async def test_the_agent_begins_no_turn_of_its_own(
     assert caller.heard() == frames(heard_for(SHORT))
 
 
+@pytest.mark.parametrize("worker", [PATIENCE], indirect=True, ids=["patiently"])
+async def test_a_call_that_is_assigned_while_it_drains_is_refused(
+    worker: Worker, registry: Registry, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    """The registry asked before the signal, and was told that there is room."""
+    scripted.scripts.extend([speak] * 4)
+    async with calling(registry, scripted, tmp_path, "first") as caller:
+        await worker.prints("Agent session started")
+        await registry.send(type="availability_request", job_id="late")
+        assert (await registry.told(type="availability_response", job_id="late"))["available"]
+        await caller.says(SHORT)
+        await caller.hears()
+        below = worker.signal()
+        await worker.prints("Draining: no new calls")
+        await registry.assign("late")
+        refusal = await registry.told(type="job_update", job_id="late")
+        assert (refusal["status"], refusal["error"]) == ("failed", "The worker is draining")
+        await registry.told(type="job_update", job_id="first", status="completed")
+        await worker.ends(0, below)
+    assert caller.heard() == frames(heard_for(SHORT))
+
+
+@pytest.mark.parametrize("worker", [PATIENCE], indirect=True, ids=["patiently"])
+async def test_a_call_that_gets_its_process_while_it_drains_is_told(
+    worker: Worker, registry: Registry, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    """All idle processes are in use, and the one that is started for it takes its time."""
+    gate = tmp_path / "process"
+    gate.touch()
+    async with (
+        calling(registry, scripted, tmp_path, "first"),
+        calling(registry, scripted, tmp_path, "second"),
+    ):
+        await worker.prints("Agent session started", lines=2)
+        about = {"url": scripted.url, "file": str(tmp_path / "third.pcm"), "greeting": LONG}
+        await registry.assign("third", port=free_port(), preemptive=False, **about)
+        await registry.told(type="job_update", job_id="third", status="running")
+        await worker.prints("waits at process")
+        below = worker.signal()
+        await worker.prints("Draining: no new turns", lines=2)
+        gate.unlink()
+        for job in ("first", "second", "third"):
+            await registry.told(type="job_update", job_id=job, status="completed")
+        await worker.ends(0, below)
+    assert "Timeout waiting for jobs" not in "".join(worker.lines)
+    assert scripted.texts == []
+
+
+async def test_a_signal_while_the_fork_server_imports_ends_all_at_once(
+    registry: Registry, tmp_path: Path
+) -> None:
+    gate = tmp_path / "imports"
+    gate.touch()
+    async with starting(registry, tmp_path) as worker:
+        await worker.prints("waits at imports")
+        below = worker.signal()
+        # Not its wait(), which lasts until the fork server has closed their standard output, too.
+        await until(lambda: worker.process.returncode is not None)
+        gate.unlink()
+        await worker.ends(0, below)
+    assert not registry.registered.is_set()
+
+
+NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child"]
+"""Runs a command as process 1, as in a container. The kernel keeps signals from it that it doesn't handle."""
+
+
+def can_be_process_1() -> bool:
+    """Return whether this machine allows it."""
+    try:
+        return subprocess.run([*NAMESPACE, "true"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("as_process_1", [False, True], ids=["anywhere", "as_process_1"])
+async def test_a_signal_during_the_imports_ends_the_agent_at_once(as_process_1: bool, tmp_path: Path) -> None:
+    if as_process_1 and not can_be_process_1():
+        pytest.skip("unshare is not allowed here")
+    shutil.copy(DEPLOY / "agent.py", tmp_path)
+    slow = "import time\nprint('importing', flush=True)\ntime.sleep(600)\n"
+    (tmp_path / "draining.py").write_text(slow)  # In place of the one that imports the framework.
+    process = await asyncio.create_subprocess_exec(
+        *(NAMESPACE if as_process_1 else []),
+        sys.executable,
+        tmp_path / "agent.py",
+        stdout=PIPE,
+        stderr=STDOUT,
+        env=environment_with(),
+    )
+    assert process.stdout is not None
+    try:
+        assert await asyncio.wait_for(process.stdout.readline(), PATIENCE) == b"importing\n"
+        agent = next(iter(processes_under(process.pid)))[0] if as_process_1 else process.pid
+        os.kill(agent, signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 @pytest.mark.parametrize("signalled", [False, True], ids=["in_a_call", "while_it_drains"])
 async def test_no_preemptive_turn_begins(
     signalled: bool, worker: Worker, registry: Registry, scripted: ScriptedServer, tmp_path: Path
@@ -376,7 +488,11 @@ def test_the_image_is_small_and_its_agent_gets_the_signal() -> None:
     base = build[0][1].removesuffix(" AS build")
     assert final[0][1] == base
     assert base.endswith("-slim")
-    assert not any(word in rest for _, rest in final for word in ("pip", "apt", "gcc"))
+    assert not any(word in rest for _, rest in final for word in ("apt", "gcc"))
+    (removed,) = (rest for name, rest in final if name == "RUN")
+    # The official images have both in /usr/local.
+    assert removed.startswith("python -m pip uninstall --yes pip && rm -r /usr/local/lib/python*/ensurepip")
+    assert not any("pip" in rest for name, rest in final if name != "RUN")
     assert next(rest for name, rest in final if name == "COPY").startswith("--from=build")
     settings = dict(final)
     assert settings["STOPSIGNAL"] == "SIGTERM"

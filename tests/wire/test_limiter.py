@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -454,6 +455,30 @@ async def test_a_stream_is_asked_for_too(make_tts: Maker, scripted: ScriptedServ
     tts = make_tts(scripted.url, limiter=desk, keep_warm=False)
     assert [piece async for piece in tts.stream_synthesize("One.")]
     assert desk.kinds == ["request", "handshake"]
+
+
+async def test_a_give_back_that_swallows_its_cancellation_does_not_hold_up_the_end(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    released, ended = asyncio.Event(), asyncio.Event()
+
+    class Stubborn(Desk):
+        async def give_back(self, kind: str) -> None:
+            while not released.is_set():
+                with suppress(asyncio.CancelledError):
+                    await released.wait()
+            ended.set()
+
+    permits = Permits(Stubborn(), 5.0)
+    permits.give_back(await permits.take("request", 5.0))
+    closing = asyncio.create_task(permits.close())
+    await settled()
+    assert not closing.done()
+    await clock.advance(3.0)
+    await asyncio.wait_for(closing, PATIENCE)
+    assert "hangs in give_back()" in caplog.text
+    released.set()
+    await asyncio.wait_for(ended.wait(), PATIENCE)
 
 
 # aiolimiter
