@@ -178,6 +178,7 @@ async def test_a_turn_whose_text_comes_late_asks_again(
 
     turn = asyncio.create_task(make_tts(scripted.url, limiter=desk, keep_warm=False).synthesize(source()))
     await until(lambda: bool(scripted.conversations))
+    await settled()  # The plugin has to know of it, too.
     clock.skip(5.1)
     words.set()
     await asyncio.wait_for(turn, PATIENCE)
