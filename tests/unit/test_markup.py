@@ -18,7 +18,7 @@ from videosdk.plugins.lokutor._text.markup import (
     Pause,
     Style,
 )
-from videosdk.plugins.lokutor._text.planner import RequestText, TextPlanner
+from videosdk.plugins.lokutor._text.planner import Chunks, RequestText, TextPlanner
 from videosdk.plugins.lokutor._text.written import without_markup
 
 Said = str | Pause | Style | tuple[str, str]
@@ -335,7 +335,8 @@ def test_a_long_tag_is_a_tag() -> None:
 
 def requests_of(*chunks: str, sentences: bool = False) -> list[RequestText | float]:
     """Return what is sent for some chunks, and the pauses between."""
-    parser, planner = MarkupParser(sentences=sentences), TextPlanner("en", sentences=sentences)
+    known = Chunks.SENTENCES if sentences else Chunks.UNKNOWN
+    parser, planner = MarkupParser(sentences=sentences), TextPlanner("en", chunks=known)
     for chunk in chunks:
         planner.push_marked(parser.push(chunk), pending=parser.pending)
     planner.push_marked(parser.end(), pending=False)
@@ -488,7 +489,7 @@ def test_nothing_is_cut_inside_of_what_is_said_otherwise() -> None:
 
 
 def test_the_sentence_in_front_of_a_tag_that_is_not_complete_waits_for_it() -> None:
-    parser, planner = MarkupParser(sentences=True), TextPlanner("en", sentences=True)
+    parser, planner = MarkupParser(sentences=True), TextPlanner("en", chunks=Chunks.SENTENCES)
     planner.push_marked(parser.push('Ask for <sub alias="Doctor Smith,'), pending=parser.pending)
     assert planner.next_request() is None
     planner.push_marked(parser.push('the boss">Dr. S.</sub> please.'), pending=parser.pending)
