@@ -934,6 +934,19 @@ def test_a_sentence_waits_where_its_abbreviation_may_have_been_cut(sentence: str
     assert ready(planner) == [f"{sentence} Sí."]
 
 
+@each(
+    ("chunks", "text"),
+    [
+        (["A?", "B.", "C.", "e.", "g.", "this."], "A? B.C. e.g. this."),
+        (["Take vitamin C.", "e.", "g.", "an orange."], "Take vitamin C. e.g. an orange."),
+        (["D.", "h.", "es geht, z.", "B.", "hier."], "D.h. es geht, z.B. hier."),
+        (["Mr. J.", "R.", "R.", "Tolkien."], "Mr. J.R.R. Tolkien."),
+    ],
+)
+def test_a_sentence_of_one_letter_does_not_run_into_an_abbreviation(chunks: list[str], text: str) -> None:
+    assert plan(chunks, known=Chunks.SENTENCES) == [text]
+
+
 @pytest.mark.parametrize("lines", [["A.", "Paris", "B.", "London"], ["So do I.", "A.", "First."]])
 def test_lettered_lines_are_no_abbreviations(lines: list[str]) -> None:
     assert plan(lines, known=Chunks.SENTENCES) == [" ".join(lines)]

@@ -643,8 +643,12 @@ class TextPlanner:
 
     def _splits_abbreviation(self, chunk: str) -> bool:
         """Return whether an ordinal or an abbreviation goes on in ``chunk``, behind a full stop."""
-        ordinal = self._last.endswith(".") and chunk[0] in _ORDINAL_SIGNS
-        return ordinal or (self._ends_in_initial(self._last) and _NEXT_INITIAL.fullmatch(chunk) is not None)
+        last = self._last
+        ordinal = last.endswith(".") and chunk[0] in _ORDINAL_SIGNS
+        if ordinal or not (self._ends_in_initial(last) and _NEXT_INITIAL.fullmatch(chunk)):
+            return ordinal
+        # "D." and "h." at the beginning of a sentence; but "B.C." or "vitamin C." and "e." are two.
+        return not (last[-2].isupper() and chunk[0].islower()) or len(last) == len("D.")
 
     def _ends_in_initial(self, text: str) -> bool:
         """Return whether a sentence of the framework's chunker may be the first part of an abbreviation."""
