@@ -36,7 +36,7 @@ from itertools import accumulate, pairwise
 from videosdk.agents.tokenize import STRONG_TERMINATORS, WEAK_TERMINATORS, BasicSentenceChunker
 
 from .characters import are_one, extends, has_space, is_speakable, joined, mended, parts_words
-from .markup import MarkedText, Pause, Style
+from .markup import LONGEST_PAUSE, MarkedText, Pause, Style
 from .spoken import Replacement
 
 MAX_REQUEST_CHARS = 1000
@@ -232,6 +232,7 @@ class TextPlanner:
         self._last_whole = False  # and whether it looks like a whole sentence.
         self._previous = self._current = ""  # The last two chunks as they came.
         self._latest: deque[bool] = deque(maxlen=_LATEST)  # Which of the last ones look like tokens.
+        self._held = False  # Whether the last chunk's rest was held back, and comes with the next.
         self._referred = False  # Whether the last chunk has ended in a character reference.
         self._ended = False
 
@@ -264,12 +265,20 @@ class TextPlanner:
         """Take the next chunk of text."""
         self._push(chunk)
 
-    def _push(self, chunk: str, replacements: Iterable[Replacement] = ()) -> str:
-        """Take a chunk of text, and return what of it is kept."""
-        kept = self._trimmed(chunk) if chunk else ""
+    def _push(self, chunk: str, replacements: Iterable[Replacement] = (), *, held: bool = False) -> str:
+        """Take a chunk of text, and return what of it is kept.
+
+        Args:
+            chunk: The text.
+            replacements: What of it is spoken in another way.
+            held: Whether its rest is held back, so that it doesn't end at the edge of what has come.
+        """
+        kept = self._trimmed(chunk, held=held) if chunk else ""
         if kept:
             lead = chunk.find(kept)
-            self._add(kept, [each.moved(-lead) for each in replacements])
+            self._add(kept, [each.moved(-lead) for each in replacements], held=held)
+        if chunk:
+            self._held = held and (bool(kept) or self._held)
         return kept
 
     def push_marked(self, chunk: MarkedText, *, pending: bool) -> None:
@@ -279,7 +288,7 @@ class TextPlanner:
             chunk: The text, and what its tags say.
             pending: Whether the text behind it is held back until a tag is complete.
         """
-        stripped = self._push(chunk.text, chunk.replacements)
+        stripped = self._push(chunk.text, chunk.replacements, held=pending)
         if chunk.marks:
             self._open.doubts.clear()
         lead = chunk.text.find(stripped)
@@ -309,7 +318,7 @@ class TextPlanner:
         if isinstance(mark, Style):
             self._open.style = mark
         else:
-            self._open.pause += mark.seconds
+            self._open.pause = min(self._open.pause + mark.seconds, LONGEST_PAUSE)
             self._open.paused = True
         return closed
 
@@ -350,15 +359,16 @@ class TextPlanner:
         self._open.drop(count)
         self._confirmed = max(0, self._confirmed - count)
 
-    def _add(self, chunk: str, replacements: Sequence[Replacement] = ()) -> None:
-        joins = self._follows_reference(chunk) or self._joins(chunk)
+    def _add(self, chunk: str, replacements: Sequence[Replacement] = (), *, held: bool = False) -> None:
+        whole = chunk.rstrip() if held else chunk
+        joins = self._held or self._follows_reference(chunk) or not whole or self._joins(whole)
         text = self._open.text
         if not text:
             self._open.touches = self._open.touches and joins and not chunk[0].isspace()
         if not joins:
             if self._last_whole:
                 self._confirmed = len(text)
-            if _opens(text):
+            if _takes_no_space(text):
                 self._open.text = text + chunk
             else:
                 self._open.joints.append(len(text))
@@ -388,6 +398,7 @@ class TextPlanner:
         if not is_speakable(self._open.text) and self._open.pause:
             self._closed.append(_Piece(pause=self._open.pause))
         self._open, self._confirmed, self._complete = _Piece(style=self._open.style), 0, False
+        self._held = False
         self._last, self._last_whole = "", False
 
     def end(self) -> None:
@@ -531,15 +542,21 @@ class TextPlanner:
         cuts = {*self._boundaries(piece.text, piece.replacements), *joints}
         return [*sorted(cuts), len(piece.text)]
 
-    def _trimmed(self, chunk: str) -> str:
-        """Return ``chunk`` without the white space at its edges, where sentences are joined with a space."""
+    def _trimmed(self, chunk: str, *, held: bool = False) -> str:
+        """Return ``chunk`` without the white space at its edges, where sentences are joined with a space.
+
+        Where a part of it was held back, or is now, it has no edge.
+        """
+        inside = self._held and not self._open.text[-1:].isspace()
+        trimmed = chunk if inside else chunk.lstrip()
+        trimmed = trimmed.rstrip() if not held else trimmed
         self._previous, self._current = self._current, chunk
-        if self._chunks is Chunks.MOSTLY_SENTENCES and chunk:
+        if self._chunks is Chunks.MOSTLY_SENTENCES and not (self._held or held):
             self._weigh(chunk)
         sentences = self._stream is _Stream.SENTENCES and (
             self._chunks.are_sentences or _is_idle_sentence(chunk)
         )
-        return chunk.strip() if sentences else chunk
+        return trimmed if sentences else chunk
 
     def _weigh(self, chunk: str) -> None:
         """Learn from a chunk of a hook whether it yields sentences or tokens."""
@@ -607,7 +624,7 @@ class TextPlanner:
         if not (self._open.doubts or _may_begin_line(last, chunk)) or _goes_on_in_word(last, chunk):
             return self._settle(_Stream.TOKENS)
         text = self._open.text
-        if not _opens(text) and joined(text, chunk) != text + chunk:
+        if not _takes_no_space(text) and joined(text, chunk) != text + chunk:
             self._open.doubts.append(len(text))
             if len(self._open.doubts) == _LINES:
                 self._settle(_Stream.SENTENCES)
@@ -800,6 +817,11 @@ def _opens(text: str) -> bool:
     """Return whether ``text`` ends in a mark that belongs to what follows it."""
     quote = text[-1:] in tuple(_QUOTES) and (len(text) == 1 or text[-2].isspace())
     return quote or text[-1:] in tuple(_OPENING)
+
+
+def _takes_no_space(text: str) -> bool:
+    """Return whether no space is missing behind ``text``."""
+    return text[-1:].isspace() or _opens(text)
 
 
 def _is_bullet(text: str) -> bool:
