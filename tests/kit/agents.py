@@ -73,11 +73,11 @@ class Ears(STT):
 
 
 class Mind(LLM):
-    """Answers with what the test has thought of, token by token."""
+    """Answers with what the test has thought of, word by word; a list has the tokens as they come."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.answers: list[str] = []
+        self.answers: list[str | list[str]] = []
         self.contexts: list[list[tuple[str, str]]] = []
         """The conversation as it was at each answer: role and text of each message."""
         self.goes_on = asyncio.Event()
@@ -88,11 +88,12 @@ class Mind(LLM):
         self, messages: ChatContext, tools: Any = None, conversational_graph: Any = None, **kwargs: Any
     ) -> AsyncIterator[LLMResponse]:
         self.contexts.append(said(messages))
-        for token in self.answers.pop(0).split(" "):
-            if token == "(...)":
+        answer = self.answers.pop(0)
+        for token in answer if isinstance(answer, list) else [f"{word} " for word in answer.split(" ")]:
+            if token == "(...) ":
                 await self.goes_on.wait()
                 continue
-            yield LLMResponse(content=f"{token} ", role=ChatRole.ASSISTANT)
+            yield LLMResponse(content=token, role=ChatRole.ASSISTANT)
             await asyncio.sleep(0)
 
     async def cancel_current_generation(self) -> None:

@@ -94,7 +94,7 @@ class Clock:
     async def advance(self, seconds: float) -> None:
         """Let so much time have passed, and whatever is due by then happen."""
         self.skip(seconds)
-        for _ in range(5):
+        for _ in range(12):  # A timer takes this for a blocked loop, and lets some passes go by.
             await asyncio.sleep(0)
 
     def skip(self, seconds: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import combinations, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from videosdk.plugins.lokutor._text.markup import (
     Pause,
     Style,
 )
-from videosdk.plugins.lokutor._text.planner import RequestText, TextPlanner
+from videosdk.plugins.lokutor._text.planner import Chunks, RequestText, TextPlanner
 from videosdk.plugins.lokutor._text.written import without_markup
 
 Said = str | Pause | Style | tuple[str, str]
@@ -333,9 +334,12 @@ def test_a_long_tag_is_a_tag() -> None:
 # Requests
 
 
-def requests_of(*chunks: str, sentences: bool = False) -> list[RequestText | float]:
+def requests_of(
+    *chunks: str, sentences: bool = False, known: Chunks = Chunks.UNKNOWN
+) -> list[RequestText | float]:
     """Return what is sent for some chunks, and the pauses between."""
-    parser, planner = MarkupParser(sentences=sentences), TextPlanner("en", sentences=sentences)
+    known = Chunks.SENTENCES if sentences else known
+    parser, planner = MarkupParser(sentences=sentences), TextPlanner("en", chunks=known)
     for chunk in chunks:
         planner.push_marked(parser.push(chunk), pending=parser.pending)
     planner.push_marked(parser.end(), pending=False)
@@ -388,6 +392,9 @@ REQUESTS: dict[str, list[str | float]] = {
     "One. <break/> Two.": ["One.", 0.75, "Two."],
     "<break/>One.<break/><break/>": [0.75, "One.", 1.5],
     "<break/>": [0.75],
+    f"One.{'<break/>' * 50}Two.": ["One.", 10.0, "Two."],
+    'One.<break time="8s"/>, <break time="8s"/>Two.': ["One.,", 10.0, "Two."],
+    'One.<break time="8s"/>Two.<break time="8s"/>': ["One.", 8.0, "Two.", 8.0],
     'The street is <lang xml:lang="ca">Carrer de Balmes</lang>, not far.': [
         "The street is", "Carrer de Balmes,", "not far.",
     ],
@@ -488,7 +495,7 @@ def test_nothing_is_cut_inside_of_what_is_said_otherwise() -> None:
 
 
 def test_the_sentence_in_front_of_a_tag_that_is_not_complete_waits_for_it() -> None:
-    parser, planner = MarkupParser(sentences=True), TextPlanner("en", sentences=True)
+    parser, planner = MarkupParser(sentences=True), TextPlanner("en", chunks=Chunks.SENTENCES)
     planner.push_marked(parser.push('Ask for <sub alias="Doctor Smith,'), pending=parser.pending)
     assert planner.next_request() is None
     planner.push_marked(parser.push('the boss">Dr. S.</sub> please.'), pending=parser.pending)
@@ -515,6 +522,42 @@ def test_a_language_that_cannot_be_spoken_changes_nothing(tag: str, language: st
     marked = parser.push(f'<lang xml:lang="ca">A <lang xml:lang="{tag}">B</lang> C</lang>')
     styles = [mark.language for _, mark in marked.marks if isinstance(mark, Style)]
     assert styles == (["ca", "en", "ca", None] if language == "en" else ["ca", None])
+
+
+BORDERS = {
+    'Ask nginx<sub alias="World Wide">WWW</sub> now.': "Ask engine x World Wide now.",
+    'Ask <sub alias="World Wide">WWW</sub>nginx now.': "Ask World Wide engine x now.",
+    'Ask nginx<say-as interpret-as="characters">AB</say-as>nginx.': "Ask engine x A B engine x.",
+    "Ask nginx<b>WWW</b> now.": "Ask nginxWWW now.",
+    'Ask our nginx <sub alias="World Wide">WWW</sub>. Yes.': "Ask our engine x World Wide. Yes.",
+    'Ask <b>Mac</b><i x="y">Book</i> owners.': "Ask MacBook owners.",
+}
+
+
+@each(("text", "said"), BORDERS.items())
+def test_what_is_said_otherwise_is_a_words_border_however_the_text_is_cut(text: str, said: str) -> None:
+    options = SpeechOptions(pronunciations={"nginx": "engine x"})
+    for places in [(), *combinations(range(1, len(text)), 1), *combinations(range(1, len(text)), 2)]:
+        chunks = [text[begin:end] for begin, end in pairwise([0, *places, len(text)])]
+        for known in (Chunks.TOKENS, *[Chunks.UNKNOWN] * ("WWW</sub>" in text)):
+            requests = requests_of(*chunks, known=known)
+            spoken = [options.spoken(each).text for each in requests if isinstance(each, RequestText)]
+            assert " ".join(spoken) == said, chunks
+
+
+@each(
+    ("sentences", "text"),
+    [
+        (["Ask Node<sub alias='World,", "Wide'>WWW</sub>hosts.", "Yes."], "Ask NodeWWWhosts. Yes."),
+        (["Ask Node <sub alias='World,", "Wide'>WWW</sub> hosts.", "Yes."], "Ask Node WWW hosts. Yes."),
+        (["See it now <b", ">or</b> never.", "Yes."], "See it now or never. Yes."),
+        (["See it.", " <b", ">Now</b>.", "Yes."], "See it. Now. Yes."),
+        (["One, two and <!-- three,", "perhaps --> four.", "Yes."], "One, two and four. Yes."),
+        (["One and <b x='a,", "b'> ", "two.", "Yes."], "One and two. Yes."),
+    ],
+)
+def test_where_the_chunker_cuts_inside_of_a_tag_the_text_has_no_edge(sentences: list[str], text: str) -> None:
+    assert written(*sentences, sentences=True) == text
 
 
 def test_a_pronunciation_does_not_reach_into_what_markup_says_otherwise() -> None:

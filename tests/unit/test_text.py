@@ -16,9 +16,11 @@ from kit.tables import each
 from videosdk.agents import BasicSentenceChunker, FlushMarker
 
 from videosdk.plugins.lokutor._text.characters import is_speakable, whole_words
-from videosdk.plugins.lokutor._text.planner import MAX_REQUEST_CHARS, Segment, TextPlanner
+from videosdk.plugins.lokutor._text.markup import MarkupParser
+from videosdk.plugins.lokutor._text.planner import MAX_REQUEST_CHARS, Chunks, Segment, TextPlanner
 
 Chunk = str | FlushMarker
+FLUSH = FlushMarker()
 
 
 def next_text(planner: TextPlanner, segments: Sequence[Segment] | None = None) -> str | None:
@@ -40,7 +42,7 @@ def plan(
     *,
     busy: bool = True,
     language: str = "en",
-    sentences: bool | None = False,
+    known: Chunks = Chunks.UNKNOWN,
     moments: random.Random | None = None,
 ) -> list[str]:
     """Return all requests for ``chunks``.
@@ -49,10 +51,10 @@ def plan(
         chunks: What the text iterator yields.
         busy: Whether the service is busy until the end; otherwise it takes each request at once.
         language: Language of the planner.
-        sentences: Whether the planner knows that the chunks are sentences; None: most likely.
+        known: What the planner knows of the chunks.
         moments: When given, decides after each chunk whether the service is free.
     """
-    planner = TextPlanner(language, sentences=sentences)
+    planner = TextPlanner(language, chunks=known)
     requests = []
     for chunk in chunks:
         if isinstance(chunk, str):
@@ -115,7 +117,7 @@ async def test_the_frameworks_sentences_pass_unhurt(language: str) -> None:
         assert words == " ".join(sentences).split()
 
 
-@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("known", [Chunks.UNKNOWN, Chunks.SENTENCES])
 @pytest.mark.parametrize(
     ("language", "text"),
     [
@@ -128,11 +130,13 @@ async def test_the_frameworks_sentences_pass_unhurt(language: str) -> None:
         ("es", "Son 3.500,50 € en total."),
     ],
 )
-async def test_a_number_that_the_framework_cuts_is_whole_again(language: str, text: str, known: bool) -> None:
+async def test_a_number_that_the_framework_cuts_is_whole_again(
+    language: str, text: str, known: Chunks
+) -> None:
     sentences = await sentences_of(text, language)
     assert any(sentence[0].isdigit() for sentence in sentences)
     for busy in (True, False):
-        requests = plan(sentences, busy=busy, language=language, sentences=known)
+        requests = plan(sentences, busy=busy, language=language, known=known)
         assert " ".join(requests).split() == text.split()
 
 
@@ -140,7 +144,7 @@ def test_a_number_that_is_cut_at_its_comma_is_whole_again() -> None:
     """The framework does that where the LLM's tokens are single characters."""
     sentences = ["Das kostet rund 1.234,", "56 Euro, und zwar heute."]
     for busy in (True, False):
-        assert plan(sentences, busy=busy, language="de", sentences=True) == ["".join(sentences)]
+        assert plan(sentences, busy=busy, language="de", known=Chunks.SENTENCES) == ["".join(sentences)]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +160,7 @@ def test_a_number_that_is_cut_at_its_comma_is_whole_again() -> None:
 )
 async def test_numbers_that_nobody_cut_stay_apart(language: str, sentences: list[str]) -> None:
     for busy in (True, False):
-        requests = plan(sentences, busy=busy, language=language, sentences=True)
+        requests = plan(sentences, busy=busy, language=language, known=Chunks.SENTENCES)
         assert " ".join(requests) == " ".join(sentences)
 
 
@@ -174,7 +178,7 @@ async def test_numbers_that_nobody_cut_stay_apart(language: str, sentences: list
 def test_a_sentence_waits_where_its_number_may_have_been_cut(
     language: str, sentence: str, waits: bool
 ) -> None:
-    planner = TextPlanner(language, sentences=True)
+    planner = TextPlanner(language, chunks=Chunks.SENTENCES)
     planner.push(sentence)
     assert ready(planner) == ([] if waits else [sentence])
     assert planner.quiet_time == (2.0 if waits else None)
@@ -293,7 +297,7 @@ def test_a_dash_that_opens_raw_tokens_does_not_tear_the_first_word(
     ],
 )
 def test_what_a_small_letter_follows_is_no_whole_sentence(chunks: list[str], whole: list[bool]) -> None:
-    planner = TextPlanner("de", sentences=True)
+    planner = TextPlanner("de", chunks=Chunks.SENTENCES)
     for chunk in chunks:
         planner.push(chunk)
     assert [segment.sentence for segment in planner.segments()] == whole
@@ -426,9 +430,91 @@ def test_a_release_is_taken_back_when_the_word_goes_on_before_it_was_sent() -> N
     assert ready(planner) == ["I like example.com"]
 
 
-# --- flush and end -----------------------------------------------------------------------------------
+TORN_TOKENS = [
+    ["You can use your Mac", "Book", " or your iPhone", " to pay."],
+    ["I think the Wi", "Fi password is on the bo", "ttom of the rou", "ter."],
+    ["Our partner is Master", "Card, and we acc", "ept it every", "where."],
+    ["Welcome to Mc", "Donald's! What would you li", "ke?"],
+    ["That is *really", "* good, isn't i", "t? I belie", "ve so."],
+    ["We have two rooms (Room", "1) and (Room", "2) on the fl", "oor."],
+    ["We take Master", "Card", ", and we take Pay", "Pal", "."],
+    ["It is Mc", "Donald", "'s turn, and Mac", "Donald", "'s."],
+    ["Hello! We sell the Mac", "Book", " Then", " we sell more."],
+]
 
-FLUSH = FlushMarker()
+
+@each("tokens", TORN_TOKENS)
+@each("busy", [True, False])
+def test_a_capital_or_a_list_marker_inside_of_a_word_does_not_tear_it(tokens: list[str], busy: bool) -> None:
+    assert " ".join(plan(tokens, busy=busy)).split() == "".join(tokens).split()
+
+
+@each(
+    "tokens",
+    [*TORN_TOKENS, ["You can use your Mac", "Book or your i", "Phone to pay."], ["Hi.", "Sure", "."]],
+)
+@each("busy", [True, False])
+def test_tokens_that_are_known_to_be_such_stay_as_they_are(tokens: list[str], busy: bool) -> None:
+    assert " ".join(plan(tokens, busy=busy, known=Chunks.TOKENS)).split() == "".join(tokens).split()
+
+
+def test_the_text_behind_a_joint_that_may_be_inside_of_a_word_waits() -> None:
+    planner = TextPlanner("en")
+    for chunk in ["Good morning! You can use your Mac", "Book. "]:
+        planner.push(chunk)
+        assert "Mac Book" not in " ".join(ready(planner))
+    planner = TextPlanner("en")
+    for chunk in ["Good morning! Here are your options", "Apples are fine."]:
+        planner.push(chunk)
+    assert ready(planner) == ["Good morning!"]
+    assert planner.quiet_time == 0.15
+    planner.release()
+    assert ready(planner) == ["Here are your options Apples are fine."]
+
+
+@each(
+    ("chunks", "requests"),
+    [
+        (
+            ["Here are your options", "Apples", "(", "Pears", " too"],
+            ["Here are your optionsApples(Pears too"],
+        ),
+        (["It is on your Mac", FLUSH, "Book", " now"], ["It is on your Mac", "Book now"]),
+    ],
+)
+def test_nothing_but_a_space_is_taken_out(chunks: list[Chunk], requests: list[str]) -> None:
+    assert plan(chunks) == requests
+
+
+def test_behind_what_was_taken_no_joint_is_in_doubt() -> None:
+    planner = TextPlanner("en")
+    planner.push("It is on your Mac")
+    planner.release()
+    assert ready(planner) == ["It is on your Mac"]
+    planner.push("Book")
+    planner.push(" now")
+    planner.end()
+    assert ready(planner) == ["Book now"]
+
+
+def test_what_is_replaced_stays_in_its_place_when_a_joint_is_closed() -> None:
+    parser, planner = MarkupParser(), TextPlanner("en")
+    for chunk in ["You can use your Mac", 'Book with <sub alias="wifi">WLAN</sub>', " now."]:
+        planner.push_marked(parser.push(chunk), pending=parser.pending)
+    planner.end()
+    request = planner.next_request()
+    assert request is not None
+    assert request.text == "You can use your MacBook with WLAN now."
+    (replaced,) = request.replacements
+    assert request.text[replaced.start : replaced.end] == "WLAN"
+
+
+def test_words_in_parts_show_that_what_looked_like_sentences_are_tokens() -> None:
+    tokens = ["So:", "Yes I belie", "ve so, it is ve", "ry go", "od."]
+    assert plan(tokens) == ["So: Yes I belie ve so, it is very good."]
+
+
+# --- flush and end -----------------------------------------------------------------------------------
 
 
 @each("busy", [True, False])
@@ -678,7 +764,7 @@ def test_scripts_without_spaces_get_none(text: str, dice: random.Random) -> None
 )
 def test_a_decimal_comma_is_not_the_end_of_a_clause(language: str, chunks: list[str], text: str) -> None:
     """The framework's chunker cuts it where one digit follows."""
-    planner = TextPlanner(language, sentences=True)
+    planner = TextPlanner(language, chunks=Chunks.SENTENCES)
     for chunk in chunks:
         planner.push(chunk)
     planner.end()
@@ -687,7 +773,7 @@ def test_a_decimal_comma_is_not_the_end_of_a_clause(language: str, chunks: list[
 
 def test_a_space_in_front_of_a_sentence_makes_no_tokens_of_what_comes_from_a_chunker() -> None:
     """The framework's chunker leaves it there when the LLM pauses."""
-    planner = TextPlanner("en", sentences=True)
+    planner = TextPlanner("en", chunks=Chunks.SENTENCES)
     for chunk in ("It takes a while,", " so please stay on the line.", "Your parcel left Hamburg.", "Coffee"):
         planner.push(chunk)
     planner.end()
@@ -726,21 +812,21 @@ REPLY = [
 ]
 
 
-@pytest.mark.parametrize("known", [True, None, False])
+@pytest.mark.parametrize("known", [Chunks.SENTENCES, Chunks.MOSTLY_SENTENCES, Chunks.UNKNOWN])
 @pytest.mark.parametrize("idle", [[number] for number in range(10)] + [[1, 4], [1, 4, 5, 9], [1, 2, 3, 4, 5]])
 @pytest.mark.parametrize("busy", [True, False])
-def test_sentences_stay_apart_though_the_llm_paused(idle: list[int], known: bool | None, busy: bool) -> None:
+def test_sentences_stay_apart_though_the_llm_paused(idle: list[int], known: Chunks, busy: bool) -> None:
     """The framework's chunker leaves the space in front of a whole sentence that it lets go of then."""
     chunks = [
         f" {sentence}" if number in idle and sentence[-1] != "," and len(sentence) > 10 else sentence
         for number, sentence in enumerate(REPLY)
     ]
-    assert " ".join(plan(chunks, busy=busy, sentences=known)).split() == " ".join(REPLY).split()
+    assert " ".join(plan(chunks, busy=busy, known=known)).split() == " ".join(REPLY).split()
 
 
-@pytest.mark.parametrize("known", [True, None, False])
-def test_a_sentence_is_ready_at_once_though_the_llm_paused_before_it(known: bool | None) -> None:
-    planner = TextPlanner("en", sentences=known)
+@pytest.mark.parametrize("known", [Chunks.SENTENCES, Chunks.MOSTLY_SENTENCES, Chunks.UNKNOWN])
+def test_a_sentence_is_ready_at_once_though_the_llm_paused_before_it(known: Chunks) -> None:
+    planner = TextPlanner("en", chunks=known)
     sentences = []
     for chunk in [
         "I can help.",
@@ -776,7 +862,9 @@ def test_a_sentence_is_ready_at_once_though_the_llm_paused_before_it(known: bool
 )
 @pytest.mark.parametrize("busy", [True, False])
 def test_what_a_hook_makes_of_sentences_keeps_every_word(chunks: list[str], busy: bool) -> None:
-    assert " ".join(plan(chunks, busy=busy, sentences=None)).split() == " ".join(chunks).split()
+    assert (
+        " ".join(plan(chunks, busy=busy, known=Chunks.MOSTLY_SENTENCES)).split() == " ".join(chunks).split()
+    )
 
 
 @pytest.mark.parametrize("busy", [True, False])
@@ -785,7 +873,7 @@ def test_a_hook_may_change_between_sentences_and_tokens(first: bool, busy: bool)
     text = "It is near the U.S. border, isn't it? See example.com, or 3.14 of them."
     chunks = [*tokens_of(text), *REPLY] if first else [*REPLY, *tokens_of(text)]
     words = f"{text} {' '.join(REPLY)}" if first else f"{' '.join(REPLY)} {text}"
-    assert " ".join(plan(chunks, busy=busy, sentences=None)).split() == words.split()
+    assert " ".join(plan(chunks, busy=busy, known=Chunks.MOSTLY_SENTENCES)).split() == words.split()
 
 
 @pytest.mark.parametrize("language", [language for language in PARAGRAPHS if language != "zh"])
@@ -793,13 +881,15 @@ def test_a_hook_may_change_between_sentences_and_tokens(first: bool, busy: bool)
 def test_a_hook_may_yield_tokens(language: str, cut: Callable[[str], list[str]]) -> None:
     text = PARAGRAPHS[language]
     for seed in range(10):
-        requests = plan(cut(text), language=language, sentences=None, moments=random.Random(seed))
+        requests = plan(
+            cut(text), language=language, known=Chunks.MOSTLY_SENTENCES, moments=random.Random(seed)
+        )
         assert " ".join(requests).split() == text.split()
 
 
 @given(st.lists(st.one_of(SENTENCES, LINES), max_size=60), st.randoms(use_true_random=False))
 def test_sentences_behind_a_hook_keep_every_word(sentences: list[str], dice: random.Random) -> None:
-    requests = plan(sentences, moments=dice, sentences=None)
+    requests = plan(sentences, moments=dice, known=Chunks.MOSTLY_SENTENCES)
     assert squeezed("".join(requests)) == squeezed("".join(sentences))
 
 
@@ -807,14 +897,14 @@ def test_sentences_behind_a_hook_keep_every_word(sentences: list[str], dice: ran
 def test_any_chunking_behind_a_hook_sends_all_that_can_be_said(
     text: str, dice: random.Random, pieces: int
 ) -> None:
-    requests = plan(cut(text, dice, pieces=pieces), moments=dice, sentences=None)
+    requests = plan(cut(text, dice, pieces=pieces), moments=dice, known=Chunks.MOSTLY_SENTENCES)
     assert not is_speakable(what_was_left_out(text, requests))
 
 
 # --- what the framework's chunker tears at a full stop -----------------------------------------------
 
 
-@pytest.mark.parametrize("known", [True, None])
+@pytest.mark.parametrize("known", [Chunks.SENTENCES, Chunks.MOSTLY_SENTENCES])
 @pytest.mark.parametrize(
     ("language", "text"),
     [
@@ -826,17 +916,17 @@ def test_any_chunking_behind_a_hook_sends_all_that_can_be_said(
     ],
 )
 async def test_an_abbreviation_that_the_framework_cuts_is_whole_again(
-    language: str, text: str, known: bool | None
+    language: str, text: str, known: Chunks
 ) -> None:
     sentences = await sentences_of(text, language)
     for busy in (True, False):
-        requests = plan(sentences, busy=busy, language=language, sentences=known)
+        requests = plan(sentences, busy=busy, language=language, known=known)
         assert " ".join(requests).split() == text.split()
 
 
 @pytest.mark.parametrize("sentence", ["Es el n.", "Vive en la 2.", "I live in the U."])
 def test_a_sentence_waits_where_its_abbreviation_may_have_been_cut(sentence: str) -> None:
-    planner = TextPlanner("es", sentences=True)
+    planner = TextPlanner("es", chunks=Chunks.SENTENCES)
     planner.push(sentence)
     assert not ready(planner)
     assert planner.quiet_time == (0.5 if sentence[-2].isupper() else 2.0)
@@ -844,6 +934,19 @@ def test_a_sentence_waits_where_its_abbreviation_may_have_been_cut(sentence: str
     assert ready(planner) == [f"{sentence} Sí."]
 
 
+@each(
+    ("chunks", "text"),
+    [
+        (["A?", "B.", "C.", "e.", "g.", "this."], "A? B.C. e.g. this."),
+        (["Take vitamin C.", "e.", "g.", "an orange."], "Take vitamin C. e.g. an orange."),
+        (["D.", "h.", "es geht, z.", "B.", "hier."], "D.h. es geht, z.B. hier."),
+        (["Mr. J.", "R.", "R.", "Tolkien."], "Mr. J.R.R. Tolkien."),
+    ],
+)
+def test_a_sentence_of_one_letter_does_not_run_into_an_abbreviation(chunks: list[str], text: str) -> None:
+    assert plan(chunks, known=Chunks.SENTENCES) == [text]
+
+
 @pytest.mark.parametrize("lines", [["A.", "Paris", "B.", "London"], ["So do I.", "A.", "First."]])
 def test_lettered_lines_are_no_abbreviations(lines: list[str]) -> None:
-    assert plan(lines, sentences=True) == [" ".join(lines)]
+    assert plan(lines, known=Chunks.SENTENCES) == [" ".join(lines)]

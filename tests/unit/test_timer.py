@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 from kit import PATIENCE, Clock
@@ -116,6 +117,27 @@ async def test_a_deadline_leaves_a_cancellation_to_whoever_has_asked_for_it(cloc
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert waiting.cancelled()
+
+
+@pytest.mark.parametrize("over_a_task", [True, False])
+async def test_what_has_come_while_the_loop_was_blocked_is_in_time(clock: Clock, over_a_task: bool) -> None:
+    async def receive() -> bytes:
+        with deadline:
+            coming = reader.readexactly(1)
+            return await (asyncio.shield(asyncio.create_task(coming)) if over_a_task else coming)
+
+    ours, theirs = socket.socketpair()
+    with theirs:
+        reader, writer = await asyncio.open_connection(sock=ours)
+        deadline = Deadline(asyncio.get_running_loop())
+        deadline.start(5.0)
+        receiving = asyncio.create_task(receive())
+        await asyncio.sleep(0.01)
+        theirs.send(b"x")
+        clock.skip(60.0)
+        assert await receiving == b"x"
+        deadline.close()
+        writer.close()
 
 
 async def test_a_stretch_is_over_when_the_loop_has_not_gone_on_for_long(clock: Clock) -> None:

@@ -393,3 +393,21 @@ async def test_an_outage_from_the_start_ends_the_turn_soon_so_that_another_provi
     with pytest.raises(LokutorError):
         await make_tts(scripted.url, max_retries=1).synthesize(TEXT)
     assert scripted.refused == 2
+
+
+async def test_audio_that_came_while_the_loop_was_blocked_is_in_time(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, clock: Clock
+) -> None:
+    async def block(conversation: Conversation) -> None:
+        request = await conversation.request()
+        await conversation.audio(speech_of(request["text"]))
+        await conversation.end()
+        clock.skip(600.0)
+
+    scripted.scripts.append(block)
+    tts = make_tts(scripted.url, max_retries=0)
+    tts.audio_track = track
+    errors = listen(tts)
+    await tts.synthesize(TEXT)
+    assert not errors
+    assert scripted.texts == [TEXT]

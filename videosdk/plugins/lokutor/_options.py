@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypedDict
 
@@ -19,7 +19,7 @@ from ._text.languages import ChooseLanguage
 from ._text.markup import Style
 from ._text.planner import RequestText
 from ._text.pronunciations import Pronunciations, apart
-from ._text.spoken import SpokenText, merged
+from ._text.spoken import Replacement, SpokenText
 from ._wire.protocol import LANGUAGES, SPEED_RANGE, STEPS_RANGE, Language, SpeechRequest, Voice
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
@@ -140,10 +140,20 @@ class SpeechOptions:
 
     def spoken(self, request: RequestText) -> SpokenText:
         """Return a request's text as it is sent."""
-        replacements = request.replacements
-        if isinstance(self.pronunciations, Pronunciations):
-            replacements = merged(replacements, self.pronunciations.find(request.text))
+        replacements = sorted(
+            [*request.replacements, *self._pronounced(request)], key=lambda each: each.start
+        )
         return SpokenText(request.text, apart(request.text, replacements), touches=request.touches)
+
+    def _pronounced(self, request: RequestText) -> Iterator[Replacement]:
+        """Yield what of a request the dictionary has, between what markup says otherwise."""
+        if not isinstance(self.pronunciations, Pronunciations):
+            return
+        begins = [0, *(each.end for each in request.replacements)]
+        ends = [*(each.start for each in request.replacements), len(request.text)]
+        for begin, end in zip(begins, ends, strict=True):
+            for each in self.pronunciations.find(request.text[begin:end]):
+                yield each.moved(begin)
 
     def request(self, text: str, *, visemes: bool = False) -> SpeechRequest:
         """Return the request that speaks ``text`` this way, and tells its visemes where wanted."""

@@ -9,6 +9,11 @@ import asyncio
 from collections.abc import Callable
 from types import TracebackType
 
+_BLOCKED = 0.1
+"""Seconds after its time at which a timer comes only because something else has kept the loop."""
+_PASSES = 5
+"""Of the loop, until what has come meanwhile was read: from the socket, over a task, to who waits."""
+
 
 def do_nothing(*_: object) -> None:
     """Take the place of a callback that isn't wanted any more."""
@@ -19,6 +24,9 @@ class Timer:
 
     Restarting is the hot path (once for each message), so it only notes the new time; the handle that
     is already armed looks at it when it fires.
+
+    Where the loop was blocked until long after the time, what has come meanwhile is looked at first: it may
+    start the timer again, or stop it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
@@ -28,6 +36,7 @@ class Timer:
         self._left: float | None = None  # Seconds, while paused.
         self._closed = False
         self._handle: asyncio.Handle | None = None
+        self._passes = 0  # That it has let go by, as the loop was blocked.
         self._armed_for = 0.0  # When the handle fires. uvloop's handles don't always tell.
 
     @property
@@ -40,6 +49,7 @@ class Timer:
         if self._closed:
             return
         self._left = None
+        self._passes = 0
         self._due = self._loop.time() + seconds
         if self._handle is None or self._armed_for > self._due:
             self._arm(self._due)
@@ -81,8 +91,13 @@ class Timer:
         self._handle = None
         if self._due is None:
             return
-        if self._due > self._loop.time():
+        late = self._loop.time() - self._due
+        if late < 0:
             self._arm(self._due)
+            return
+        if late > _BLOCKED and self._passes < _PASSES:
+            self._passes += 1
+            self._handle = self._loop.call_soon(self._fire)
             return
         self._due = None
         self._callback()

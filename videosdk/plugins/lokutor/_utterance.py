@@ -75,7 +75,7 @@ from ._tasks import keep
 from ._text.characters import is_pronounceable
 from ._text.feed import Text, TextFeed
 from ._text.languages import SentenceLanguages
-from ._text.planner import RequestText, Segment
+from ._text.planner import Chunks, RequestText, Segment
 from ._timer import Deadline, Timer, do_nothing
 from ._timing.timeline import Timeline
 from ._wire.connection import Connection
@@ -164,7 +164,7 @@ class Utterance:
         pacer: Says when the next request is due.
         permits: Says whether it may be sent.
         silence: Finds the first sound, and cuts silence in front of requests.
-        sentences: Whether the text is known to come from a sentence chunker; None: most likely.
+        chunks: What is known of the pieces that the text comes in.
         markup: Whether it may hold speech markup.
         on_language: Called with each language that the application chooses for a sentence.
         ends: What is known of how the service ends requests.
@@ -186,7 +186,7 @@ class Utterance:
         pacer: Pacer,
         permits: Permits,
         silence: SilenceTrimmer,
-        sentences: bool | None = False,
+        chunks: Chunks = Chunks.UNKNOWN,
         markup: bool = False,
         on_language: Callable[[str], None] = do_nothing,
         ends: LearnedEnds | None = None,
@@ -221,7 +221,7 @@ class Utterance:
             options.language,
             self._on_text,
             self._send_soon,
-            sentences=sentences,
+            chunks=chunks,
             markup=markup,
             find_language=find_listed,
         )

@@ -19,7 +19,7 @@ from videosdk.agents import TTS, FallbackTTS
 from videosdk.agents.speech_generation import SpeechGeneration
 
 from ._audio.playback import fill_frame, is_played, played_out, rate_of
-from ._framework.callers import find_caller, gets_sentences, text_behind
+from ._framework.callers import find_caller, text_behind, turn_chunks
 from ._framework.memory import forget_markup, remember
 from ._framework.transcript import EndOfTurns, Room, estimate_from_here, unsubscribe_others
 from ._tasks import keep
@@ -150,7 +150,7 @@ class TransparentFallbackTTS(FallbackTTS):
         """Return the speech for ``text_stream`` as PCM, from the provider that speaks now."""
         provider = self.active_provider
         if self._speaks_plain(provider):
-            sentences = gets_sentences(find_caller().speech) is not False
+            sentences = turn_chunks(find_caller().speech).are_sentences
             text_stream = written_text(text_stream, sentences=sentences)
         stream: AsyncIterator[bytes] = provider.stream_synthesize(text_stream, **kwargs)
         return stream
@@ -183,7 +183,7 @@ class TransparentFallbackTTS(FallbackTTS):
         speech = find_caller().speech
         if speech is not None and speech.tts is not self:
             speech = None
-        sentences = gets_sentences(speech) is not False
+        sentences = turn_chunks(speech).are_sentences
         replayable = ReplayableText(text, markup=self.reads_markup, sentences=sentences)
         if speech is not None and self._speaks_plain(self.active_provider):
             forget_markup(speech)  # Whoever reads markup sees to that.

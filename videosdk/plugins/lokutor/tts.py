@@ -18,7 +18,7 @@ from ._audio.output import AudioOutput, FirstAudio, Sink
 from ._audio.playback import Playback, fill_frame, rate_of
 from ._audio.silence import SilenceTrimmer
 from ._framework.advice import warn_of_english_numbers, warn_of_rewritten_markup
-from ._framework.callers import find_caller, gets_sentences, streams_sentences, text_behind
+from ._framework.callers import find_caller, streamed_chunks, text_behind, turn_chunks
 from ._framework.memory import Memory, forget_markup, remember, remember_spoken
 from ._framework.streams import StreamOwner, Streams
 from ._framework.transcript import Transcript, is_part_of, unsubscribe_others
@@ -40,6 +40,7 @@ from ._tasks import keep, was_cancelled
 from ._text.characters import is_speakable, joined
 from ._text.feed import Text, discard
 from ._text.languages import ChooseLanguage
+from ._text.planner import Chunks
 from ._timer import do_nothing
 from ._timing.synchronizer import Synchronizers
 from ._timing.timeline import Timeline
@@ -321,7 +322,7 @@ class LokutorTTS(TTS):
         self._follow(timing, playback, speech)
         pacer = Pacer(self._times.of(options), playback, paced=self._pacing)
         output = self._output(playback.push, self._first_audio_callback)
-        sentences = gets_sentences(speech)
+        chunks = turn_chunks(speech)
         self._prepare(speech, options.language)
         followed = bool(getattr(text, "followed", False))
         rest = text_behind(text)
@@ -332,7 +333,7 @@ class LokutorTTS(TTS):
             timing,
             needs_handshake=self._connector.needs_handshake,
             pacer=pacer,
-            sentences=sentences,
+            chunks=chunks,
             on_language=partial(self._advise, speech),
             followed=followed,
             rest=rest,
@@ -416,7 +417,7 @@ class LokutorTTS(TTS):
             Timeline(),
             needs_handshake=lambda: True,
             pacer=pacer,
-            sentences=streams_sentences(owner.caller, text),
+            chunks=streamed_chunks(owner.caller, text),
         )
         self._streams.add(utterance, owner)
         synthesis = asyncio.create_task(_fill(queue, utterance, text))
@@ -586,7 +587,7 @@ class LokutorTTS(TTS):
         *,
         needs_handshake: Callable[[], bool],
         pacer: Pacer,
-        sentences: bool | None = False,
+        chunks: Chunks = Chunks.UNKNOWN,
         on_language: Callable[[str], None] = do_nothing,
         followed: bool = False,
         rest: AsyncIterator[object] | None = None,
@@ -604,7 +605,7 @@ class LokutorTTS(TTS):
             pacer=pacer,
             permits=self._connector.permits,
             silence=silence,
-            sentences=sentences,
+            chunks=chunks,
             markup=self._markup,
             on_language=on_language,
             ends=self._ends,

@@ -18,6 +18,12 @@ from videosdk.agents import TTSAudioCache
 from videosdk.agents.pipeline_hooks import PipelineHooks
 from videosdk.agents.speech_generation import SpeechGeneration
 
+from .._text.planner import Chunks
+
+_HOOKED = {Chunks.SENTENCES: Chunks.MOSTLY_SENTENCES, Chunks.TOKENS: Chunks.UNKNOWN}
+"""What is known of a hook's text, by what is known of the text that it gets."""
+_MISSING = object()
+
 
 def _name(constant: object) -> str | None:
     return getattr(constant, "co_name", None)
@@ -78,27 +84,29 @@ def text_behind(text: object) -> AsyncIterator[object] | None:
     return behind
 
 
-def gets_sentences(speech: SpeechGeneration | None) -> bool | None:
-    """Return whether the text of a turn comes from the pipeline's own sentence chunker.
+def turn_chunks(speech: SpeechGeneration | None) -> Chunks:
+    """Return what is known of the text of a turn: whether the pipeline has a sentence chunker tells it.
 
-    None: most likely. What an ``llm`` hook yields comes behind the chunker, and may be anything.
+    What an ``llm`` hook yields comes behind the chunker, and may be anything.
     """
     orchestrator = orchestrator_of(speech)
-    if speech is None or orchestrator is None or getattr(orchestrator, "_chunker", None) is None:
-        return False
-    if orchestrator.speech_generation is not speech:
-        return False
-    return None if speech.hooks is not None and speech.hooks.has_llm_stream_hook() else True
+    if speech is None or orchestrator is None or orchestrator.speech_generation is not speech:
+        return Chunks.UNKNOWN
+    chunker = getattr(orchestrator, "_chunker", _MISSING)
+    if chunker is _MISSING:
+        return Chunks.UNKNOWN
+    own = Chunks.TOKENS if chunker is None else Chunks.SENTENCES
+    return _HOOKED[own] if speech.hooks is not None and speech.hooks.has_llm_stream_hook() else own
 
 
-def streams_sentences(caller: Caller, text: object) -> bool | None:
+def streamed_chunks(caller: Caller, text: object) -> Chunks:
     """Return the same of ``text`` that a ``tts`` hook has us stream.
 
     It is as sure as without a hook where it is the turn's own text. What a hook makes of that mostly still is
     its sentences, and may be anything.
     """
-    known = gets_sentences(caller.speech) if caller.hook else False
-    return None if known and text is not caller.hook_text else known
+    known = turn_chunks(caller.speech) if caller.hook else Chunks.UNKNOWN
+    return known if text is caller.hook_text else _HOOKED.get(known, known)
 
 
 def orchestrator_of(speech: SpeechGeneration | None) -> Any:

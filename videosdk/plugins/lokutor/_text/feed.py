@@ -17,7 +17,7 @@ from .._tasks import keep, was_cancelled
 from .._timer import Timer, do_nothing
 from .characters import language_code
 from .markup import FindLanguage, MarkupParser
-from .planner import RequestText, Segment, TextPlanner
+from .planner import Chunks, RequestText, Segment, TextPlanner
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
@@ -39,7 +39,7 @@ class TextFeed:
         language: Two-letter code for the sentence chunker's abbreviations.
         on_text: Called after each piece of text, and at the end.
         on_quiet: Called when a sentence is complete because no more text came.
-        sentences: Whether the text is known to come from a sentence chunker; None: most likely.
+        chunks: What is known of the pieces that it comes in.
         markup: Whether it may hold speech markup.
         find_language: Returns the language that a tag of it asks for.
     """
@@ -50,13 +50,13 @@ class TextFeed:
         on_text: Callable[[], None],
         on_quiet: Callable[[], None],
         *,
-        sentences: bool | None = False,
+        chunks: Chunks = Chunks.UNKNOWN,
         markup: bool = False,
         find_language: FindLanguage = language_code,
     ) -> None:
-        self._planner = TextPlanner(language, sentences=sentences)
+        self._planner = TextPlanner(language, chunks=chunks)
         self._markup = (
-            MarkupParser(sentences=sentences is not False, find_language=find_language) if markup else None
+            MarkupParser(sentences=chunks.are_sentences, find_language=find_language) if markup else None
         )
         self._on_text = on_text
         self._on_quiet = on_quiet

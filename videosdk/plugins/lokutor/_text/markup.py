@@ -26,7 +26,7 @@ FindLanguage = Callable[[str], str | None]
 """Takes what a tag asks for, and returns the code of a language; None or nothing where there is none."""
 
 LONGEST_PAUSE = 10.0
-"""Seconds of one break at most: more would be taken for a call that has failed."""
+"""Seconds of silence at most, of one break or of several in a row: more would be taken for a failed call."""
 _LONGEST_TAG = 1_000
 _LONGEST_CONTENT = 200
 """Characters between ``<sub>`` and ``</sub>`` at most. They are held back until the end is there."""

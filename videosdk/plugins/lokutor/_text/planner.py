@@ -9,10 +9,14 @@ over ready sentences: no white space at their edges, so joining two needs a spac
 iterator hands over raw LLM tokens: what separates two words is in the tokens, so joining two must add
 nothing. Sentences in tokens are found by the framework's own chunker.
 
-White space at the edge of a chunk settles it: tokens. Without any, it is what the first chunks look
-like (:meth:`TextPlanner._joins`): a first chunk that looks like a whole sentence is taken for one. One white
-space proves nothing: the framework's chunker leaves it in front of a whole sentence that it lets go of while
-the LLM pauses.
+Often it is known which of them comes: :class:`Chunks`. Where it isn't, white space at the edge of a chunk
+settles it: tokens. Without any, it is what the first chunks look like (:meth:`TextPlanner._joins`): a first
+chunk that looks like a whole sentence is taken for one. One white space proves nothing: the framework's
+chunker leaves it in front of a whole sentence that it lets go of while the LLM pauses.
+
+A first chunk that is no whole sentence may be a line ("Your options", "Apples") or end inside of a word ("on
+your Mac", "Book"). Such a joint is in doubt, and the text behind it waits, until further chunks tell
+(:meth:`TextPlanner._guess`).
 
 A pipeline's hook stands behind the chunker and mostly passes its sentences on, but may yield anything. They
 are taken for sentences then, unless most of the last chunks look like tokens
@@ -32,7 +36,7 @@ from itertools import accumulate, pairwise
 from videosdk.agents.tokenize import STRONG_TERMINATORS, WEAK_TERMINATORS, BasicSentenceChunker
 
 from .characters import are_one, extends, has_space, is_speakable, joined, mended, parts_words
-from .markup import MarkedText, Pause, Style
+from .markup import LONGEST_PAUSE, MarkedText, Pause, Style
 from .spoken import Replacement
 
 MAX_REQUEST_CHARS = 1000
@@ -46,6 +50,8 @@ _CUT_QUIET = 2.0  # The rest of a number that the chunker cut comes with its who
 _NUMBER_QUIET = 0.5  # A number ("3.") may go on ("14"), an address ("www.example.") too: both wait longer.
 _IDLE_WORD = 12  # When an LLM pauses, the framework's chunker lets go of all but a last word this long.
 _IDLE_SENTENCE = 12  # It lets go of a whole sentence this long as it stands, white space in front included.
+_LINES = 3  # So many joints in a row that may be those of lines are.
+_MOST_EVIDENCE = 3  # So many words in parts, and one more, outweigh any number of sentences.
 _LATEST = 6  # So many chunks show whether a hook yields sentences or tokens.
 _OPENING = "([{«“„‘‚¿¡"
 _QUOTES = "\"'`"  # They open where nothing, or white space, is before them.
@@ -75,6 +81,28 @@ _PLAIN = Style()
 _LIST_MARKER = re.compile(r"(?:[-*•]|\d+[.)])\s")
 # The chunker uses private-use characters as placeholders, and garbles a path around an address.
 _CHUNKER_TRAPS = re.compile(r"[/\\\ue000-\uf8ff]")
+
+
+class Chunks(Enum):
+    """What is known of the chunks of a text before the first has come.
+
+    Attributes:
+        SENTENCES: They come from a sentence chunker. Short lines without a full stop ("Menu", "Coffee") look
+            like parts of a word otherwise.
+        MOSTLY_SENTENCES: Most likely they do: a hook stands between.
+        TOKENS: They come from a language model: what separates two words is in them.
+        UNKNOWN: They are the user's own, and may be either.
+    """
+
+    SENTENCES = auto()
+    MOSTLY_SENTENCES = auto()
+    TOKENS = auto()
+    UNKNOWN = auto()
+
+    @property
+    def are_sentences(self) -> bool:
+        """Whether they come from a sentence chunker, for all that is known."""
+        return self in {Chunks.SENTENCES, Chunks.MOSTLY_SENTENCES}
 
 
 class _Stream(Enum):
@@ -132,6 +160,7 @@ class _Piece:
     Attributes:
         text: The text.
         joints: Where in it a sentence of the framework's chunker ends. These may lack a full stop.
+        doubts: Those of them whose space may be inside of a word.
         style: How it is spoken.
         replacements: What of it is spoken in another way. Nothing is cut inside of one.
         pause: Seconds of silence before it.
@@ -143,6 +172,7 @@ class _Piece:
 
     text: str = ""
     joints: list[int] = field(default_factory=list)
+    doubts: list[int] = field(default_factory=list)
     style: Style = _PLAIN
     replacements: list[Replacement] = field(default_factory=list)
     pause: float = 0.0
@@ -155,14 +185,24 @@ class _Piece:
         """Return its first ``length`` characters as a piece of their own."""
         replacements = [each for each in self.replacements if each.end <= length]
         joints = [joint for joint in self.joints if joint < length]
-        return replace(self, text=self.text[:length], joints=joints, replacements=replacements)
+        doubts = [joint for joint in self.doubts if joint < length]
+        return replace(self, text=self.text[:length], joints=joints, doubts=doubts, replacements=replacements)
 
     def drop(self, count: int) -> None:
         """Forget the first ``count`` characters."""
         self.text = self.text[count:]
         self.joints = [joint - count for joint in self.joints if joint > count]
+        self.doubts = [joint - count for joint in self.doubts if joint > count]
         self.replacements = [each.moved(-count) for each in self.replacements if each.start >= count]
         self.touches = self.paused = False
+
+    def close_doubts(self) -> None:
+        """Take out the spaces that are in doubt: they are inside of words."""
+        while self.doubts:
+            place = self.doubts.pop()
+            self.text = self.text[:place] + self.text[place + 1 :]
+            self.joints = [joint - (joint > place) for joint in self.joints if joint != place]
+            self.replacements = [each.moved(-1) if each.start > place else each for each in self.replacements]
 
 
 class TextPlanner:
@@ -173,16 +213,16 @@ class TextPlanner:
 
     Args:
         language: Two-letter code for the sentence chunker's abbreviations.
-        sentences: Whether the chunks are known to come from a sentence chunker. Short lines without a full
-            stop ("Menu", "Coffee") look like parts of a word otherwise. None where they most likely do: a
-            hook stands between.
+        chunks: What is known of them.
     """
 
-    def __init__(self, language: str, *, sentences: bool | None = False) -> None:
+    def __init__(self, language: str, *, chunks: Chunks = Chunks.UNKNOWN) -> None:
         self._chunker = BasicSentenceChunker(language=language)
         self._decimal_comma = language not in _POINT_LANGUAGES
-        self._sentences = sentences
-        self._stream = _Stream.SENTENCES if sentences else _Stream.UNDECIDED
+        self._chunks = chunks
+        known = {Chunks.SENTENCES: _Stream.SENTENCES, Chunks.TOKENS: _Stream.TOKENS}
+        self._stream = known.get(chunks, _Stream.UNDECIDED)
+        self._evidence = 0  # Joints that look like those of sentences, less those inside of words.
         self._closed: deque[_Piece] = deque()
         self._open = _Piece()
         self._confirmed = 0  # This much of the open text is complete: something follows it.
@@ -192,6 +232,7 @@ class TextPlanner:
         self._last_whole = False  # and whether it looks like a whole sentence.
         self._previous = self._current = ""  # The last two chunks as they came.
         self._latest: deque[bool] = deque(maxlen=_LATEST)  # Which of the last ones look like tokens.
+        self._held = False  # Whether the last chunk's rest was held back, and comes with the next.
         self._referred = False  # Whether the last chunk has ended in a character reference.
         self._ended = False
 
@@ -208,9 +249,9 @@ class TextPlanner:
             return None
         initial = self._ends_in_initial(rest)
         cut = self._may_be_cut(rest) or (initial and rest[-2].islower())  # No sentence ends in such a letter.
-        if self._last_whole and has_space(rest) and not (cut or initial):
+        if self._last_whole and has_space(rest) and not (cut or initial or self._open.doubts):
             return 0.0
-        if self._sentences is not False and self._stream is not _Stream.TOKENS and cut:
+        if self._chunks.are_sentences and self._stream is not _Stream.TOKENS and cut:
             return _CUT_QUIET
         goes_on = initial or _ends_in_number(rest) or _ends_in_address(rest)
         return _NUMBER_QUIET if goes_on else _TOKEN_QUIET
@@ -224,12 +265,20 @@ class TextPlanner:
         """Take the next chunk of text."""
         self._push(chunk)
 
-    def _push(self, chunk: str, replacements: Iterable[Replacement] = ()) -> str:
-        """Take a chunk of text, and return what of it is kept."""
-        kept = self._trimmed(chunk) if chunk else ""
+    def _push(self, chunk: str, replacements: Iterable[Replacement] = (), *, held: bool = False) -> str:
+        """Take a chunk of text, and return what of it is kept.
+
+        Args:
+            chunk: The text.
+            replacements: What of it is spoken in another way.
+            held: Whether its rest is held back, so that it doesn't end at the edge of what has come.
+        """
+        kept = self._trimmed(chunk, held=held) if chunk else ""
         if kept:
             lead = chunk.find(kept)
-            self._add(kept, [each.moved(-lead) for each in replacements])
+            self._add(kept, [each.moved(-lead) for each in replacements], held=held)
+        if chunk:
+            self._held = held and (bool(kept) or self._held)
         return kept
 
     def push_marked(self, chunk: MarkedText, *, pending: bool) -> None:
@@ -239,7 +288,9 @@ class TextPlanner:
             chunk: The text, and what its tags say.
             pending: Whether the text behind it is held back until a tag is complete.
         """
-        stripped = self._push(chunk.text, chunk.replacements)
+        stripped = self._push(chunk.text, chunk.replacements, held=pending)
+        if chunk.marks:
+            self._open.doubts.clear()
         lead = chunk.text.find(stripped)
         begin = len(self._open.text) - len(stripped) - lead
         begin -= self._give_back()
@@ -267,7 +318,7 @@ class TextPlanner:
         if isinstance(mark, Style):
             self._open.style = mark
         else:
-            self._open.pause += mark.seconds
+            self._open.pause = min(self._open.pause + mark.seconds, LONGEST_PAUSE)
             self._open.paused = True
         return closed
 
@@ -308,15 +359,16 @@ class TextPlanner:
         self._open.drop(count)
         self._confirmed = max(0, self._confirmed - count)
 
-    def _add(self, chunk: str, replacements: Sequence[Replacement] = ()) -> None:
+    def _add(self, chunk: str, replacements: Sequence[Replacement] = (), *, held: bool = False) -> None:
+        whole = chunk.rstrip() if held else chunk
+        joins = self._held or self._follows_reference(chunk) or not whole or self._joins(whole)
         text = self._open.text
-        joins = self._follows_reference(chunk) or self._joins(chunk)
         if not text:
             self._open.touches = self._open.touches and joins and not chunk[0].isspace()
         if not joins:
             if self._last_whole:
                 self._confirmed = len(text)
-            if _opens(text):
+            if _takes_no_space(text):
                 self._open.text = text + chunk
             else:
                 self._open.joints.append(len(text))
@@ -331,11 +383,12 @@ class TextPlanner:
         tokens = self._stream is _Stream.TOKENS
         self._last = chunk if tokens else self._last + chunk
         self._last_whole = not tokens and self._is_whole(self._last)
-        self._complete = self._last_whole and not self._may_go_on(self._last)
+        self._complete = self._last_whole and not (self._open.doubts or self._may_go_on(self._last))
         self._confirm()
 
     def flush(self) -> None:
         """Take a ``FlushMarker``: what is buffered becomes a request of its own."""
+        self._open.doubts.clear()
         if is_speakable(self._open.text):
             self._closed.append(self._open)
         elif self._closed:
@@ -345,6 +398,7 @@ class TextPlanner:
         if not is_speakable(self._open.text) and self._open.pause:
             self._closed.append(_Piece(pause=self._open.pause))
         self._open, self._confirmed, self._complete = _Piece(style=self._open.style), 0, False
+        self._held = False
         self._last, self._last_whole = "", False
 
     def end(self) -> None:
@@ -354,6 +408,7 @@ class TextPlanner:
 
     def release(self) -> None:
         """Take a quiet spell of :attr:`quiet_time`: the sentence in the making is complete after all."""
+        self._open.doubts.clear()
         self._complete = True
 
     def segments(self) -> list[Segment]:
@@ -487,15 +542,21 @@ class TextPlanner:
         cuts = {*self._boundaries(piece.text, piece.replacements), *joints}
         return [*sorted(cuts), len(piece.text)]
 
-    def _trimmed(self, chunk: str) -> str:
-        """Return ``chunk`` without the white space at its edges, where sentences are joined with a space."""
+    def _trimmed(self, chunk: str, *, held: bool = False) -> str:
+        """Return ``chunk`` without the white space at its edges, where sentences are joined with a space.
+
+        Where a part of it was held back, or is now, it has no edge.
+        """
+        inside = self._held and not self._open.text[-1:].isspace()
+        trimmed = chunk if inside else chunk.lstrip()
+        trimmed = trimmed.rstrip() if not held else trimmed
         self._previous, self._current = self._current, chunk
-        if self._sentences is None and chunk:
+        if self._chunks is Chunks.MOSTLY_SENTENCES and not (self._held or held):
             self._weigh(chunk)
         sentences = self._stream is _Stream.SENTENCES and (
-            self._sentences is not False or _is_idle_sentence(chunk)
+            self._chunks.are_sentences or _is_idle_sentence(chunk)
         )
-        return chunk.strip() if sentences else chunk
+        return trimmed if sentences else chunk
 
     def _weigh(self, chunk: str) -> None:
         """Learn from a chunk of a hook whether it yields sentences or tokens."""
@@ -530,23 +591,56 @@ class TextPlanner:
 
     def _joins(self, chunk: str) -> bool:
         """Return whether ``chunk`` goes on right where the last one stopped, and learn from both."""
-        if self._sentences is None:
+        if self._chunks is Chunks.MOSTLY_SENTENCES:
             return not self._last or self._goes_on(chunk)
-        if _has_edge_space(chunk) and not _is_idle_sentence(chunk):
-            self._stream = _Stream.TOKENS
+        doubtful = bool(self._open.doubts)
+        if (_has_edge_space(chunk) and (doubtful or not _is_idle_sentence(chunk))) or (
+            doubtful and _is_token(chunk)
+        ):
+            self._settle(_Stream.TOKENS)
         if self._stream is _Stream.TOKENS or not self._last or chunk[0].isspace():
             return True  # What separates them, if anything does, is there.
         undecided = self._stream is _Stream.UNDECIDED
         if undecided and not self._last_whole:
-            sentence = _begins_line(self._last, chunk) or self._begins_sentence(chunk)
-            self._stream = _Stream.SENTENCES if sentence else _Stream.TOKENS
-            return not sentence
+            return self._guess(chunk)
         if _closes(chunk) or self._splits_abbreviation(chunk) or self._splits_number(chunk):
             return True
         if undecided and _splits_name(self._last, chunk) and not self._is_whole(chunk):
             return True
-        self._stream = _Stream.SENTENCES
+        if self._chunks is Chunks.UNKNOWN:
+            goes_on = _goes_on_in_word(self._last, chunk)
+            self._evidence = min(self._evidence + (-1 if goes_on else 1), _MOST_EVIDENCE)
+        return self._settle(_Stream.SENTENCES if self._evidence >= 0 else _Stream.TOKENS)
+
+    def _guess(self, chunk: str) -> bool:
+        """Return the same where nothing is known yet, and the last chunk is no whole sentence.
+
+        A space that may be inside of a word is in doubt until a chunk comes that shows what they are.
+        """
+        last = self._last
+        if _begins_line(last, chunk) or self._begins_sentence(chunk):
+            self._evidence = 1
+            return self._settle(_Stream.SENTENCES)
+        if not (self._open.doubts or _may_begin_line(last, chunk)) or _goes_on_in_word(last, chunk):
+            return self._settle(_Stream.TOKENS)
+        text = self._open.text
+        if not _takes_no_space(text) and joined(text, chunk) != text + chunk:
+            self._open.doubts.append(len(text))
+            if len(self._open.doubts) == _LINES:
+                self._settle(_Stream.SENTENCES)
         return False
+
+    def _settle(self, stream: _Stream) -> bool:
+        """Note what the chunks look like, and with it whether the spaces in doubt are inside of words.
+
+        Returns:
+            Whether they look like tokens.
+        """
+        self._stream = stream
+        if stream is _Stream.TOKENS:
+            self._open.close_doubts()
+        self._open.doubts.clear()
+        return stream is _Stream.TOKENS
 
     def _follows_reference(self, chunk: str) -> bool:
         """Return whether a word goes on in ``chunk`` that the framework cut behind a character reference."""
@@ -566,12 +660,16 @@ class TextPlanner:
 
     def _splits_abbreviation(self, chunk: str) -> bool:
         """Return whether an ordinal or an abbreviation goes on in ``chunk``, behind a full stop."""
-        ordinal = self._last.endswith(".") and chunk[0] in _ORDINAL_SIGNS
-        return ordinal or (self._ends_in_initial(self._last) and _NEXT_INITIAL.fullmatch(chunk) is not None)
+        last = self._last
+        ordinal = last.endswith(".") and chunk[0] in _ORDINAL_SIGNS
+        if ordinal or not (self._ends_in_initial(last) and _NEXT_INITIAL.fullmatch(chunk)):
+            return ordinal
+        # "D." and "h." at the beginning of a sentence; but "B.C." or "vitamin C." and "e." are two.
+        return not (last[-2].isupper() and chunk[0].islower()) or len(last) == len("D.")
 
     def _ends_in_initial(self, text: str) -> bool:
         """Return whether a sentence of the framework's chunker may be the first part of an abbreviation."""
-        return self._sentences is not False and _INITIAL.search(text) is not None
+        return self._chunks.are_sentences and _INITIAL.search(text) is not None
 
     def _may_be_cut(self, text: str) -> bool:
         """Return whether ``text`` ends as where the framework cuts a number in two."""
@@ -603,12 +701,17 @@ class TextPlanner:
     def _confirm(self) -> None:
         """Let go of every sentence or clause that is followed by something."""
         text = self._open.text
+        if len(text) - self._confirmed > MAX_REQUEST_CHARS:
+            self._open.doubts.clear()
         while len(text) - self._confirmed > MAX_REQUEST_CHARS:
             self._confirmed += self._cut(text[self._confirmed :], self._replaced_from(self._confirmed))
         rest = text[self._confirmed :]
         # Where white space has come, whatever comes next isn't part of the same word.
         whole = rest + "x" if rest[-1:].isspace() else rest
         boundaries = self._boundaries(whole, self._replaced_from(self._confirmed))
+        if self._open.doubts:  # What is behind waits.
+            certain = self._open.doubts[0] - self._confirmed
+            boundaries = [end for end in boundaries if end <= certain]
         if boundaries:
             self._confirmed += boundaries[-1]
 
@@ -669,23 +772,56 @@ def _may_join(text: str) -> bool:
 def _begins_line(last: str, chunk: str) -> bool:
     """Return whether a line begins with ``chunk``, although no whole sentence came before it.
 
-    Sentences lack their full stop in headings and lists, and where the LLM paused. Everything else
-    that touches without white space is a word in parts.
+    Sentences lack their full stop in headings and lists.
     """
-    several_words = has_space(last)
-    if several_words and len(chunk.split(maxsplit=1)[0]) >= _IDLE_WORD:
-        return True
     if not is_speakable(last):
         return False  # A dash by itself opens what follows, as in a dialogue.
-    begins = chunk[0].isupper() or chunk[0] in "¿¡" or _LIST_MARKER.match(chunk) is not None
-    ends_word = last[-1].islower() or unicodedata.category(last[-1]) == "So"
-    return begins and (_ends_clause(last) or (several_words and ends_word))
+    opens = chunk[0] in "¿¡"
+    clause = _ends_clause(last) and (chunk[0].isupper() or _LIST_MARKER.match(chunk) is not None)
+    return clause or (opens and (_ends_clause(last) or (has_space(last) and _ends_word(last))))
+
+
+def _may_begin_line(last: str, chunk: str) -> bool:
+    """Return whether a line may begin with ``chunk``, or what comes where the LLM has paused.
+
+    It may as well go on inside of a word: "Here are your options" and "Apples", "on your Mac" and "Book".
+    Everything else that touches without white space is a word in parts.
+    """
+    if not has_space(last):
+        return False
+    if len(chunk.split(maxsplit=1)[0]) >= _IDLE_WORD:
+        return True
+    listed = _LIST_MARKER.match(chunk) is not None and not _closes_mark(last, chunk)
+    return _ends_word(last) and (chunk[0].isupper() or listed)
+
+
+def _ends_word(text: str) -> bool:
+    return text[-1].islower() or unicodedata.category(text[-1]) == "So"
+
+
+def _closes_mark(last: str, chunk: str) -> bool:
+    """Return whether what looks like a list's marker closes a mark: "That is *really" and "* good"."""
+    emphasis = chunk[0] == "*" and last.count("*") % 2 == 1
+    bracket = chunk[0].isdigit() and last.count("(") > last.count(")")
+    return emphasis or bracket
+
+
+def _goes_on_in_word(last: str, chunk: str) -> bool:
+    """Return whether a word that ``last`` has begun goes on in ``chunk``, as no line and no sentence does."""
+    word = chunk.lstrip(_QUOTES + "’").split(maxsplit=1)[:1]
+    small = bool(word) and word[0][0].isalpha() and not word[0][0].isupper()
+    return last[-1].isalnum() and small and len(word[0]) < _IDLE_WORD
 
 
 def _opens(text: str) -> bool:
     """Return whether ``text`` ends in a mark that belongs to what follows it."""
     quote = text[-1:] in tuple(_QUOTES) and (len(text) == 1 or text[-2].isspace())
     return quote or text[-1:] in tuple(_OPENING)
+
+
+def _takes_no_space(text: str) -> bool:
+    """Return whether no space is missing behind ``text``."""
+    return text[-1:].isspace() or _opens(text)
 
 
 def _is_bullet(text: str) -> bool:

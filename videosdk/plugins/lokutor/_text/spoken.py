@@ -114,15 +114,3 @@ def _word_starts(text: str) -> list[int]:
     """Return where the words begin; the first counts as beginning with the text."""
     starts = [match.start() for match in re.finditer(r"\S+", text)]
     return [0, *starts[1:]]
-
-
-def merged(first: Iterable[Replacement], second: Iterable[Replacement]) -> tuple[Replacement, ...]:
-    """Return the ``first`` replacements and those of the ``second`` that overlap none of them, in order."""
-    kept = list(first)
-
-    def overlaps(each: Replacement) -> bool:
-        return any(each.start < one.end and one.start < each.end for one in kept)
-
-    return tuple(
-        sorted([*kept, *(each for each in second if not overlaps(each))], key=lambda each: each.start)
-    )
