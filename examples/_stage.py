@@ -115,7 +115,7 @@ class VoiceActivity(VAD):
         super().__init__(sample_rate=sample_rate, min_speech_duration=0.06, min_silence_duration=0.4)
         self._on_inference: Callable[[VADResponse], None] = lambda response: None
         self._speaking = False
-        self._voiced = self._quiet = 0.0
+        self._voiced, self._quiet = 0.0, self.HANGOVER  # There was no voice that could go on.
 
     def on_inference(self, callback: Callable[[VADResponse], None]) -> None:
         """Take the callback for each frame: by it the framework times an interruption."""

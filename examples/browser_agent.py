@@ -39,7 +39,11 @@ except ModuleNotFoundError as missing:
     sys.exit(f'{missing.name} is not installed. All that this example needs: pip install -e ".[examples]"')
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import aiohttp
+
+LAST_PORT = 65_535
 
 INSTRUCTIONS = """\
 You answer the telephone of Harbour Ferries. Be brief and kind; you are heard, not read, so write no lists.
@@ -67,7 +71,7 @@ class FerryAgent(Agent):
 def make_pipeline(service: Service, settings: Settings, http: aiohttp.ClientSession) -> Pipeline:
     """Put the agent together: what hears, what thinks, what speaks, and what notices a voice."""
     tts = LokutorTTS(
-        **service.credentials,
+        **service.options,
         **settings.speech(),
         pacing=settings.pacing,
         word_timestamps=True,
@@ -76,7 +80,7 @@ def make_pipeline(service: Service, settings: Settings, http: aiohttp.ClientSess
     )
     return Pipeline(
         stt=TypedSTT(find_ears()),
-        llm=find_mind(),
+        llm=find_mind(lambda: tts.language),
         tts=tts,
         vad=SileroVAD(),
         eou_config=EOUConfig(min_max_speech_wait_timeout=[0.1, 0.4]),
@@ -95,10 +99,10 @@ def find_ears() -> STT | None:
     return ears
 
 
-def find_mind() -> LLM:
-    """Return a language model if there is a key for it, else the script."""
+def find_mind(language: Callable[[], str]) -> LLM:
+    """Return a language model if there is a key for it, else the script, told the ``language``."""
     if not os.environ.get("OPENAI_API_KEY"):
-        return ScriptedLLM(find_answer, lambda answer: None)
+        return ScriptedLLM(lambda question: find_answer(question, language()), lambda answer: None)
     from videosdk.plugins.openai import OpenAILLM
 
     mind: LLM = OpenAILLM(model="gpt-4o-mini")
@@ -131,11 +135,18 @@ async def serve(port: int, *, all_addresses: bool) -> None:
         await asyncio.Event().wait()
 
 
+def port_number(text: str) -> int:
+    """Return a port for ``--port``."""
+    if not (text.isascii() and text.isdigit() and int(text) <= LAST_PORT):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {LAST_PORT}, got {text!r}")
+    return int(text)
+
+
 def main() -> None:
     """Serve until Ctrl+C."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
-        "--port", type=int, default=8770, help="port of the page (default: 8770; 0: a free one)"
+        "--port", type=port_number, default=8770, help="port of the page (default: 8770; 0: a free one)"
     )
     parser.add_argument(
         "--all-addresses", action="store_true", help="for browsers that refuse WebRTC to 127.0.0.1"

@@ -10,6 +10,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,12 @@ from vsaiortc import (
 )
 
 FRAME_SECONDS = 0.02
+GAP = 0.2
+"""Seconds without a frame of the microphone that count as silence,"""
+MUTED = 0.8
+"""and how much of it is passed on: enough to end a voice."""
+LAST_WORDS = 0.5
+"""Seconds within which the last event leaves."""
 
 _find_addresses = aioice.ice.get_host_addresses
 
@@ -108,6 +115,20 @@ class Call:
         if self._channel is not None and self._channel.readyState == "open":
             self._channel.send(json.dumps(event))
 
+    async def say_last(self, event: dict[str, Any]) -> None:
+        """Send the page an event, and wait until it has left."""
+        self.send(event)
+        with suppress(TimeoutError):  # The page has gone without a word.
+            async with asyncio.timeout(LAST_WORDS):
+                await self._emptied()
+
+    async def _emptied(self) -> None:
+        """Wait until all that was sent has left."""
+        channel, emptied = self._channel, asyncio.Event()
+        if channel is not None and channel.bufferedAmount:
+            channel.on("bufferedamountlow", emptied.set)
+            await emptied.wait()
+
     async def messages(self) -> AsyncIterator[dict[str, Any]]:
         """Yield what the page sends, until the caller leaves."""
         while (message := await self._messages.get()) is not None:
@@ -141,13 +162,21 @@ class Call:
         task.add_done_callback(self._listening.discard)
 
     async def _listen(self, track: MediaStreamTrack) -> None:
+        # A browser sends nothing while the microphone is off: without silence, a voice would go on for ever.
+        pcm, silent = b"", MUTED
         while True:
             try:
-                frame = await track.recv()
+                async with asyncio.timeout(GAP if silent < MUTED else None):
+                    frame = await track.recv()
+            except TimeoutError:
+                for _ in range(round(GAP / FRAME_SECONDS)):
+                    await self.on_audio(bytes(len(pcm)))
+                silent += GAP
+                continue
             except MediaStreamError:  # The browser has hung up.
                 return
             assert isinstance(frame, AudioFrame)
-            pcm = frame.to_ndarray().tobytes()
+            pcm, silent = frame.to_ndarray().tobytes(), 0.0
             audio_format.publish_from_frame(frame, nbytes=len(pcm))
             await self.on_audio(pcm)
 

@@ -50,6 +50,9 @@ class Reporter:
         self._sent: int | None = None  # The turn whose text has left, whose sound is awaited.
         self._heard = 0  # The turn that is on the track.
         self._words = 0
+        self._texts: list[str] = []  # What was sent of the last turn,
+        self._told = ""  # and what was heard of the turn on the track.
+        self._failed = 0  # The last turn with an error.
         self._state = ""
         self._frames = self._cut = self._last_fading = 0
         self._memory: list[dict[str, Any]] = []
@@ -80,7 +83,10 @@ class Reporter:
 
     def on_text(self, text: str) -> None:
         """A text leaves for Lokutor."""
+        if self._spoken != self._turn:
+            self._texts.clear()
         self._spoken = self._turn
+        self._texts.append(text)
         if self._turn != self._heard:
             self._sent = self._turn
         self.tell("sent", turn=self._turn, text=text)
@@ -91,11 +97,29 @@ class Reporter:
         if before == "speaking" and self._state == "listening":
             self._fading = True
             self._cut = self._last_fading = self._frames
-            self._heard, self._sent = self._sent or self._heard, None
-            self.tell("cut", turn=self._heard, played=self._played)
+            self._hear()
+            self._sent = None
+            self.tell("cut", turn=self._heard, played=self._played, unheard=self._count_unheard())
         elif before == "speaking":
-            self.tell("played", turn=self._heard)
+            self._hear()
+            self._sent = None
+            self.tell("played", turn=self._heard, whole=self._failed != self._heard)
         self._settle()
+
+    def _hear(self) -> None:
+        """Begin to hear the turn whose text was sent, if it is another one."""
+        if self._sent is not None and self._sent != self._heard:
+            self._heard, self._words, self._told = self._sent, 0, ""
+
+    def _count_unheard(self) -> int:
+        """Count the characters that were sent and not heard.
+
+        The metrics count them only where a turn is cut off before all its audio has come: it comes faster
+        than it plays.
+        """
+        if self._heard != self._spoken:
+            return 0
+        return max(0, len(" ".join(self._texts)) - len(self._told))
 
     @property
     def _played(self) -> float:
@@ -118,7 +142,8 @@ class Reporter:
             self.tell("silent", turn=self._heard, after=round(after, 2))
             self._settle()
         if frame.audible and not frame.fading and self._sent is not None:
-            self._heard, self._sent, self._words = self._sent, None, 0
+            self._hear()
+            self._sent = None
             self.tell("sound", turn=self._heard, played=self._played)
         if self._frames % MEMORY_INTERVAL == 0:
             self._tell_memory()
@@ -139,8 +164,15 @@ class Reporter:
             self.tell("memory", items=memory)
 
     def _on_word(self, word: WordSpoken) -> None:
+        if self._is_first(word):  # It may begin without a sound: a "p" is silent until the lips open.
+            self._hear()
         self._words += 1
+        self._told = word["cumulative_text"]
         self.tell("word", turn=self._heard, word=word["word"], count=self._words)
+
+    @staticmethod
+    def _is_first(word: WordSpoken) -> bool:
+        return word["cumulative_text"].strip() == word["word"].strip()
 
     def _on_visemes(self, reached: list[Viseme]) -> None:
         for viseme in reached:
@@ -151,7 +183,8 @@ class Reporter:
     def _on_metrics(self, metrics: SynthesisMetrics) -> None:
         self.tell(
             "metrics",
-            turn=self._spoken,
+            # A call that has sent nothing is the newest turn's, which has failed, or nobody's.
+            turn=self._spoken if metrics.requests else self._turn if self._turn != self._spoken else None,
             first_byte=metrics.time_to_first_byte,
             standby=metrics.standby_used,
             requests=metrics.requests,
@@ -167,11 +200,13 @@ class Reporter:
         )
         if isinstance(error, errors.NetworkError) and not self._is_service_up():
             advice = LOCAL_ADVICE
-        self.tell("error", message=str(error), advice=advice)
+        self._tell_error(str(error), advice)
+
+    def _tell_error(self, message: str, advice: str) -> None:
+        self._failed = self._turn
+        self.tell("error", turn=self._turn, message=message, advice=advice)
 
     def _on_component_error(self, data: dict[str, Any]) -> None:
         source = str(data.get("source", ""))
         if source.upper() != "TTS":  # Those come with their class by the plugin's own event.
-            self.tell(
-                "error", message=f"{source}: {data.get('error')}", advice="Check its key, and start again."
-            )
+            self._tell_error(f"{source}: {data.get('error')}", "Check its key, and start again.")

@@ -52,6 +52,7 @@ class Room:
         self._hold_call = hold_call
         self._wanted_port = port
         self._joining = asyncio.Lock()
+        self._call: Call | None = None
         self._holding: asyncio.Task[None] | None = None
         app = web.Application(middlewares=[self._admit], client_max_size=LONGEST_OFFER)
         for path, file in FILES.items():
@@ -104,6 +105,8 @@ class Room:
         if request.content_type != "application/json":
             raise web.HTTPUnsupportedMediaType(text="Send the offer as JSON.")
         async with self._joining:
+            if self._call is not None:
+                await self._call.say_last({"type": "taken", "at": 0})
             await self._hang_up()
             call = Call()
             try:
@@ -111,7 +114,7 @@ class Room:
             except (KeyError, TypeError, ValueError) as error:
                 await call.close()
                 raise web.HTTPBadRequest(text="This is not an offer.") from error
-            self._holding = asyncio.create_task(self._hold(call))
+            self._call, self._holding = call, asyncio.create_task(self._hold(call))
         return web.json_response({"type": "answer", "sdp": answer})
 
     async def _hold(self, call: Call) -> None:
@@ -120,13 +123,15 @@ class Room:
         except Exception:
             logger.exception("The call has failed")
         finally:
+            if self._call is call:
+                self._call = None
             await call.close()
 
     async def _hang_up(self) -> None:
         if self._holding is not None:
             self._holding.cancel()
             await asyncio.wait({self._holding})
-            self._holding = None
+            self._call = self._holding = None
 
 
 def _file_handler(file: Path) -> Handler:

@@ -168,10 +168,10 @@ SCRIPTS = {
 }
 
 
-def find_answer(question: str) -> str:
-    """Return the answer to a question, in its language; to an unknown one, in English."""
+def find_answer(question: str, language: str) -> str:
+    """Return the answer to a question, in its language; to an unknown one, in that of the call."""
     for script in SCRIPTS.values():
         for known, answer in script.answers.items():
             if known.casefold() == question.casefold():
                 return answer
-    return SCRIPTS["en"].otherwise
+    return SCRIPTS.get(language, SCRIPTS["en"]).otherwise

@@ -8,6 +8,9 @@ from typing import Any, Self
 from videosdk.plugins.lokutor.local.espeak import EspeakEngine
 from videosdk.plugins.lokutor.local.server import LocalServer
 
+LOCAL_CONNECT_TIMEOUT = 2.0
+"""Seconds of an outage of the local server after which a reply fails."""
+
 
 class Service:
     """Lokutor's service with your key, or the local server without one.
@@ -34,9 +37,12 @@ class Service:
         return self._running or not self.is_local
 
     @property
-    def credentials(self) -> dict[str, Any]:
-        """The arguments of ``LokutorTTS``."""
-        return {"api_key": "local", "base_url": self._url} if self.is_local else {"api_key": self._api_key}
+    def options(self) -> dict[str, Any]:
+        """The arguments of ``LokutorTTS`` for it."""
+        if not self.is_local:
+            return {"api_key": self._api_key}
+        # A server on this machine accepts at once, if it runs: nobody has to wait for an outage to end.
+        return {"api_key": "local", "base_url": self._url, "connect_timeout": LOCAL_CONNECT_TIMEOUT}
 
     async def start(self) -> None:
         """Start the local server, on the same port each time. Idempotent."""

@@ -80,7 +80,9 @@ class Conversation:
                     await self._join(settings, http)
                 case {"do": "ask", "text": str(text)} if text.strip():
                     await cast(TypedSTT, self._pipeline.stt).type(text.strip()[:LONGEST_TEXT])
-                case {"do": "say", "text": str(text)} if text.strip():
+                case {"do": "say", "text": str(text)} if not any(map(str.isalnum, text)):
+                    self._reporter.tell("refused", message="There is nothing in it that could be spoken.")
+                case {"do": "say", "text": str(text)}:
                     await self._interrupt()
                     self._say(text.strip()[:LONGEST_TEXT])
                 case {"do": "interrupt"}:

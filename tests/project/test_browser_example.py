@@ -40,6 +40,10 @@ module_fixture = pytest_asyncio.fixture(scope="module", loop_scope="module")
 
 PAGE = EXAMPLES / "browser" / "page"
 LONG = "What can I see on the island?"
+TOUR = (
+    "The island has a lighthouse, two beaches, and a museum of boats. The lighthouse is open all day, and it "
+    "takes an hour to walk there from the pier, along the coast."
+)
 SHORT = "How much is a ticket?"
 SPARE = 8
 """What may differ between two moments of rest: less than one for each of ten turns."""
@@ -127,6 +131,95 @@ async def test_a_voice_cuts_the_agent_off_and_the_next_turn_is_heard(caller: Vis
     last = heard.last_sound(0, sound["played"] - ahead - 0.1) + ahead
     assert last <= cut["played"] + 0.5
     assert any(abs(start + ahead - sound["played"]) < 0.1 for start in heard.starts(0.2))
+
+
+async def say(caller: Visit, text: str) -> int:
+    """Have a text spoken; return its turn."""
+    before = len(caller.events)
+    await caller.page.fill("#text", text)
+    await caller.page.click("#say")
+    return int((await caller.told("turn", after=before, text=text))["turn"])
+
+
+async def test_a_voice_cuts_off_what_is_spoken_as_it_is_written(caller: Visit) -> None:
+    turn = await say(caller, TOUR)  # Behind an interruption.
+    await caller.told("word", turn=turn, count=2)
+    await caller.page.keyboard.press("Escape")
+    await caller.told("silent", turn=turn)
+    turn = await say(caller, TOUR)
+    await caller.told("word", turn=turn, count=2)
+    await caller.page.click("#microphone")
+    await caller.told("cut", turn=turn)
+    await caller.told("silent", turn=turn)
+    assert not caller.all_told("played", turn=turn)
+    await caller.page.click("#microphone")
+
+
+async def test_a_word_with_a_silent_onset_belongs_to_its_own_turn(caller: Visit) -> None:
+    text = "Please take the first boat to the island, and keep to the left of the pier."
+    page, before = caller.page, len(caller.events)
+    turn = await say(caller, text)
+    await caller.told("metrics", turn=turn)  # All audio has come, and most of it is still to be heard.
+    await caller.told("word", turn=turn, count=4)
+    await page.keyboard.press("Escape")
+    await caller.told("silent", turn=turn)
+    await page.wait_for_selector(f"#turns li[data-turn='{turn}'][data-state='silent']")
+    words = caller.all_told("word", after=before)
+    assert {word["turn"] for word in words} == {turn}
+    heard = " ".join(word["word"] for word in words)
+    assert text.startswith(heard)
+    shown = [(await word.inner_text()).strip() for word in await page.locator("#words .heard").all()]
+    assert " ".join(shown) == heard
+    assert await page.locator("#words .heard.unheard").count() == 0
+    # It is remembered once, and what was not heard of it was sent in vain.
+    remembered = page.locator("#memory li", has_text="Please take")
+    await page.locator("#memory li.interrupted", has_text="Please take").wait_for()
+    assert await remembered.locator("span").all_inner_texts() == [heard]
+    figure = page.locator(f"#turns li[data-turn='{turn}'] [data-figure='Characters sent'] dd")
+    assert await figure.inner_text() == f"{len(text)}, {len(text) - len(heard)} in vain"
+
+
+async def test_what_cannot_be_spoken_is_refused_in_words(caller: Visit) -> None:
+    before = len(caller.events)
+    await caller.page.fill("#text", "...")
+    await caller.page.click("#say")
+    refused = await caller.told("refused", after=before)
+    assert "nothing" in refused["message"]
+    assert not caller.all_told("turn", after=before)
+    await caller.page.click("#problem-close")
+
+
+async def test_the_words_are_shown_as_they_are_heard(caller: Visit) -> None:
+    async def shown(script: str) -> list[str]:
+        lines: list[str] = await caller.page.evaluate(SHOW_WORDS % script)
+        return lines
+
+    begin = "words.expect('One two three.'); words.hear('One');"
+    rest = ["two:unheard", "three.:unheard"]
+    assert await shown(begin + "words.end(false);") == ["One:heard", *rest]
+    assert await shown(begin + "words.end(true);") == ["One:heard", "two:", "three.:"]
+    # The word of the cut is told behind it.
+    assert await shown(begin + "words.end(false); words.hear('two');") == [
+        "One:heard", "two:heard now", "three.:unheard",
+    ]  # fmt: skip
+    # What was lost with a connection is sent again, as a whole or its rest.
+    for again in ("One two three.", "two three."):
+        assert len(await shown(begin + f"words.expect('{again}');")) == 3
+    assert len(await shown(begin + "words.expect('And three.');")) == 5
+
+
+SHOW_WORDS = """async () => {
+  const { Words } = await import("/words.js");
+  const words = new Words(document.createElement("p"));
+  %s
+  return words.words.map((span) => `${span.textContent}:${span.className}`);
+}"""
+
+
+async def test_a_language_that_is_written_from_the_right_is_laid_out_so(caller: Visit) -> None:
+    direction = "text => { words.textContent = text; return getComputedStyle(words).direction; }"
+    assert await caller.page.evaluate(direction, "\N{ARABIC LETTER MEEM}") == "rtl"
+    assert await caller.page.evaluate(direction, "M") == "ltr"
 
 
 async def test_it_remembers_what_was_heard(caller: Visit) -> None:
@@ -244,6 +337,7 @@ async def test_an_outage_is_told_with_what_to_do(caller: Visit) -> None:
     await caller.ask(SHORT)
     error = await caller.told("error", after=before)
     await caller.page.wait_for_selector("#problem:not([hidden])")
+    await caller.page.wait_for_selector("#state:text('Ask again')")  # The framework's state is "thinking".
     assert await caller.page.inner_text("#problem-message") == error["message"]
     assert "Start it again" in await caller.page.inner_text("#problem-advice")
     before = len(caller.events)
@@ -330,7 +424,7 @@ async def test_who_joins_takes_the_call_and_who_leaves_leaves_nothing(
 ) -> None:
     async with visit(browser, room.url) as second:
         await second.join()
-        await caller.page.wait_for_selector("#problem:not([hidden]) >> text=hung up")
+        await caller.page.wait_for_selector("#problem:not([hidden]) >> text=Another tab")
         await second.ask(LONG)  # While it greets: it leaves in the middle of a reply.
         await second.told("word", turn=2, count=1)
         await second.page.click("#leave")
@@ -583,6 +677,10 @@ async def test_it_is_run_as_a_user_does_and_ends_cleanly(browser: Browser) -> No
             process.send_signal(signal.SIGINT)
             stdout, stderr = await asyncio.wait_for(process.communicate(), PATIENCE)
             await caller.page.wait_for_selector("#problem:not([hidden]) >> text=hung up")
+            await caller.page.click("#problem-close")
+            await caller.page.click("#join")
+            await caller.page.wait_for_selector("#problem:not([hidden]) >> text=doesn't answer")
+            await caller.page.wait_for_selector("#join:enabled")
     finally:
         if process.returncode is None:
             process.kill()

@@ -84,8 +84,8 @@ HARMLESS = {
 
 KNOW_THE_FRAMEWORK = {
     "fallback", "tts",
-    "_framework.advice", "_framework.callers", "_framework.memory", "_framework.streams",
-    "_framework.transcript",
+    "_framework.advice", "_framework.callers", "_framework.interruptible", "_framework.memory",
+    "_framework.streams", "_framework.transcript",
     "_numbers.numbers_filter", "_numbers.splitter", "_text.feed", "_text.planner",
     "_text.replay",
 }  # fmt: skip

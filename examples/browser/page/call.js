@@ -58,7 +58,7 @@ export class Call {
     this.ended = true;
     clearInterval(this.polling);
     this.failed?.(new Error(reason));
-    this.peer.close();
+    this.peer?.close(); // There is none before the call has joined.
     this.on.end(reason);
   }
 

@@ -7,7 +7,7 @@ const KINDS = {
   texts: ["sent", "metrics"],
   words: ["word"],
   visemes: ["mouth"],
-  other: ["hello", "changed", "service", "memory", "refused", "error"],
+  other: ["hello", "changed", "service", "memory", "refused", "error", "taken"],
 };
 const HIDDEN_AT_FIRST = new Set(["words", "visemes"]);
 

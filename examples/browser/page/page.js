@@ -18,6 +18,7 @@ const STATES = {
   listening: "The agent listens.",
   thinking: "The agent thinks.",
   speaking: "The agent speaks. Talk over it.",
+  failed: "The agent couldn't answer. Ask again.",
   closing: "The agent is leaving.",
 };
 
@@ -88,14 +89,14 @@ const HANDLERS = {
     cutAt = at;
     waves.mark("cut");
     face.show("closed");
-    if (turn === words.turn) words.end(true);
+    if (turn === words.turn) words.end(false);
   },
   silent({ at, after }) {
     waves.mark("silent", at - cutAt - after); // The rest of the fading was too low to be heard.
   },
-  played({ turn }) {
+  played({ turn, whole }) {
     face.show("closed");
-    if (turn === words.turn) words.end(false);
+    if (turn === words.turn) words.end(whole);
   },
   memory({ items }) {
     $("memory").replaceChildren(...items.map(({ role, text, interrupted }) => {
@@ -123,6 +124,11 @@ const HANDLERS = {
   error({ message, advice }) {
     complain(message, advice);
     $("problem").dataset.ends = "sound"; // Over as soon as the agent speaks again.
+    // The framework's own state stays so until the next turn, whatever speaks.
+    if (document.body.dataset.state === "thinking") HANDLERS.agent({ state: "failed" });
+  },
+  taken() {
+    call.end("Another tab or window has taken the call.");
   },
 };
 
@@ -199,13 +205,22 @@ async function join() {
     await waves.open();
     await call.join();
   } catch (error) {
-    call?.end(`The call can't begin: ${error.message}`);
+    call?.end(`The call can't begin: ${(await answers()) ? error.message : "the example doesn't answer."}`);
     return;
   }
   $("joining").hidden = true;
   $("talking").hidden = false;
   call.send({ do: "join", settings: readSettings() });
   $("text").focus({ preventScroll: true });
+}
+
+// Whether the example still serves this page.
+async function answers() {
+  try {
+    return (await fetch("icon.svg", { cache: "no-store" })).ok;
+  } catch {
+    return false;
+  }
 }
 
 function onStream(stream) {

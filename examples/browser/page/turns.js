@@ -40,7 +40,7 @@ export class Turns {
     if (type === "sent") turn.sent ??= at;
     if (type === "sound") turn.sound ??= at;
     if (type === "word") turn.words = event.count;
-    if (type === "cut") turn.cut = at;
+    if (type === "cut") [turn.cut, turn.unheard] = [at, event.unheard];
     if (type === "silent") turn.after = event.after;
     if (type === "played") turn.played = at;
     if (type === "metrics") turn.metrics = event;
@@ -49,7 +49,7 @@ export class Turns {
   }
 
   #draw(turn) {
-    const { at, origin, sent, sound, cut, played, after, metrics, words } = turn;
+    const { at, origin, sent, sound, cut, played, after, metrics, words, unheard } = turn;
     const parts = [
       ["thinking", at, sent],
       ["waiting", sent, sound],
@@ -69,7 +69,7 @@ export class Turns {
       ["Cut after", cut && `${words} ${words === 1 ? "word" : "words"}`],
       ["Cut to silence", after !== undefined && `${after.toFixed(2)} s`],
       ["Connection", metrics && (metrics.standby ? "standby" : "new")],
-      ["Characters sent", metrics && characters(metrics)],
+      ["Characters sent", metrics && characters(metrics, unheard)],
     ];
     const list = turn.item.querySelector("dl");
     list.replaceChildren(...figures.filter(([, value]) => value).map(([name, value]) => {
@@ -85,8 +85,10 @@ export class Turns {
   }
 }
 
-function characters({ characters, unheard, interrupted }) {
-  return interrupted ? `${characters}, ${unheard} in vain` : `${characters}`;
+// Metrics come with the last audio: a turn that is cut off later was not interrupted for them.
+function characters({ characters, unheard, interrupted }, unheardAtCut) {
+  const inVain = interrupted ? unheard : unheardAtCut;
+  return inVain === undefined ? `${characters}` : `${characters}, ${Math.min(inVain, characters)} in vain`;
 }
 
 function milliseconds(seconds) {

@@ -14,9 +14,12 @@ export class Words {
     this.position = 0;
   }
 
-  // A text was sent: it will be heard.
+  // A text was sent: it will be heard. What was lost with a connection is sent again, and shown once.
   expect(text) {
-    for (const word of text.split(/\s+/).filter(Boolean)) this.#insert(word, this.words.length);
+    const words = text.split(/\s+/).filter(Boolean);
+    const last = this.words.slice(-words.length).map((span) => span.textContent);
+    if (words.join(" ") === last.join(" ")) return;
+    for (const word of words) this.#insert(word, this.words.length);
   }
 
   hear(word) {
@@ -32,14 +35,15 @@ export class Words {
       skipped.remove();
     }
     this.words[this.position - 1]?.classList.remove("now");
+    this.words[this.position].classList.remove("unheard"); // The word of the cut is told behind it.
     this.words[this.position].classList.add("heard", "now");
     this.position += 1;
   }
 
-  // The reply has ended; what wasn't heard won't be.
-  end(wasCut) {
+  // The reply has ended: as a whole, or what wasn't heard won't be.
+  end(whole) {
     this.words[this.position - 1]?.classList.remove("now");
-    if (wasCut) for (const span of this.words.slice(this.position)) span.classList.add("unheard");
+    if (!whole) for (const span of this.words.slice(this.position)) span.classList.add("unheard");
   }
 
   #insert(word, index) {

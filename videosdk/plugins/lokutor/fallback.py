@@ -20,7 +20,8 @@ from videosdk.agents.speech_generation import SpeechGeneration
 
 from ._audio.playback import fill_frame, is_played, played_out, rate_of
 from ._framework.callers import find_caller, text_behind, turn_chunks
-from ._framework.memory import forget_markup, remember
+from ._framework.interruptible import keep_interruptible
+from ._framework.memory import forget_markup, remember, remember_once
 from ._framework.transcript import EndOfTurns, Room, estimate_from_here, unsubscribe_others
 from ._tasks import keep
 from ._text.characters import joined
@@ -185,10 +186,12 @@ class TransparentFallbackTTS(FallbackTTS):
             speech = None
         sentences = turn_chunks(speech).are_sentences
         replayable = ReplayableText(text, markup=self.reads_markup, sentences=sentences)
+        if speech is not None:
+            keep_interruptible(speech)
+            remember_once(speech)
+            self._follow(speech)
         if speech is not None and self._speaks_plain(self.active_provider):
             forget_markup(speech)  # Whoever reads markup sees to that.
-        if speech is not None:
-            self._follow(speech)
         self._on_heard()  # No other turn comes before the listener has heard the last one.
         told = speech is not None and self.supports_word_timestamps
         self._turn = _Turn(self.active_provider, replayable, speech, Room() if told else None)

@@ -20,7 +20,8 @@ class SynthesisMetrics:
         standby_used: Whether the call used the standby connection.
         characters: Characters sent, repeated requests included.
         characters_unheard: Characters sent that the caller had not heard at the barge-in that ended the call,
-            0 without one. Exact with ``word_timestamps=True`` and without pronunciations, else an estimate.
+            0 without one, and for one after all audio had come. Exact with ``word_timestamps=True`` and
+            without pronunciations, else an estimate.
         characters_left_out: Characters of sentences that the service did not speak: it sent no audio for
             them, or refused them. The reply went on without them.
         requests: Requests sent, repeated requests included.

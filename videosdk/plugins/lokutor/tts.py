@@ -19,7 +19,8 @@ from ._audio.playback import Playback, fill_frame, rate_of
 from ._audio.silence import SilenceTrimmer
 from ._framework.advice import warn_of_english_numbers, warn_of_rewritten_markup
 from ._framework.callers import find_caller, streamed_chunks, text_behind, turn_chunks
-from ._framework.memory import Memory, forget_markup, remember, remember_spoken
+from ._framework.interruptible import keep_interruptible
+from ._framework.memory import Memory, forget_markup, remember, remember_once, remember_spoken
 from ._framework.streams import StreamOwner, Streams
 from ._framework.transcript import Transcript, is_part_of, unsubscribe_others
 from ._framework.turns import Turns
@@ -406,8 +407,8 @@ class LokutorTTS(TTS):
         if _nothing_to_say(text) or owner.silenced:
             return
         queue: asyncio.Queue[bytes | _End] = asyncio.Queue(_STREAM_PIECES)
-        if self._markup and owner.caller.hook and owner.caller.speech is not None:
-            forget_markup(owner.caller.speech)
+        if owner.caller.hook and owner.caller.speech is not None:
+            self._attend(owner.caller.speech)
         # Not the standby connection: that is for the turn.
         pacer = Pacer(self._times.of(options), None)  # A cache wants it all.
         utterance = self._utterance(
@@ -508,7 +509,14 @@ class LokutorTTS(TTS):
     def _prepare(self, speech: SpeechGeneration | None, language: str) -> None:
         """Prepare a pipeline for a turn."""
         self._advise(speech, language)
-        if self._markup and speech is not None:
+        if speech is not None:
+            self._attend(speech)
+
+    def _attend(self, speech: SpeechGeneration) -> None:
+        """See to what the framework leaves undone, in this turn and those to come."""
+        keep_interruptible(speech)
+        remember_once(speech)
+        if self._markup:
             forget_markup(speech)
 
     def _advise(self, speech: SpeechGeneration | None, language: str) -> None:

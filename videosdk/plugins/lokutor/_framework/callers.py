@@ -2,7 +2,8 @@
 
 Rule of this file: it looks at the frames of the calling task and at nothing else. The framework passes the
 same arguments in all these cases, so nothing but its own frames tells them apart. Source: videosdk-agents
-1.0.26 to 1.0.30, ``SpeechGeneration``, ``PipelineHooks.process_tts_stream()`` and ``TTSAudioCache.fetch()``.
+1.0.26 to 1.0.30, ``SpeechGeneration``, ``PipelineHooks.process_tts_stream()``, ``TTSAudioCache.fetch()`` and
+``AgentSession.say()``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from videosdk.agents import TTSAudioCache
+from videosdk.agents import AgentSession, TTSAudioCache
 from videosdk.agents.pipeline_hooks import PipelineHooks
 from videosdk.agents.speech_generation import SpeechGeneration
 
@@ -32,6 +33,7 @@ def _name(constant: object) -> str | None:
 _SPEECH = frozenset({SpeechGeneration.synthesize.__code__, SpeechGeneration.interrupt.__code__})
 _HOOK = PipelineHooks.process_tts_stream.__code__
 _FILL = TTSAudioCache.fetch.__code__
+_SAY = AgentSession.say.__code__
 _COUNTER = next(
     (
         each
@@ -70,6 +72,18 @@ def find_caller() -> Caller:
         if frame.f_code is _HOOK:
             hook, hook_text = True, frame.f_locals["text_stream"]
     return Caller(None, hook, hook_text)
+
+
+def find_said() -> str | None:
+    """Return the text that ``say()`` has added to the agent's memory and speaks in the calling task, if any.
+
+    Source: ``AgentSession.say()``.
+    """
+    for frame in _frames():
+        if frame.f_code is _SAY:
+            message: str | None = frame.f_locals.get("message")
+            return message if frame.f_locals.get("add_to_chat_context") else None
+    return None
 
 
 def text_behind(text: object) -> AsyncIterator[object] | None:

@@ -5,6 +5,7 @@ what was spoken it is told.
 
 - A reply that is interrupted: :func:`remember` and :class:`Memory`. The framework adds a message then.
 - One that wasn't spoken to its end, though nobody has interrupted it: :func:`remember_spoken`.
+- What ``say()`` speaks, which the framework remembers before it is spoken: :func:`remember_once`.
 - One with speech markup: :func:`forget_markup`.
 """
 
@@ -14,14 +15,14 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeGuard
-from weakref import WeakSet, ref
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 from videosdk.agents import Agent, ChatMessage, ChatRole
 from videosdk.agents.speech_generation import SpeechGeneration
 
 from .._text.replay import count_letters
 from .._text.written import without_markup
-from .callers import orchestrator_of
+from .callers import find_said, orchestrator_of
 
 
 def remember(speech: SpeechGeneration, heard: str | None) -> None:
@@ -49,6 +50,54 @@ def forget_reply(speech: SpeechGeneration) -> None:
     orchestrator = orchestrator_of(speech)
     if orchestrator is not None and orchestrator.speech_generation is speech:
         orchestrator._partial_response = ""
+    _take_back(speech.agent, _said.pop(speech, None))
+
+
+_said: WeakKeyDictionary[SpeechGeneration, ChatMessage] = WeakKeyDictionary()
+"""The message of what ``say()`` speaks, until it is interrupted."""
+_remembered_once: WeakSet[SpeechGeneration] = WeakSet()
+
+
+def remember_once(speech: SpeechGeneration) -> None:
+    """Have an interrupted ``say()`` be remembered once, in this turn and those to come.
+
+    The framework adds the whole text before it is spoken, and what was heard of it when it is interrupted.
+    The first is taken back then. Source: ``AgentSession.say()`` and
+    ``PipelineOrchestrator._interrupt_pipeline()`` of videosdk-agents 1.0.26 to 1.0.30.
+    """
+    if speech in _remembered_once:
+        return
+    _remembered_once.add(speech)
+    speaker = ref(speech)  # It holds what we subscribe.
+
+    def on_begun(_data: object) -> None:
+        _note_said(speaker())
+
+    def on_interrupted(_data: object) -> None:
+        _replace_said(speaker())
+
+    speech.on("synthesis_started", on_begun)
+    speech.on("synthesis_interrupted", on_interrupted)
+    _note_said(speech)
+
+
+def _note_said(speech: SpeechGeneration | None) -> None:
+    """Note the message of what ``say()`` begins to speak in the calling task."""
+    if speech is None or speech.agent is None:
+        return
+    _said.pop(speech, None)
+    text = find_said()
+    replies = filter(_is_reply, reversed(speech.agent.chat_context.items))
+    message = next((reply for reply in replies if _text(reply) == text and not reply.interrupted), None)
+    if text is not None and message is not None:
+        _said[speech] = message
+
+
+def _replace_said(speech: SpeechGeneration | None) -> None:
+    """Take the message of an interrupted ``say()`` back where the framework adds what was heard."""
+    orchestrator = orchestrator_of(speech)
+    if speech is not None and speech.spoken_transcript and getattr(orchestrator, "_is_interrupted", False):
+        _take_back(speech.agent, _said.pop(speech, None))
 
 
 class Memory:
