@@ -20,7 +20,8 @@ from typing import NamedTuple
 
 from videosdk.plugins.lokutor._pacing.policy import Hold, Send, decide
 from videosdk.plugins.lokutor._pacing.times import ServiceTimes
-from videosdk.plugins.lokutor._text.planner import Segment, TextPlanner
+from videosdk.plugins.lokutor._text.pieces import Segment
+from videosdk.plugins.lokutor._text.planner import TextPlanner
 
 CHARACTERS_PER_SECOND = 16.0
 """Of speech; the spread of sentences about it is 10 %."""

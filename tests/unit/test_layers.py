@@ -59,6 +59,8 @@ PURE = {
     "_text.repair": set[str](),
     "_text.spoken": set[str](),
     "_text.written": set[str](),
+    "_text.joints": {"videosdk.agents.tokenize"},
+    "_text.pieces": set[str](),
     "_text.planner": {"videosdk.agents.tokenize"},
     "_timing.__init__": set[str](),
     "_timing.edits": set[str](),
@@ -86,8 +88,8 @@ KNOW_THE_FRAMEWORK = {
     "fallback", "tts",
     "_framework.advice", "_framework.callers", "_framework.interruptible", "_framework.memory",
     "_framework.streams", "_framework.transcript",
-    "_numbers.numbers_filter", "_numbers.splitter", "_text.feed", "_text.planner",
-    "_text.replay",
+    "_numbers.numbers_filter", "_numbers.splitter", "_text.feed", "_text.joints",
+    "_text.planner", "_text.replay",
 }  # fmt: skip
 """The only modules that import ``videosdk.agents``: what changes there is looked up in few places."""
 

@@ -12,6 +12,7 @@ from kit.tables import each
 from videosdk.agents.tokenize import BasicSentenceChunker
 
 from videosdk.plugins.lokutor._options import SpeechOptions, find_listed
+from videosdk.plugins.lokutor._text.joints import Chunks
 from videosdk.plugins.lokutor._text.markup import (
     LONGEST_PAUSE,
     MarkedText,
@@ -19,7 +20,8 @@ from videosdk.plugins.lokutor._text.markup import (
     Pause,
     Style,
 )
-from videosdk.plugins.lokutor._text.planner import Chunks, RequestText, TextPlanner
+from videosdk.plugins.lokutor._text.pieces import RequestText
+from videosdk.plugins.lokutor._text.planner import TextPlanner
 from videosdk.plugins.lokutor._text.written import without_markup
 
 Said = str | Pause | Style | tuple[str, str]

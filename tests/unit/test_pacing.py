@@ -7,7 +7,7 @@ import pytest
 from benchmarks.pacing import POLICIES, SERVICES, TOKENS_PER_SECOND, Service, fixed, simulate
 from videosdk.plugins.lokutor._pacing.policy import Hold, Send, decide
 from videosdk.plugins.lokutor._pacing.times import LearnedTimes, ServiceTimes
-from videosdk.plugins.lokutor._text.planner import Segment
+from videosdk.plugins.lokutor._text.pieces import Segment
 
 REPLIES = 10
 SENTENCE = Segment(70, sentence=True)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from kit.tables import each
 
 from videosdk.plugins.lokutor._options import SpeechOptions
-from videosdk.plugins.lokutor._text.planner import RequestText
+from videosdk.plugins.lokutor._text.pieces import RequestText
 from videosdk.plugins.lokutor._text.pronunciations import Pronunciations
 from videosdk.plugins.lokutor._text.spoken import Replacement, SpokenText
 from videosdk.plugins.lokutor._timing.words import spans_of

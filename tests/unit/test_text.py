@@ -16,8 +16,10 @@ from kit.tables import each
 from videosdk.agents import BasicSentenceChunker, FlushMarker
 
 from videosdk.plugins.lokutor._text.characters import is_speakable, whole_words
+from videosdk.plugins.lokutor._text.joints import Chunks
 from videosdk.plugins.lokutor._text.markup import MarkupParser
-from videosdk.plugins.lokutor._text.planner import MAX_REQUEST_CHARS, Chunks, Segment, TextPlanner
+from videosdk.plugins.lokutor._text.pieces import MAX_REQUEST_CHARS, Segment
+from videosdk.plugins.lokutor._text.planner import TextPlanner
 
 Chunk = str | FlushMarker
 FLUSH = FlushMarker()

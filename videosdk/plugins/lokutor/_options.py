@@ -17,7 +17,7 @@ from ._shown import shown
 from ._text.characters import language_code
 from ._text.languages import ChooseLanguage
 from ._text.markup import Style
-from ._text.planner import RequestText
+from ._text.pieces import RequestText
 from ._text.pronunciations import Pronunciations, apart
 from ._text.spoken import Replacement, SpokenText
 from ._wire.protocol import LANGUAGES, SPEED_RANGE, STEPS_RANGE, Language, SpeechRequest, Voice

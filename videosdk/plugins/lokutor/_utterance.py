@@ -74,8 +74,9 @@ from ._shown import shown
 from ._tasks import keep
 from ._text.characters import is_pronounceable
 from ._text.feed import Text, TextFeed
+from ._text.joints import Chunks
 from ._text.languages import SentenceLanguages
-from ._text.planner import Chunks, RequestText, Segment
+from ._text.pieces import RequestText, Segment
 from ._timer import Deadline, Timer, do_nothing
 from ._timing.timeline import Timeline
 from ._wire.connection import Connection

@@ -40,8 +40,8 @@ from ._shown import shown
 from ._tasks import keep, was_cancelled
 from ._text.characters import is_speakable, joined
 from ._text.feed import Text, discard
+from ._text.joints import Chunks
 from ._text.languages import ChooseLanguage
-from ._text.planner import Chunks
 from ._timer import do_nothing
 from ._timing.synchronizer import Synchronizers
 from ._timing.timeline import Timeline

@@ -19,7 +19,7 @@ from videosdk.agents import AgentSession, TTSAudioCache
 from videosdk.agents.pipeline_hooks import PipelineHooks
 from videosdk.agents.speech_generation import SpeechGeneration
 
-from .._text.planner import Chunks
+from .._text.joints import Chunks
 
 _HOOKED = {Chunks.SENTENCES: Chunks.MOSTLY_SENTENCES, Chunks.TOKENS: Chunks.UNKNOWN}
 """What is known of a hook's text, by what is known of the text that it gets."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .._audio.pcm import FRAME_SECONDS
 from .._audio.playback import Playback
 from .._text.characters import whole_words
-from .._text.planner import Segment
+from .._text.pieces import Segment
 from .._text.spoken import SpokenText
 from .._timer import do_nothing
 from .policy import Hold, Send, decide

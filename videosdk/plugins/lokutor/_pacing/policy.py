@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from .._text.planner import Segment
+from .._text.pieces import Segment
 from .._wire.retry import FIRST_DELAY
 from .times import ServiceTimes
 

@@ -16,8 +16,10 @@ from videosdk.agents import FlushMarker
 from .._tasks import keep, was_cancelled
 from .._timer import Timer, do_nothing
 from .characters import language_code
+from .joints import Chunks
 from .markup import FindLanguage, MarkupParser
-from .planner import Chunks, RequestText, Segment, TextPlanner
+from .pieces import RequestText, Segment
+from .planner import TextPlanner
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 

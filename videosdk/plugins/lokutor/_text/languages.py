@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from .._shown import shown
 from .characters import language_code
-from .planner import Segment
+from .pieces import Segment
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 

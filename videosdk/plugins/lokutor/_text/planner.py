@@ -26,21 +26,50 @@ are taken for sentences then, unless most of the last chunks look like tokens
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
-from videosdk.agents.tokenize import STRONG_TERMINATORS, WEAK_TERMINATORS, BasicSentenceChunker
+from videosdk.agents.tokenize import STRONG_TERMINATORS, BasicSentenceChunker
 
-from .characters import are_one, extends, has_space, is_speakable, joined, mended, parts_words
+from .characters import are_one, has_space, is_speakable, joined, mended, parts_words
+from .joints import (
+    CLOSING,
+    IDLE_WORD,
+    TERMINATORS,
+    TRAILING,
+    Chunks,
+    begins_line,
+    closes,
+    ends_in_address,
+    ends_in_number,
+    ends_line,
+    ends_sentence,
+    goes_on_in_word,
+    goes_on_small,
+    has_edge_space,
+    is_bullet,
+    is_clause,
+    is_idle_sentence,
+    is_token,
+    may_begin_line,
+    may_join,
+    opens,
+    splits_name,
+    takes_no_space,
+)
 from .markup import LONGEST_PAUSE, MarkedText, Pause, Style
+from .pieces import (
+    MAX_REQUEST_CHARS,
+    Piece,
+    RequestText,
+    Segment,
+    is_on_new_line,
+    request_of,
+    text_after,
+)
 from .spoken import Replacement
-
-MAX_REQUEST_CHARS = 1000
-"""Longest request in code points. Far below the service's own limit, so that a lost request is cheap."""
 
 _WINDOW = 2 * MAX_REQUEST_CHARS
 """Characters that are looked at for the next request."""
@@ -48,19 +77,11 @@ _WINDOW = 2 * MAX_REQUEST_CHARS
 _TOKEN_QUIET = 0.15  # Seconds; the framework's own chunker waits as long before it lets a sentence go.
 _CUT_QUIET = 2.0  # The rest of a number that the chunker cut comes with its whole clause.
 _NUMBER_QUIET = 0.5  # A number ("3.") may go on ("14"), an address ("www.example.") too: both wait longer.
-_IDLE_WORD = 12  # When an LLM pauses, the framework's chunker lets go of all but a last word this long.
-_IDLE_SENTENCE = 12  # It lets go of a whole sentence this long as it stands, white space in front included.
 _LINES = 3  # So many joints in a row that may be those of lines are.
 _MOST_EVIDENCE = 3  # So many words in parts, and one more, outweigh any number of sentences.
 _LATEST = 6  # So many chunks show whether a hook yields sentences or tokens.
-_OPENING = "([{«“„‘‚¿¡"
-_QUOTES = "\"'`"  # They open where nothing, or white space, is before them.
-_BULLETS = "-*•"
-_CLOSING = "\"'”’»)]}"
 _PER = "%‰°"
-_TERMINATORS = STRONG_TERMINATORS + WEAK_TERMINATORS
-_NO_TERMINATORS = {ord(mark): " " if mark.isspace() else "x" for mark in _TERMINATORS}
-_TRAILING = _CLOSING + _TERMINATORS.replace("—", "").replace("–", "")
+_NO_TERMINATORS = {ord(mark): " " if mark.isspace() else "x" for mark in TERMINATORS}
 # Where the framework's chunker cuts a number in two: "10:" off "30", "1,250." off "75".
 _CUT_NUMBER = re.compile(r"(?:\d:|,\d{3}\.)$")
 # The same where a comma leads the decimals: "1.250," off "75", "23," off "5", and "1." off "250,75". A number
@@ -76,33 +97,8 @@ _ORDINAL_SIGNS = "ªº°"  # The framework cuts "2." off "ª", "n." off "º",
 # "U." off "S.", and "c." off "-à-d."; but "I." ends a sentence.
 _INITIAL = re.compile(r"(?<!\w)(?!I\.)[^\W\d_]\.$")
 _NEXT_INITIAL = re.compile(r"[^\W\d_]\.|[-‐‑][^\W\d_].*", re.DOTALL)
-_ADDRESS_MARKS = ("@", "://", "www.")
-_PLAIN = Style()
-_LIST_MARKER = re.compile(r"(?:[-*•]|\d+[.)])\s")
 # The chunker uses private-use characters as placeholders, and garbles a path around an address.
 _CHUNKER_TRAPS = re.compile(r"[/\\\ue000-\uf8ff]")
-
-
-class Chunks(Enum):
-    """What is known of the chunks of a text before the first has come.
-
-    Attributes:
-        SENTENCES: They come from a sentence chunker. Short lines without a full stop ("Menu", "Coffee") look
-            like parts of a word otherwise.
-        MOSTLY_SENTENCES: Most likely they do: a hook stands between.
-        TOKENS: They come from a language model: what separates two words is in them.
-        UNKNOWN: They are the user's own, and may be either.
-    """
-
-    SENTENCES = auto()
-    MOSTLY_SENTENCES = auto()
-    TOKENS = auto()
-    UNKNOWN = auto()
-
-    @property
-    def are_sentences(self) -> bool:
-        """Whether they come from a sentence chunker, for all that is known."""
-        return self in {Chunks.SENTENCES, Chunks.MOSTLY_SENTENCES}
 
 
 class _Stream(Enum):
@@ -111,98 +107,6 @@ class _Stream(Enum):
     UNDECIDED = auto()
     SENTENCES = auto()
     TOKENS = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A piece of text that is complete, and may be a request or a part of one.
-
-    Attributes:
-        length: How many characters it has, white space included.
-        sentence: Whether it is a whole sentence or line; otherwise it is a clause.
-    """
-
-    length: int
-    sentence: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RequestText:
-    """The text of one request.
-
-    Attributes:
-        text: The text as it is written.
-        style: How it is spoken.
-        replacements: What of it is spoken in another way.
-        touches: Whether no space stands between it and the text before it.
-        ends: Where its sentences end, but the last.
-    """
-
-    text: str
-    style: Style = _PLAIN
-    replacements: tuple[Replacement, ...] = ()
-    touches: bool = False
-    ends: tuple[int, ...] = field(default=(), compare=False)
-
-    def split(self) -> list[RequestText]:
-        """Return its sentences, each as a request of its own; those without anything to say are left out."""
-        piece = _Piece(
-            self.text, style=self.style, replacements=list(self.replacements), touches=self.touches
-        )
-        spans = pairwise([0, *self.ends, len(self.text)])
-        return [_request(piece, begin, end) for begin, end in spans if is_speakable(self.text[begin:end])]
-
-
-@dataclass(slots=True)
-class _Piece:
-    """Text that is spoken in one style, after a pause, if any.
-
-    Attributes:
-        text: The text.
-        joints: Where in it a sentence of the framework's chunker ends. These may lack a full stop.
-        doubts: Those of them whose space may be inside of a word.
-        style: How it is spoken.
-        replacements: What of it is spoken in another way. Nothing is cut inside of one.
-        pause: Seconds of silence before it.
-        touches: Whether no space stands between it and the piece before it.
-        paused: Whether a pause stands there.
-        parted: Whether a tag has ended it, and not the end of a sentence.
-        flushed: Whether a flush follows it.
-    """
-
-    text: str = ""
-    joints: list[int] = field(default_factory=list)
-    doubts: list[int] = field(default_factory=list)
-    style: Style = _PLAIN
-    replacements: list[Replacement] = field(default_factory=list)
-    pause: float = 0.0
-    touches: bool = False
-    paused: bool = False
-    parted: bool = False
-    flushed: bool = False
-
-    def head(self, length: int) -> _Piece:
-        """Return its first ``length`` characters as a piece of their own."""
-        replacements = [each for each in self.replacements if each.end <= length]
-        joints = [joint for joint in self.joints if joint < length]
-        doubts = [joint for joint in self.doubts if joint < length]
-        return replace(self, text=self.text[:length], joints=joints, doubts=doubts, replacements=replacements)
-
-    def drop(self, count: int) -> None:
-        """Forget the first ``count`` characters."""
-        self.text = self.text[count:]
-        self.joints = [joint - count for joint in self.joints if joint > count]
-        self.doubts = [joint - count for joint in self.doubts if joint > count]
-        self.replacements = [each.moved(-count) for each in self.replacements if each.start >= count]
-        self.touches = self.paused = False
-
-    def close_doubts(self) -> None:
-        """Take out the spaces that are in doubt: they are inside of words."""
-        while self.doubts:
-            place = self.doubts.pop()
-            self.text = self.text[:place] + self.text[place + 1 :]
-            self.joints = [joint - (joint > place) for joint in self.joints if joint != place]
-            self.replacements = [each.moved(-1) if each.start > place else each for each in self.replacements]
 
 
 class TextPlanner:
@@ -223,8 +127,8 @@ class TextPlanner:
         known = {Chunks.SENTENCES: _Stream.SENTENCES, Chunks.TOKENS: _Stream.TOKENS}
         self._stream = known.get(chunks, _Stream.UNDECIDED)
         self._evidence = 0  # Joints that look like those of sentences, less those inside of words.
-        self._closed: deque[_Piece] = deque()
-        self._open = _Piece()
+        self._closed: deque[Piece] = deque()
+        self._open = Piece()
         self._confirmed = 0  # This much of the open text is complete: something follows it.
         self._begun = ""  # What was taken of a sentence that goes on.
         self._complete = False  # Whether the rest is complete too, as long as nothing goes on with it.
@@ -245,7 +149,7 @@ class TextPlanner:
     def quiet_time(self) -> float | None:
         """Seconds without a chunk after which :meth:`release` is due; None where only more text helps."""
         rest = _as_cut(self._open.text, self._open.replacements)[self._ready :].rstrip()
-        if not is_speakable(rest) or not _ends_sentence(rest):
+        if not is_speakable(rest) or not ends_sentence(rest):
             return None
         initial = self._ends_in_initial(rest)
         cut = self._may_be_cut(rest) or (initial and rest[-2].islower())  # No sentence ends in such a letter.
@@ -253,7 +157,7 @@ class TextPlanner:
             return 0.0
         if self._chunks.are_sentences and self._stream is not _Stream.TOKENS and cut:
             return _CUT_QUIET
-        goes_on = initial or _ends_in_number(rest) or _ends_in_address(rest)
+        goes_on = initial or ends_in_number(rest) or ends_in_address(rest)
         return _NUMBER_QUIET if goes_on else _TOKEN_QUIET
 
     @property
@@ -299,7 +203,7 @@ class TextPlanner:
             inside = min(max(place, lead), lead + len(stripped))
             begin -= self._mark(begin + inside, mark)
         self._referred = chunk.ends_in_reference
-        if pending or (self._referred and _may_join(self._open.text)):
+        if pending or (self._referred and may_join(self._open.text)):
             self._complete = False
 
     def take_pause(self) -> float:
@@ -312,7 +216,7 @@ class TextPlanner:
 
     def _mark(self, place: int, mark: Style | Pause) -> int:
         """Have a style or a pause begin in the open text; return how much text before it was closed."""
-        while _opens(self._open.text[:place]):
+        while opens(self._open.text[:place]):
             place -= 1
         closed = self._close_before(place)
         if isinstance(mark, Style):
@@ -346,7 +250,7 @@ class TextPlanner:
             How much of the open text it took.
         """
         text = self._open.text
-        marks = len(text) - len(text.lstrip(_TRAILING + _PER))
+        marks = len(text) - len(text.lstrip(TRAILING + _PER))
         ends = text[marks : marks + 1].strip() == ""
         if not (self._closed and self._closed[-1].text and self._open.touches and marks and ends):
             return 0
@@ -368,7 +272,7 @@ class TextPlanner:
         if not joins:
             if self._last_whole:
                 self._confirmed = len(text)
-            if _takes_no_space(text):
+            if takes_no_space(text):
                 self._open.text = text + chunk
             else:
                 self._open.joints.append(len(text))
@@ -396,8 +300,8 @@ class TextPlanner:
         else:
             self._begun = ""
         if not is_speakable(self._open.text) and self._open.pause:
-            self._closed.append(_Piece(pause=self._open.pause))
-        self._open, self._confirmed, self._complete = _Piece(style=self._open.style), 0, False
+            self._closed.append(Piece(pause=self._open.pause))
+        self._open, self._confirmed, self._complete = Piece(style=self._open.style), 0, False
         self._held = False
         self._last, self._last_whole = "", False
 
@@ -420,10 +324,10 @@ class TextPlanner:
         return self._segments_of(self._front, closed=bool(self._closed))
 
     @property
-    def _front(self) -> _Piece:
+    def _front(self) -> Piece:
         return self._closed[0] if self._closed else self._open.head(self._ready)
 
-    def _segments_of(self, piece: _Piece, *, closed: bool) -> list[Segment]:
+    def _segments_of(self, piece: Piece, *, closed: bool) -> list[Segment]:
         if not is_speakable(piece.text):
             return []
         # A long text isn't looked at whole for each request. The rest comes when this was taken.
@@ -436,8 +340,8 @@ class TextPlanner:
         for end in ends:
             if is_speakable(window.text[start:end]):
                 whole = closed and end == len(piece.text) and not piece.parted
-                clause = _is_clause(window.text[:end]) or _goes_on_small(window.text, end)
-                cut = piece.parted and end == len(piece.text) and not _ends_sentence(piece.text.rstrip())
+                clause = is_clause(window.text[:end]) or goes_on_small(window.text, end)
+                cut = piece.parted and end == len(piece.text) and not ends_sentence(piece.text.rstrip())
                 segments.append(Segment(end - start, sentence=whole or not (clause or cut)))
                 start = end
         if len(window.text) < len(piece.text):
@@ -468,7 +372,7 @@ class TextPlanner:
         pieces = [*self._closed, self._open.head(self._ready)]
         before = self._begun_before(pieces[0])
         for number, piece in enumerate(pieces):
-            if number and _is_on_new_line(piece):
+            if number and is_on_new_line(piece):
                 yield "", True
             segments = self._segments_of(piece, closed=number < len(self._closed))
             begin = 0
@@ -476,23 +380,23 @@ class TextPlanner:
                 end = begin + segment.length
                 part = piece.text[begin:end]
                 yield (
-                    part if begin else _after(before, part, piece),
-                    segment.sentence or _ends_line(piece.text[:end]),
+                    part if begin else text_after(before, part, piece),
+                    segment.sentence or ends_line(piece.text[:end]),
                 )
                 begin = end
             if segments and begin < len(piece.text):
                 return  # The rest is looked at when this was taken.
             if not segments:
-                yield _after(before, piece.text, piece), False
+                yield text_after(before, piece.text, piece), False
             if piece.flushed:
                 yield "", True
             before = piece.text
 
-    def _begun_before(self, piece: _Piece) -> str:
+    def _begun_before(self, piece: Piece) -> str:
         """Return what was taken of the sentence that goes on in ``piece``."""
-        return "" if _is_on_new_line(piece) else self._begun
+        return "" if is_on_new_line(piece) else self._begun
 
-    def _note_taken(self, piece: _Piece, length: int, sentences: Sequence[int]) -> None:
+    def _note_taken(self, piece: Piece, length: int, sentences: Sequence[int]) -> None:
         """Keep what was taken of a sentence that goes on behind it.
 
         Args:
@@ -503,8 +407,8 @@ class TextPlanner:
         text = piece.text[:length]
         end = max((end for end in sentences if end <= length), default=0)
         begun = self._begun_before(piece)
-        begun = text[end:] if end else f"{begun}{_after(begun, text, piece)}"
-        over = _ends_line(text) or (piece.flushed and length == len(piece.text))
+        begun = text[end:] if end else f"{begun}{text_after(begun, text, piece)}"
+        over = ends_line(text) or (piece.flushed and length == len(piece.text))
         self._begun = "" if over or not is_speakable(begun) else begun
 
     def next_request(self, segments: Sequence[Segment] | None = None) -> RequestText | None:
@@ -524,7 +428,7 @@ class TextPlanner:
         begin, taken = self._take(piece.head(sum(segment.length for segment in segments)))
         ends = accumulate(segment.length for segment in segments)
         sentences = [end for end, segment in zip(ends, segments, strict=True) if segment.sentence]
-        request = _request(piece, begin, taken, sentences)
+        request = request_of(piece, begin, taken, sentences)
         self._note_taken(piece, taken, sentences)
         piece.drop(taken)
         if piece is self._open:
@@ -537,7 +441,7 @@ class TextPlanner:
     def _ready(self) -> int:
         return len(self._open.text) if self._complete else self._confirmed
 
-    def _segment_ends(self, piece: _Piece) -> list[int]:
+    def _segment_ends(self, piece: Piece) -> list[int]:
         joints = (end for end in piece.joints if 0 < end < len(piece.text))
         cuts = {*self._boundaries(piece.text, piece.replacements), *joints}
         return [*sorted(cuts), len(piece.text)]
@@ -554,15 +458,15 @@ class TextPlanner:
         if self._chunks is Chunks.MOSTLY_SENTENCES and not (self._held or held):
             self._weigh(chunk)
         sentences = self._stream is _Stream.SENTENCES and (
-            self._chunks.are_sentences or _is_idle_sentence(chunk)
+            self._chunks.are_sentences or is_idle_sentence(chunk)
         )
         return trimmed if sentences else chunk
 
     def _weigh(self, chunk: str) -> None:
         """Learn from a chunk of a hook whether it yields sentences or tokens."""
-        tokens = _is_token(chunk) or self._splits_word(chunk)
+        tokens = is_token(chunk) or self._splits_word(chunk)
         # The first token has no space as a rule, and a closing mark may stand alone in either.
-        if tokens or (self._previous and chunk.strip(_CLOSING)):
+        if tokens or (self._previous and chunk.strip(CLOSING)):
             self._latest.append(tokens)
         if self._previous:
             most = any(self._latest) and 2 * sum(self._latest) >= len(self._latest)
@@ -574,28 +478,28 @@ class TextPlanner:
         if not before or has_space(before) or has_space(chunk):
             return False
         if before[-1].isalnum():
-            return chunk[0].isalnum() and not chunk[0].isupper() and len(chunk) < _IDLE_WORD
+            return chunk[0].isalnum() and not chunk[0].isupper() and len(chunk) < IDLE_WORD
         return not is_speakable(before)
 
     def _goes_on(self, chunk: str) -> bool:
         """Return whether a hook's ``chunk`` goes on right where the last one stopped."""
         if self._last[-1].isspace() or chunk[0].isspace():
             return True  # What separates them is there.
-        if _closes(chunk) or self._splits_abbreviation(chunk) or self._splits_number(chunk):
+        if closes(chunk) or self._splits_abbreviation(chunk) or self._splits_number(chunk):
             return True
         if self._stream is not _Stream.TOKENS:
             return self._splits_word(self._current)
         # Behind a mark, a token is a word at most, and a sentence is more than one.
-        ended = self._last[-1] in (_TERMINATORS if is_speakable(self._last) else STRONG_TERMINATORS)
-        return not (ended and has_space(chunk)) or _splits_name(self._last, chunk)
+        ended = self._last[-1] in (TERMINATORS if is_speakable(self._last) else STRONG_TERMINATORS)
+        return not (ended and has_space(chunk)) or splits_name(self._last, chunk)
 
     def _joins(self, chunk: str) -> bool:
         """Return whether ``chunk`` goes on right where the last one stopped, and learn from both."""
         if self._chunks is Chunks.MOSTLY_SENTENCES:
             return not self._last or self._goes_on(chunk)
         doubtful = bool(self._open.doubts)
-        if (_has_edge_space(chunk) and (doubtful or not _is_idle_sentence(chunk))) or (
-            doubtful and _is_token(chunk)
+        if (has_edge_space(chunk) and (doubtful or not is_idle_sentence(chunk))) or (
+            doubtful and is_token(chunk)
         ):
             self._settle(_Stream.TOKENS)
         if self._stream is _Stream.TOKENS or not self._last or chunk[0].isspace():
@@ -603,12 +507,12 @@ class TextPlanner:
         undecided = self._stream is _Stream.UNDECIDED
         if undecided and not self._last_whole:
             return self._guess(chunk)
-        if _closes(chunk) or self._splits_abbreviation(chunk) or self._splits_number(chunk):
+        if closes(chunk) or self._splits_abbreviation(chunk) or self._splits_number(chunk):
             return True
-        if undecided and _splits_name(self._last, chunk) and not self._is_whole(chunk):
+        if undecided and splits_name(self._last, chunk) and not self._is_whole(chunk):
             return True
         if self._chunks is Chunks.UNKNOWN:
-            goes_on = _goes_on_in_word(self._last, chunk)
+            goes_on = goes_on_in_word(self._last, chunk)
             self._evidence = min(self._evidence + (-1 if goes_on else 1), _MOST_EVIDENCE)
         return self._settle(_Stream.SENTENCES if self._evidence >= 0 else _Stream.TOKENS)
 
@@ -618,13 +522,13 @@ class TextPlanner:
         A space that may be inside of a word is in doubt until a chunk comes that shows what they are.
         """
         last = self._last
-        if _begins_line(last, chunk) or self._begins_sentence(chunk):
+        if begins_line(last, chunk) or self._begins_sentence(chunk):
             self._evidence = 1
             return self._settle(_Stream.SENTENCES)
-        if not (self._open.doubts or _may_begin_line(last, chunk)) or _goes_on_in_word(last, chunk):
+        if not (self._open.doubts or may_begin_line(last, chunk)) or goes_on_in_word(last, chunk):
             return self._settle(_Stream.TOKENS)
         text = self._open.text
-        if not _takes_no_space(text) and joined(text, chunk) != text + chunk:
+        if not takes_no_space(text) and joined(text, chunk) != text + chunk:
             self._open.doubts.append(len(text))
             if len(self._open.doubts) == _LINES:
                 self._settle(_Stream.SENTENCES)
@@ -644,12 +548,12 @@ class TextPlanner:
 
     def _follows_reference(self, chunk: str) -> bool:
         """Return whether a word goes on in ``chunk`` that the framework cut behind a character reference."""
-        return self._referred and _may_join(self._open.text) and (chunk[0].isalnum() or chunk[0] in "/!?")
+        return self._referred and may_join(self._open.text) and (chunk[0].isalnum() or chunk[0] in "/!?")
 
     def _splits_number(self, chunk: str) -> bool:
         """Return whether a number goes on in ``chunk``; among sentences only one that the framework cut."""
         if self._stream is not _Stream.SENTENCES or any(self._latest):
-            cut = _ends_in_number(self._last)
+            cut = ends_in_number(self._last)
         else:
             cut = self._may_be_cut(self._last)
             if cut and _CUT_GROUP.search(self._last):
@@ -680,12 +584,12 @@ class TextPlanner:
 
     def _begins_sentence(self, chunk: str) -> bool:
         """Return whether ``chunk`` is a sentence of its own behind an opening mark or a full stop."""
-        begins = _opens(self._last) or _is_bullet(self._last) or _ends_sentence(self._last)
+        begins = opens(self._last) or is_bullet(self._last) or ends_sentence(self._last)
         return begins and has_space(chunk) and self._is_whole(chunk)
 
     def _is_whole(self, text: str) -> bool:
         """Return whether the chunker would let this text go as it stands, or clearly did."""
-        if self._stream is _Stream.SENTENCES and (has_space(text) or _ends_sentence(text)):
+        if self._stream is _Stream.SENTENCES and (has_space(text) or ends_sentence(text)):
             return True
         end = text[-MAX_REQUEST_CHARS:]
         return self._boundaries(f"{end} x")[-1:] == [len(end)]
@@ -696,7 +600,7 @@ class TextPlanner:
             return True
         if self._stream is _Stream.SENTENCES:
             return self._may_be_cut(text)
-        return _ends_in_number(text) or (text[0].islower() and not has_space(text))
+        return ends_in_number(text) or (text[0].islower() and not has_space(text))
 
     def _confirm(self) -> None:
         """Let go of every sentence or clause that is followed by something."""
@@ -728,7 +632,7 @@ class TextPlanner:
     def _replaced_from(self, begin: int) -> list[Replacement]:
         return [each.moved(-begin) for each in self._open.replacements if each.end > begin]
 
-    def _take(self, piece: _Piece) -> tuple[int, int]:
+    def _take(self, piece: Piece) -> tuple[int, int]:
         """Return where the next request of a speakable piece begins and ends."""
         begin, end = 0, self._cut(piece.text, piece.replacements)
         while not is_speakable(piece.text[begin:end]):
@@ -742,7 +646,7 @@ class TextPlanner:
             return len(text)
         window = self._boundaries(text[: MAX_REQUEST_CHARS + 1], replaced)
         ends = [end for end in window if end <= MAX_REQUEST_CHARS]
-        sentences = [end for end in ends if _ends_sentence(text[:end].rstrip()) or text[end - 1] == "\n"]
+        sentences = [end for end in ends if ends_sentence(text[:end].rstrip()) or text[end - 1] == "\n"]
         return (sentences or ends or [_last_space(text, replaced) or _last_character(text)])[-1]
 
 
@@ -759,177 +663,13 @@ def _last_character(text: str) -> int:
     return next((i for i in places if not are_one(text[i - 1], text[i])), MAX_REQUEST_CHARS)
 
 
-def _may_join(text: str) -> bool:
-    """Return whether the word goes on behind a character that was written as a reference.
-
-    The framework's chunker cuts behind the reference's semicolon, and drops white space there. What is in
-    front tells whether there was any: ``AT&amp;T``, but ``Tom &amp; Jerry``.
-    """
-    before = text[-2:-1]
-    return text[-1:] == "<" or (text[-1:] in {"&", "'"} and before != "" and not before.isspace())
-
-
-def _begins_line(last: str, chunk: str) -> bool:
-    """Return whether a line begins with ``chunk``, although no whole sentence came before it.
-
-    Sentences lack their full stop in headings and lists.
-    """
-    if not is_speakable(last):
-        return False  # A dash by itself opens what follows, as in a dialogue.
-    opens = chunk[0] in "¿¡"
-    clause = _ends_clause(last) and (chunk[0].isupper() or _LIST_MARKER.match(chunk) is not None)
-    return clause or (opens and (_ends_clause(last) or (has_space(last) and _ends_word(last))))
-
-
-def _may_begin_line(last: str, chunk: str) -> bool:
-    """Return whether a line may begin with ``chunk``, or what comes where the LLM has paused.
-
-    It may as well go on inside of a word: "Here are your options" and "Apples", "on your Mac" and "Book".
-    Everything else that touches without white space is a word in parts.
-    """
-    if not has_space(last):
-        return False
-    if len(chunk.split(maxsplit=1)[0]) >= _IDLE_WORD:
-        return True
-    listed = _LIST_MARKER.match(chunk) is not None and not _closes_mark(last, chunk)
-    return _ends_word(last) and (chunk[0].isupper() or listed)
-
-
-def _ends_word(text: str) -> bool:
-    return text[-1].islower() or unicodedata.category(text[-1]) == "So"
-
-
-def _closes_mark(last: str, chunk: str) -> bool:
-    """Return whether what looks like a list's marker closes a mark: "That is *really" and "* good"."""
-    emphasis = chunk[0] == "*" and last.count("*") % 2 == 1
-    bracket = chunk[0].isdigit() and last.count("(") > last.count(")")
-    return emphasis or bracket
-
-
-def _goes_on_in_word(last: str, chunk: str) -> bool:
-    """Return whether a word that ``last`` has begun goes on in ``chunk``, as no line and no sentence does."""
-    word = chunk.lstrip(_QUOTES + "’").split(maxsplit=1)[:1]
-    small = bool(word) and word[0][0].isalpha() and not word[0][0].isupper()
-    return last[-1].isalnum() and small and len(word[0]) < _IDLE_WORD
-
-
-def _opens(text: str) -> bool:
-    """Return whether ``text`` ends in a mark that belongs to what follows it."""
-    quote = text[-1:] in tuple(_QUOTES) and (len(text) == 1 or text[-2].isspace())
-    return quote or text[-1:] in tuple(_OPENING)
-
-
-def _takes_no_space(text: str) -> bool:
-    """Return whether no space is missing behind ``text``."""
-    return text[-1:].isspace() or _opens(text)
-
-
-def _is_bullet(text: str) -> bool:
-    return text in tuple(_BULLETS)
-
-
-def _ends_sentence(text: str) -> bool:
-    return text.rstrip(_CLOSING)[-1:] in tuple(STRONG_TERMINATORS)
-
-
-def _is_clause(text: str) -> bool:
-    """Return whether a sentence goes on behind ``text``, which ends in a comma or the like."""
-    return text.rstrip().rstrip(_CLOSING)[-1:] in tuple(WEAK_TERMINATORS)
-
-
-def _ends_line(text: str) -> bool:
-    return "\n" in text[len(text.rstrip()) :]
-
-
-def _is_on_new_line(piece: _Piece) -> bool:
-    return "\n" in piece.text[: len(piece.text) - len(piece.text.lstrip())]
-
-
-def _after(before: str, text: str, piece: _Piece) -> str:
-    """Return the first ``text`` of a piece with the space that is between it and the text before it."""
-    if not before or not text:
-        return text
-    if before[-1].isspace():
-        return text.lstrip()
-    if text[0].isspace() or (piece.touches and not piece.paused):
-        return text
-    return joined(before[-1], text)[1:]
-
-
-def _goes_on_small(text: str, end: int) -> bool:
-    """Return whether a small letter follows at ``end``: an abbreviation ends there, and no sentence."""
-    return text[end:].lstrip()[:1].islower()
-
-
-def _ends_clause(text: str) -> bool:
-    """Return whether ``text`` ends in a terminator, and not within an acronym such as ``"U.S."``."""
-    return text[-1] in _TERMINATORS and not text[-2:-1].isupper()
-
-
-def _closes(chunk: str) -> bool:
-    """Return whether ``chunk`` begins with marks that belong to what came before, or with an accent."""
-    rest = chunk.lstrip(_TRAILING)
-    return extends(chunk[0]) or (rest != chunk and (not rest or rest[0].isspace()))
-
-
-def _splits_name(last: str, chunk: str) -> bool:
-    """Return whether ``chunk`` looks like the rest of a name such as ``example.com``."""
-    return last[-1] == "." and chunk[0].islower()
-
-
-def _ends_in_number(text: str) -> bool:
-    return text[-1:] in {".", ",", ":"} and text[-2:-1].isdigit()
-
-
-def _ends_in_address(text: str) -> bool:
-    return any(mark in text.rsplit(maxsplit=1)[-1] for mark in _ADDRESS_MARKS)
-
-
-def _has_edge_space(text: str) -> bool:
-    return text[0].isspace() or text[-1].isspace()
-
-
-def _is_token(chunk: str) -> bool:
-    """Return whether no sentence chunker has made ``chunk``, nor lets it go while the LLM pauses."""
-    mark = not is_speakable(chunk) and bool(chunk.strip(_CLOSING + _OPENING + _QUOTES))
-    goes_on = chunk[0] in _TERMINATORS and _closes(chunk)
-    return mark or goes_on or (_has_edge_space(chunk) and not _is_idle_sentence(chunk))
-
-
-def _is_idle_sentence(chunk: str) -> bool:
-    """Return whether the framework's chunker may have let ``chunk`` go as it stands, as the LLM paused."""
-    return len(chunk) >= _IDLE_SENTENCE and chunk[0].isspace() and chunk[-1] in STRONG_TERMINATORS
-
-
-def _request(piece: _Piece, begin: int, end: int, ends: Iterable[int] = ()) -> RequestText:
-    """Return a part of a piece as the text of a request, without the white space around it.
-
-    Args:
-        piece: The piece.
-        begin: Where the part begins in it.
-        end: Where it ends.
-        ends: Where sentences of the piece end.
-    """
-    part = piece.text[begin:end]
-    begin += len(part) - len(part.lstrip())
-    text = mended(part.strip())
-    same = len(text) == len(part.strip())  # Else these places are others.
-    return RequestText(
-        text,
-        piece.style,
-        tuple(each.moved(-begin) for each in piece.replacements if begin <= each.start and each.end <= end),
-        touches=piece.touches and not (piece.paused or begin),
-        ends=tuple(place - begin for place in ends if same and 0 < place - begin < len(text)),
-    )
-
-
 def _as_cut(text: str, replaced: Sequence[Replacement]) -> str:
     """Return ``text`` with no mark inside of what is ``replaced`` at which the framework's chunker would cut.
 
     The last one stands where what is spoken ends in such a mark: "Dr." may be no end, but "Doctor." is.
     """
     for each in replaced:
-        kept = each.spoken.rstrip().endswith(tuple(_TERMINATORS))
+        kept = each.spoken.rstrip().endswith(tuple(TERMINATORS))
         begin, end = max(each.start, 0), each.end - kept
         text = text[:begin] + text[begin:end].translate(_NO_TERMINATORS) + text[end:]
     return text

@@ -10,7 +10,7 @@ from typing import Any
 
 from .._audio.pcm import BYTES_PER_SECOND, SAMPLE_WIDTH
 from .._audio.silence import has_sound
-from .._text.planner import RequestText
+from .._text.pieces import RequestText
 from .._text.spoken import SpokenText
 from ..errors import ServiceError
 from .protocol import SpeechRequest
