@@ -230,7 +230,8 @@ async def test_it_remembers_what_was_heard(caller: Visit) -> None:
     await caller.page.wait_for_selector(f"#turns li[data-turn='{turn}'][data-state='silent']")
     await caller.page.wait_for_function(
         """() => {
-            const words = [...document.querySelectorAll("#words .heard")].map((word) => word.innerText.trim());
+            const shown = [...document.querySelectorAll("#words .heard")];
+            const words = shown.map((word) => word.innerText.trim());
             const remembered = [...document.querySelectorAll("#memory li.interrupted span")].at(-1);
             return words.length >= 4 && remembered?.innerText === words.join(" ");
         }"""
