@@ -21,7 +21,8 @@ import signal
 
 if __name__ == "__main__":
     # The imports take seconds. Process 1 of a container would ignore SIGTERM meanwhile.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))
 
 import asyncio
 import logging

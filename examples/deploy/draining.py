@@ -33,6 +33,8 @@ TAIL = 0.5
 """Seconds that the last frame takes over the network and through the caller's buffer, or a fade-out takes."""
 CLOSING = 3.0
 """Seconds for a call to close its connections and leave the room, and for the worker to notice."""
+GRACE = 1.0
+"""Seconds in which the registry may still assign a call that it has offered before the signal."""
 LOOK = 0.05
 """Seconds between two looks for calls that still have to be told."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -65,7 +67,7 @@ async def serve(options: WorkerOptions, room: RoomOptions) -> None:
         _refuse_calls(worker)
         telling = asyncio.create_task(_tell_calls(worker))
         await asyncio.sleep(0)  # What was assigned just now is a call that the worker waits for.
-        await worker.drain(timeout=TURN + CLOSING)
+        await asyncio.gather(worker.drain(timeout=TURN + CLOSING), asyncio.sleep(GRACE))
         with contextlib.suppress(TimeoutError):  # Whoever looks at its status page must not hold it up.
             async with asyncio.timeout(2 * CLOSING):
                 await worker.shutdown()
@@ -101,11 +103,18 @@ def _refuse_calls(worker: Worker) -> None:
     def refuse(assignment: JobAssignment) -> None:
         logger.info("Draining: call %s is refused", assignment.job_id)
         refusal = JobUpdate(job_id=assignment.job_id, status="failed", error="The worker is draining")
-        refusals.add(sending := asyncio.create_task(registry.send_message(refusal)))
+        refusals.add(sending := asyncio.create_task(_send(registry, refusal)))
         sending.add_done_callback(refusals.discard)
 
     if registry is not None:
         registry.on_assignment(refuse)
+
+
+async def _send(registry: Any, message: JobUpdate) -> None:
+    try:
+        await registry.send_message(message)
+    except RuntimeError as error:  # It is gone, and so knows that the worker takes no call.
+        logger.info("Draining: the registry wasn't told: %s", error)
 
 
 async def _tell_calls(worker: Worker) -> None:
@@ -217,4 +226,4 @@ async def _hear_out(session: AgentSession) -> None:
 
 
 async def _end_of(reply: UtteranceHandle) -> None:
-    await reply
+    await asyncio.shield(reply)  # Others await the same handle.

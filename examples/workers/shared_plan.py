@@ -21,8 +21,9 @@ from redis.exceptions import RedisError
 
 RESERVE = 0.1
 """Part of the plan that no standby connection counts on: while one connects, turns go on to use requests."""
-WINDOW = 61_000
-"""Milliseconds of the plan's minute: longer than the service's, for requests take time to arrive."""
+WINDOW = 66_000
+"""Milliseconds of the plan's minute: longer than the service's, for a permit may be used for 5 s, while the
+language model thinks, and requests take time to arrive."""
 PATIENCE = 0.5
 """Seconds that Redis may take for an answer: a turn waits meanwhile."""
 

@@ -2,9 +2,9 @@
 with ``tests`` and ``examples/deploy`` in ``PYTHONPATH``.
 
 Its calls come over the framework's own WebSocket transport: the caller's text frames in binary are what is
-said, and what the track hands out goes into a file, as it is heard. ``TURN`` in the environment is the
-example's own, and ``GATES`` the folder of :mod:`kit.gate`: each process for calls waits at "process". Each
-question to the language model is a line on standard output.
+said, and what the track hands out goes into a file, as it is heard. ``TURN`` and ``GRACE`` in the environment
+are the example's own, and ``GATES`` the folder of :mod:`kit.gate`: each process for calls waits at "process".
+Each question to the language model is a line on standard output.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from kit.agents import Ears
 from videosdk.plugins.lokutor import LokutorTTS
 
 draining.TURN = float(os.environ.get("TURN", draining.TURN))
+draining.GRACE = float(os.environ.get("GRACE", draining.GRACE))
 if __name__ == "__mp_main__":
     from kit.gate import wait_at
 

@@ -25,6 +25,7 @@ from kit import PATIENCE, ScriptedServer, heard_for, speak, until
 from kit.certificates import authority
 from kit.examples import EXAMPLES, environment_with, replace_plugins
 from kit.registry import Registry
+from videosdk.agents import UtteranceHandle
 
 DEPLOY = EXAMPLES / "deploy"
 WORKER = Path(__file__).parents[1] / "kit/deployed.py"
@@ -162,8 +163,10 @@ async def worker(request: pytest.FixtureRequest, registry: Registry, tmp_path: P
 
 
 @asynccontextmanager
-async def starting(registry: Registry, tmp_path: Path, turn: float = 5.0) -> AsyncIterator[Worker]:
-    """Start a worker."""
+async def starting(
+    registry: Registry, tmp_path: Path, turn: float = 5.0, grace: float = 0.0
+) -> AsyncIterator[Worker]:
+    """Start a worker, with ``TURN`` and ``GRACE`` of the example."""
     certificate = tmp_path / "authority.pem"
     certificate.write_text(authority())
     port = free_port()
@@ -179,6 +182,7 @@ async def starting(registry: Registry, tmp_path: Path, turn: float = 5.0) -> Asy
             HOME=str(tmp_path),
             PYTHONUNBUFFERED="1",
             TURN=str(turn),
+            GRACE=str(grace),
             GATES=str(tmp_path),
             PYTHONPATH=os.pathsep.join(map(str, (DEPLOY, WORKER.parents[1]))),
         ),
@@ -322,6 +326,41 @@ async def test_a_call_that_is_assigned_while_it_drains_is_refused(
         await registry.told(type="job_update", job_id="first", status="completed")
         await worker.ends(0, below)
     assert caller.heard() == frames(heard_for(SHORT))
+
+
+async def test_a_worker_without_a_call_stays_to_refuse_one(registry: Registry, tmp_path: Path) -> None:
+    async with starting(registry, tmp_path, grace=PATIENCE) as worker:
+        await asyncio.wait_for(registry.registered.wait(), 3 * PATIENCE)
+        await worker.prints("initialized successfully")
+        below = worker.signal()
+        await worker.prints("Draining: no new calls")
+        await registry.assign("late")
+        assert (await registry.told(type="job_update", job_id="late"))["status"] == "failed"
+        below |= worker.signal()
+        await worker.ends(128 + signal.SIGTERM, below)
+
+
+async def test_who_awaits_a_reply_that_is_cut_off_gets_its_handle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DEPLOY))
+    draining = importlib.import_module("draining")
+    monkeypatch.delitem(sys.modules, "draining")
+    monkeypatch.setattr(draining, "TURN", 0.0)
+    monkeypatch.setattr(draining, "TAIL", 0.0)
+
+    class Session:
+        current_utterance = UtteranceHandle("long")
+
+        def interrupt(self, *, force: bool) -> None:
+            self.current_utterance.interrupt(force=force)
+
+    async def awaited() -> bool:
+        await Session.current_utterance
+        return Session.current_utterance.interrupted
+
+    waiting = asyncio.create_task(awaited())
+    await asyncio.sleep(0)
+    await draining._hear_out(Session())
+    assert await asyncio.wait_for(waiting, PATIENCE)
 
 
 @pytest.mark.parametrize("worker", [PATIENCE], indirect=True, ids=["patiently"])

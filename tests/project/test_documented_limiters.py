@@ -7,12 +7,12 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from documents import DOCS
-from kit import PATIENCE, Clock
+from kit import PATIENCE, Clock, settled
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
@@ -39,10 +39,16 @@ def documented(library: str, **settings: int) -> dict[str, Any]:
     return names
 
 
-async def spoken(tts: LokutorTTS) -> bool:
-    """Return whether a turn is spoken."""
+async def spoken(tts: LokutorTTS, begun: asyncio.Event | None = None) -> bool:
+    """Return whether a turn is spoken; its text comes when ``begun`` is set."""
+
+    async def text() -> AsyncIterator[str]:
+        if begun is not None:
+            await begun.wait()
+        yield "One."
+
     try:
-        return bool([piece async for piece in tts.stream_synthesize("One.")])
+        return bool([piece async for piece in tts.stream_synthesize(text())])
     except RateLimitError:
         return False
 
@@ -62,6 +68,33 @@ async def test_aiolimiter_as_documented_keeps_the_plan(clock: Clock, monkeypatch
         assert not server.refusals
         assert turns[:3] == [True, True, False]
         assert sum(turns) >= 2 * (PER_MINUTE - 2)
+
+
+@pytest.mark.parametrize("kind", ["aiolimiter", "collections"])
+async def test_a_model_that_thinks_keeps_the_plan(
+    kind: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All turns of a minute think for as long as a permit is good, those of the next one don't."""
+    async with LocalServer(SignalEngine(), requests_per_minute=PER_MINUTE) as server:
+        monkeypatch.setenv("LOKUTOR_API_KEY", "test-key")
+        monkeypatch.setenv("LOKUTOR_BASE_URL", server.url)
+        names = documented("aiolimiter", PER_MINUTE=PER_MINUTE, BURST=9) if kind == "aiolimiter" else None
+        limiter = names["PLAN"] if names else documented(kind)["Plan"](PER_MINUTE)
+        calls = [LokutorTTS(limiter=limiter, first_audio_timeout=0.5, keep_warm=False) for _ in range(9)]
+
+        for _ in range(2):
+            begun = asyncio.Event()
+            turns = [asyncio.create_task(spoken(tts, begun)) for tts in calls]
+            await settled()  # All have asked.
+            clock.skip(4.9)
+            begun.set()
+            assert all(await asyncio.gather(*turns))
+            clock.skip(56.2)  # A minute and a bit after they have asked.
+            assert sum(await asyncio.gather(*(spoken(tts) for tts in calls))) <= 1
+            clock.skip(10 * 66.0)  # A leaky bucket takes that long to be empty.
+        assert not server.refusals
+        for tts in calls:
+            await tts.aclose()
 
 
 @pytest.fixture
