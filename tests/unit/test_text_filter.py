@@ -747,7 +747,7 @@ LEFT_ALONE = {
         "Composez le 3949 ou le 3631. L'échelle 1:50, le format 16:10. 1 ou 2 baleines. Les années 80.",
     ],
     "it": [
-        "È il 3° tentativo, il 2° avviso. Nel 1° trimestre, l'8° giorno, la 2° fila.",
+        "Il 3° di maggio. È il 3° tentativo, il 2° avviso. Nel 1° trimestre, l'8° giorno, la 2° fila.",
         "Chiami il 39 021 234 567. Il suo telefono, 612.345.678. La chiamata dura 1h30. Sono 1:30 ore.",
         "Immetta 4821. L'ordine n. 10045. Fattura n. 48213. Il codice è stato cambiato in 4821.",
         "Scala 1:50, formato 16:10. 1 o 2 camere.",
@@ -774,7 +774,8 @@ SAID_NEARBY = [
         "Fuori venti gradi, venti gradi oggi, i trenta gradi. Un angolo di tre gradi.",
     ),
     ("es", "Hace 20° en Madrid. 3° Celsius", "Hace veinte grados en Madrid. tres grados Celsius"),
-    ("fr", "Il fait 20° à Paris.", "Il fait vingt degrés à Paris."),
+    ("fr", "Il fait 20° à Paris, 20° dehors.", "Il fait vingt degrés à Paris, vingt degrés dehors."),
+    ("en", "**10** - **20** km", "ten to twenty kilometers"),
     ("en", "It is 20° outside, a 3° rise.", "It is twenty degrees outside, a three degree rise."),
     (
         "en",

@@ -102,8 +102,9 @@ _ORDINAL_BEFORE = re.compile(
     r"nosso|nossa|noso|nosa|nuestro|nuestra|suo|sua|mio|mia|tuo|tua|nostro|nostra|questo|questa|meva|teva|seva|nostre|"
     r"aquest|aquesta|son|sa|mon|ma|ton|ta|votre|notre|ce|cet|cette|un|una|uno|une|um|uma|unha|cada|ogni|chaque)\s*$"
 )
+_SCALE_AFTER = re.compile(r"\s+(?:[CFK]|Celsius|Fahrenheit|Kelvin|cent[íi]grad\w*)(?!\w)")
 _DEGREES_AFTER = re.compile(
-    r"\s+(?:[CFK]|Celsius|Fahrenheit|Kelvin|cent[íi]grad\w*|oggi|domani|fuori|hoy|mañana|hoje|amanhã|aujourd|avui|demà|hoxe|mañá|"
+    r"\s+(?:dehors|fuera|afuera|fora|hacia|vers|verso|oggi|domani|fuori|hoy|mañana|hoje|amanhã|aujourd|avui|demà|hoxe|mañá|"
     r"a|à|ao|em|en|in|di|de|del|do|da|e|y|i|et|o|ou|con|com|amb|avec|sobre|sotto|sopra|bajo|para|per|pour)(?!\w)"
 )
 """Follows a temperature or an angle, and no ordinal."""
@@ -164,9 +165,11 @@ class Ordinals:
 
 def may_be_ordinal(before: str, after: str) -> bool:
     """Return whether "3°" between two texts may be "third", in the Romance languages."""
-    if _DEGREES_AFTER.match(after):
+    if _SCALE_AFTER.match(after):
         return False
-    return bool(re.match(r"\s[^\W\d_]", after) or _ORDINAL_BEFORE.search(before))
+    if _ORDINAL_BEFORE.search(before):
+        return True
+    return bool(re.match(r"\s[^\W\d_]", after)) and not _DEGREES_AFTER.match(after)
 
 
 def ordinals_of(language: str, cardinal: Cardinal) -> Ordinals:

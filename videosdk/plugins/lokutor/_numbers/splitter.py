@@ -30,7 +30,7 @@ _QUIET = 0.15  # Seconds; the framework's own chunker waits as long before it le
 _NUMBER_QUIET = 0.5  # A number ("3.") may go on ("14"), an address ("www.example.") too: both wait longer.
 _CLOSING = "\"'”’»)]}*_"
 """Marks that may stand behind the end of a sentence, those of Markdown included."""
-_EMPHASIS = "*_`"
+_EMPHASIS = re.compile(r"[*]+|(?<!\w)_+|_+(?!\w)")
 _GOES_ON = re.compile(r"\d|www\.|://|@")
 _LIST_NUMBER = re.compile(r"\d+[.)]$")
 _LISTED = re.compile(r"\s*(\d+)\.\s")
@@ -119,7 +119,7 @@ class Splitter:
         if not word or text.endswith("\n") or len(text) > _LONGEST_HOLD:
             return True
         # "**12,50** €": the marks of Markdown don't end a number.
-        number = word.rstrip(_EMPHASIS)
+        number = _EMPHASIS.sub("", word)
         return not (
             self._unfinished.search(word) or self._unfinished.search(number) or self._needs_its_end(word)
         )
