@@ -434,7 +434,7 @@ SAID = {
         ),
         ("20 Min. backen, 2 Std. 30 Min.", "zwanzig Minuten backen, zwei Stunden dreißig Minuten."),
         ("5 € Euro", "fünf Euro"),
-        ("1 bis 2 Tage, 1 oder 2 Tage", "1 bis zwei Tage, 1 oder zwei Tage"),
+        ("1 bis 2 Tage, 1 oder 2 Tage", "1 bis 2 Tage, 1 oder 2 Tage"),
     ],
 }  # fmt: skip
 ELIDED = [
@@ -717,6 +717,127 @@ ALL_OR_NOTHING = [
     ),
 ]  # fmt: skip
 """What can't be said whole stays whole."""
+LEFT_ALONE = {
+    "en": [
+        "Call 34 912 345 678 now. Dial 1 800 555 019. You can call us on 61 290 123 456, thanks.",
+        "The call lasts 1:30. The scale is 1:50, a ratio of 1:50.",
+        "Your PIN was reset to 4821. Your PIN was changed to 1234. The PIN you chose, 1234, is too simple.",
+        "Please key in 4821. Your 401(k) and 403(b). Call 1800 FLOWERS.",
+    ],
+    "es": [
+        "Es el 3° piso, 3° piso. El 3° es. Su 2° intento.",
+        "Llame al 34 912 345 678. Puede llamarnos al 900.123.456 o al 900.123.457.",
+        "Su teléfono, 612.345.678, ¿es correcto? La llamada dura 1h30. Son 1:30 horas.",
+        "Hemos cambiado su PIN a 7731. Cambie la clave a 1234. La reserva es la 48213.",
+        "21 o 22 turistas. La escala 1:50, el formato 16:10. La relación es 1:50.",
+    ],
+    "ca": [
+        "El 3° dia, 3° dia. Truqui al 34 912 345 678. El seu telèfon, 612.345.678. Escala 1:50.",
+        "La trucada dura 1h30. Són 1:30 hores. Canviï la clau a 1234.",
+    ],
+    "gl": ["O 3° día, 3° día. A chamada dura 1h30. Son 1:30 horas. Cambie a clave a 1234. Escala 1:50."],
+    "eu": ["10:00 - 12:00 artean. Ordu 1:30."],
+    "pt": [
+        "No 3° andar, 3° andar. Ligue para 55 119 876 543. Ligue para o 351 912 345 678.",
+        "A chamada dura 1h30. São 1:30 horas. Mude a senha para 1234. De 1 a 2 camas. Escala 1:50.",
+    ],
+    "fr": [
+        "Au 3° étage, 3° étage. Appelez le 33 123 456 789. Appelez-nous au 33 123 456 789.",
+        "Votre téléphone, 612.345.678, est bon. Votre code a été changé en 4821.",
+        "Composez le 3949 ou le 3631. L'échelle 1:50, le format 16:10. 1 ou 2 baleines. Les années 80.",
+    ],
+    "it": [
+        "Il 3° di maggio. È il 3° tentativo, il 2° avviso. Nel 1° trimestre, l'8° giorno, la 2° fila.",
+        "Chiami il 39 021 234 567. Il suo telefono, 612.345.678. La chiamata dura 1h30. Sono 1:30 ore.",
+        "Immetta 4821. L'ordine n. 10045. Fattura n. 48213. Il codice è stato cambiato in 4821.",
+        "Scala 1:50, formato 16:10. 1 o 2 camere.",
+    ],
+    "de": [
+        "Das ist Ihr 3. Versuch. Es ist mein 2. Anruf, einen 2. Termin, Ihre 2. Mahnung, Ihr 1. Monat.",
+        "Als 1. Schritt kommt dein 2. Paket, jeder 3. Kunde.",
+        "Rufen Sie 49 301 234 567 an. Rufen Sie uns unter 49 301 234 567 an.",
+        "Der Anruf dauert 1h30. Er dauert 1:30 Stunden. Das sind 0:45 Stunden.",
+        "Endziffer 4417. Ihre PIN wurde auf 4821 geändert. 1 oder 2 Tage, 1 bis 2 Wochen.",
+        "Maßstab 1:50. Das Verhältnis 1:50. Format 16:10. Für 1,01 €, für 5,01 €.",
+    ],
+}  # fmt: skip
+"""What is no quantity, no time of day and no temperature, or may be something else."""
+SAID_NEARBY = [
+    (
+        "de",
+        "Es sind 12. Danach nicht. Wir haben 5. Heute.",
+        "Es sind zwölf. Danach nicht. Wir haben fünf. Heute.",
+    ),
+    (
+        "it",
+        "Fuori 20°, 20° oggi, i 30°. Un angolo di 3°.",
+        "Fuori venti gradi, venti gradi oggi, i trenta gradi. Un angolo di tre gradi.",
+    ),
+    ("es", "Hace 20° en Madrid. 3° Celsius", "Hace veinte grados en Madrid. tres grados Celsius"),
+    ("fr", "Il fait 20° à Paris, 20° dehors.", "Il fait vingt degrés à Paris, vingt degrés dehors."),
+    ("en", "**10** - **20** km", "ten to twenty kilometers"),
+    ("en", "It is 20° outside, a 3° rise.", "It is twenty degrees outside, a three degree rise."),
+    (
+        "en",
+        "It takes 1h 30m, 1 hr 20 m, 2h 5m 10s.",
+        "It takes one hour thirty minutes, one hour twenty minutes, two hours five minutes ten seconds.",
+    ),
+    ("en", "2 h 300 m away. In 25 m.", "two hours three hundred meters away. In twenty-five meters."),
+    ("es", "1 h 30 m", "una hora treinta minutos"),
+    ("de", "Um 10:30 Uhr. Es dauert bis 10:30.", "Um zehn Uhr dreißig. Es dauert bis zehn Uhr dreißig."),
+    (
+        "es",
+        "A las 15:30 horas. Dura hasta las 10:30.",
+        "A las quince y treinta horas. Dura hasta las diez y treinta.",
+    ),
+    ("fr", "Il dure 1h30.", "Il dure une heure trente."),
+    (
+        "en",
+        "It takes place at 10:30, by 15:30 hours.",
+        "It takes place at ten thirty, by fifteen thirty hours.",
+    ),
+    (
+        "en",
+        "The code was changed in 2024. The passcode covers 45%.",
+        "The code was changed in twenty twenty-four. The passcode covers forty-five percent.",
+    ),
+    ("es", "Los clientes son 1500.", "Los clientes son mil quinientos."),
+    (
+        "es",
+        "1 o 2 noches, 21 o 22 habitaciones, de 1 a 3 camas",
+        "una o dos noches, veintiuna o veintidós habitaciones, de una a tres camas",
+    ),
+    (
+        "es",
+        "1 o 2 días, entre 1 y 2 noches, 1 o 2 h",
+        "uno o dos días, entre una y dos noches, una o dos horas",
+    ),
+    ("es", "1 o 2 millones de €", "uno o dos millones de euros"),
+    (
+        "ca",
+        "de 2 a 3 vegades, 1 o 2 dies, 1 o 2 nits",
+        "de dues a tres vegades, un o dos dies, una o dues nits",
+    ),
+    ("gl", "1 ou 2 noites, 2 ou 3 persoas", "unha ou dúas noites, dúas ou tres persoas"),
+    ("pt", "1 ou 2 noites, 1 ou 2 dias", "uma ou duas noites, um ou dois dias"),
+    (
+        "fr",
+        "1 ou 2 nuits, 1 à 2 semaines, 1 ou 2 jours",
+        "une ou deux nuits, une à deux semaines, un ou deux jours",
+    ),
+    ("it", "1 o 2 notti, 1 o 2 giorni", "una o due notti, uno o due giorni"),
+    (
+        "en",
+        "That is ~~$15~~ $12.50, ~20.",
+        "That is ~~fifteen dollars~~ twelve dollars and fifty cents, approximately twenty.",
+    ),
+    ("es", "Antes ~~15 €~~, ~20 €", "Antes ~~quince euros~~, aproximadamente veinte euros"),
+    ("es", "Son **12,50** € hoy, **12** km.", "Son doce euros con cincuenta céntimos hoy, doce kilómetros."),
+    ("de", "1,459 € pro Liter, 5,01 €", "eins Komma vier fünf neun Euro pro Liter, fünf Euro und ein Cent"),
+    ("es", "Cuesta 800 EUROS.", "Cuesta ochocientos euros."),
+    ("fr", "80 ans", "quatre-vingts ans"),
+]
+"""What stands beside the above, and is said."""
 CASES = [
     *((language, *case) for language, cases in SAID.items() for case in cases),
     *ELIDED,
@@ -726,6 +847,8 @@ CASES = [
     *HOURS,
     *EITHER_GENDER,
     *ALL_OR_NOTHING,
+    *((language, text, text) for language, texts in LEFT_ALONE.items() for text in texts),
+    *SAID_NEARBY,
 ]
 
 REGIONS = [

@@ -12,6 +12,7 @@ from .languages import THOUSANDS, Language, Noun
 
 _SHORT_WORD = 2
 """Letters of a word that isn't counted, unless it is known as a noun."""
+_MANY = 2
 _NO_PLURALS = "$^"
 _CLAUSE_BEFORE = re.compile(r"(?:^|[.,;:!?()\n–—])([^.,;:!?()\n–—]*)$")
 """Matches the words of a clause that stand before a number."""
@@ -88,6 +89,18 @@ class Agreement:
         if not self.is_noun(word, number) or len(self._forms(number)) == 1:
             return ""
         return self._gender_by_ending(word.lower(), "" if number == 1 else "s")
+
+    def gender_of_many(self, word: str) -> Gender | None:
+        """Return the gender of a plural, nothing for what isn't one, or None where that can't be told."""
+        if word.lower() in self._genders:
+            return self._genders[word.lower()]
+        if self._language.plurals == _NO_PLURALS and not self._language.capital_nouns:
+            return None if len(word) > _SHORT_WORD and word.lower() not in self._not_nouns else ""
+        return self._gender_by_ending(word.lower(), "s") if self.is_noun(word, _MANY) else ""
+
+    def has_one_form(self, number: int) -> bool:
+        """Return whether a number is the same whatever it counts."""
+        return len(self._forms(number)) == 1
 
     def is_noun(self, word: str, number: int) -> bool:
         """Return whether ``word`` may be what a number counts."""

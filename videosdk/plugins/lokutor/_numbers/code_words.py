@@ -1,8 +1,9 @@
 """What people say before a code: "Your PIN is 1234", "card ending in 4417", "número de reserva: 48213".
 
 Rule of this file: a language to the words before a code, and those to a pattern. Each entry is a pattern too,
-and capitals don't matter. No verb but "is" may stand between a code and its digits, so that quantities aren't
-found: "the code costs 5 euros".
+and capitals don't matter. Only behind a secret, such as a PIN, any verb may stand before the digits: "your
+PIN was changed to 1234". Behind other codes only "is" may, so that quantities aren't found: "the
+reference counts 500".
 """
 
 from __future__ import annotations
@@ -22,8 +23,25 @@ _CARD_REACH = 3
 _CODE_REACH = 5
 """Words between what has a code and its code: "the code for your last booking is"."""
 _AND = "and|or|y|o|i|e|ou|et|eta|edo|und|oder"
+_MORE = rf"(?:\d[\d –-]*(?:,\s*|\s*/\s*|,?\s+(?:{_AND})\s+)){{0,4}}"
+"""Matches the codes between a name and the last one: "Codes 4821, 4822 and 4823"."""
 _ALWAYS = r"pins?|otps?|cvv|cvc|puk|ids?|iban"
 """Codes with the same name in every language."""
+_SECRETS = (
+    r"(?:\w*-)?pins?|otps?|cvv|cvc|puk|(?:pass)?codes?|pass(?:word|phrase)s?|c[óo]digos?|codis?|claves?|"
+    r"contraseñas?|contrasenya|contrasenyes|claus?|contrasinal|contrasinais|chaves?|senhas?|palavra-passe|"
+    r"mots? de passe|codic[ei]|parol[ae] chiave|"
+    r"\w*(?:code|passwort|kennwort|geheimzahl)|kode(?:a|ak)?|pin-?a|pasahitza?"
+)
+"""Codes in themselves, of all languages: a bare number in the same clause is one."""
+_LONGEST_SECRET = 7
+"""Characters of the longest number that a secret names from afar: "482 913"."""
+_SECRET_REACH = 6
+"""Words between a secret and its digits."""
+_YEAR_BEFORE = re.compile(
+    r"(?i)(?<!\w)(?:in|since|before|after|en|desde|em|im|jahr|seit|el|nel|dal|depuis|de|of)\s+$"
+)
+_YEAR = re.compile(r"(?:19|20)\d\d$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +94,18 @@ class CodeWords:
             rf"(?:{self.things}|{self.numbers})(?:\s+(?:{self.short_numbers}))?{_TAIL}",
             rf"{code}(?:{word}){{0,{_CODE_REACH}}}(?:{is_}{_TAIL}|\s?[:=]{_TAIL})",
             rf"(?:{self.numbers}){is_}{_TAIL}",
+            rf"(?:{self.things}){_GAP}(?:{self.is_})(?:{_GAP}(?:{self.links})(?!\w))+{_TAIL}",
             rf"{card}(?:,?{word}){{0,{_CARD_REACH}}},?{_GAP}(?:{self.ending})(?!\w){_TAIL}",
             rf"(?:{self.typing}){_TAIL}",
         ]
-        more = rf"(?:\d[\d –-]*(?:,\s*|\s*/\s*|,?\s+(?:{_AND})\s+)){{0,4}}"
-        return re.compile(rf"(?i)(?<![^\W_])(?:{'|'.join(ways)})(?<!\w){more}$")
+        return re.compile(rf"(?i)(?<![^\W_])(?:{'|'.join(ways)})(?<!\w){_MORE}$")
+
+    def secret_before(self) -> re.Pattern[str]:
+        """Return a pattern of a secret that is found in the clause before its digits."""
+        word = rf"{_GAP}(?!(?:{self.stops})(?!\w)){_WORD}"
+        return re.compile(
+            rf"(?i)(?<![^\W_])(?:{_SECRETS})(?!\w)(?:{word}){{0,{_SECRET_REACH}}},?{_GAP}(?<!\w){_MORE}$"
+        )
 
 
 ENGLISH = CodeWords(
@@ -99,7 +124,7 @@ ENGLISH = CodeWords(
     is_="is|are|was|were|will be|would be|reads|equals",
     links="now|the|number|following|still|just|simply|this|called|again",
     ending="end(?:s|ing|ed)?(?: in| with)?",
-    typing="enter|type|input",
+    typing="enter|type(?: in)?|input|key in|punch in",
     stops="and|but|or|so|then|total|balance|amount|price|costs?|value|there|it|that|which",
 )
 _ROMANCE_ALWAYS = "passwords?|zip"
@@ -114,6 +139,7 @@ SPANISH = CodeWords(
     ),
     owners="caso|cuenta|entrada|tel[ée]fono|m[óo]vil|env[íi]o|socio|empleado|identificaci[óo]n|serie|l[íi]nea",
     numbers="n[úu]meros?|n[úu]m\\.?|n\\.?[ºo°]",
+    short_numbers=r"n\.?",
     of="de|del|de la|de su|de tu",
     is_="es|son|era|eran|ser[áa]|ser[áa]n",
     links="el|la|los|las|ahora|siguiente|siguientes|n[úu]mero|este|esta",
@@ -132,6 +158,7 @@ CATALAN = CodeWords(
     ),
     owners="cas|compte|entrada|tel[èe]fon|m[òo]bil|enviament|soci|empleat|identificaci[óo]|s[èe]rie|l[íi]nia",
     numbers="n[úu]meros?|n[úu]m\\.?|n\\.?[ºo°]",
+    short_numbers=r"n\.?",
     of="de|del|de la",
     is_="[ée]s|s[óo]n|era|eren|ser[àa]|seran",
     links="el|la|els|les|ara|seg[üu]ent|seg[üu]ents|n[úu]mero|aquest|aquesta",
@@ -150,6 +177,7 @@ GALICIAN = CodeWords(
     ),
     owners="caso|conta|entrada|tel[ée]fono|m[óo]bil|env[íi]o|socio|empregado|identificaci[óo]n|serie|li[ñn]a",
     numbers="n[úu]meros?|n[úu]m\\.?|n\\.?[ºo°]",
+    short_numbers=r"n\.?",
     of="de|do|da|da s[úu]a|do seu",
     is_="[ée]|son|era|eran|ser[áa]|ser[áa]n",
     links="o|a|os|as|agora|seguinte|seguintes|n[úu]mero|este|esta",
@@ -170,6 +198,7 @@ PORTUGUESE = CodeWords(
         "caso|conta|entrada|telefone|telem[óo]vel|celular|envio|s[óo]cio|funcion[áa]rio|identifica[çc][ãa]o|s[ée]rie|linha"
     ),
     numbers="n[úu]meros?|n[úu]m\\.?|n\\.?[ºo°]",
+    short_numbers=r"n\.?",
     of="de|do|da|da sua|do seu",
     is_="[ée]|s[ãa]o|era|eram|ser[áa]|ser[ãa]o",
     links="o|a|os|as|agora|seguinte|seguintes|n[úu]mero|este|esta",
@@ -187,6 +216,7 @@ FRENCH = CodeWords(
     ),
     owners="cas|compte|t[ée]l[ée]phone|portable|mobile|adh[ée]rent|abonn[ée]|employ[ée]|identification|s[ée]rie|ligne|police",
     numbers="num[ée]ros?|num\\.?|n\\.?[ºo°]",
+    short_numbers=r"n\.?",
     of="de|du|de la|de votre|de ton",
     is_=rf"est|sont|[ée]tait|sera|seront|c[{APOSTROPHES}]est",
     links="le|la|les|maintenant|d[ée]sormais|suivant|suivants|num[ée]ro|celui-ci|bien",
@@ -206,13 +236,14 @@ ITALIAN = CodeWords(
     ),
     owners="caso|conto|telefono|cellulare|tessera|socio|dipendente|identificazione|serie|linea|tracciamento",
     numbers="numer[oi]|num\\.?|n\\.?[ºo°]|nr\\.?",
+    short_numbers=r"n\.?",
     of="di|del|della|dell|dello",
     is_=rf"è|é|e[{APOSTROPHES}]|sono|era|erano|sar[àa]|saranno",
     links="il|la|lo|i|le|ora|adesso|seguente|seguenti|numero|questo|questa",
     ending=(
         r"(?:(?:che )?(?:termina|finisce|terminano|finiscono)|terminant[ei]|terminat[aoie]) (?:con|per|in)"
     ),
-    typing="inserisca|inserisci|inserire|digiti|digita|digitare",
+    typing="immetta|immetti|immettere|inserisca|inserisci|inserire|digiti|digita|digitare",
     stops="e|ed|o|ma|che|totale|saldo|importo|prezzo|valore|ci",
 )
 BASQUE = CodeWords(
@@ -234,7 +265,7 @@ BASQUE = CodeWords(
 GERMAN = CodeWords(
     codes=(
         r"\w*-?(?:codes?|nummern?|kennung|kennzahl|kennziffer|kennwort|passwort|passw[öo]rter|geheimzahl|kennzeichen|"
-        r"aktenzeichen|postleitzahl|endung|ziffern|-pin|-tan)|tan|plz|referenz|durchwahl|zip"
+        r"aktenzeichen|postleitzahl|endung|endziffer|ziffern|-pin|-tan)|tan|plz|referenz|durchwahl|zip"
     ),
     things=(
         "bestellung|buchung|reservierung|auftrag|rechnung|vorgang|ticket|karte|kunde|vertrag|akte|sendung|police|antrag"
@@ -270,8 +301,14 @@ class CodeFinder:
     def __init__(self, language: str) -> None:
         words = _BY_CODE[language]
         self._before = words.before()
+        self._secret = words.secret_before()
         self._after = re.compile(rf"(?i)\s+(?:{words.after})(?!\w)")
 
-    def is_named(self, before: str, after: str) -> bool:
+    def is_named(self, digits: str, before: str, after: str) -> bool:
         """Return whether one of the texts around digits says that they are a code."""
-        return bool(self._before.search(before[-_LONGEST_BEFORE:]) or self._after.match(after))
+        before = before[-_LONGEST_BEFORE:]
+        if self._before.search(before) or self._after.match(after):
+            return True
+        if len(digits) > _LONGEST_SECRET or (_YEAR.match(digits) and _YEAR_BEFORE.search(before)):
+            return False
+        return bool(self._secret.search(before))

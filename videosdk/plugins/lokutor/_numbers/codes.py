@@ -57,13 +57,27 @@ _SHOWS_NAME = re.compile(r"(?<!\w)[A-Z]{2,4}\s+$")
 """Stands before a state's postcode, and the number of a flight or train: capitals."""
 _SHOWS_MONEY = re.compile(rf"(?<!\w)(?:{_FOREIGN}|S/\.?|Bs\.?)\s+$")
 _YEAR = re.compile(r"(?:19|20)\d\d$")
-_SHOWS_CODE = re.compile(
-    r"(?i)(?<!\w)(?:call|dial|phone|ring|text|fax|tel\.?|tel[eéè]fono?n?e?|ext\.?|extension|extensi[óo]n|ramal|"
+_DIALLED = (
+    r"(?<!\w)(?:call|dial|phone|ring|text|fax|tel\.?|tel[eéè]fono?n?e?|ext\.?|extension|extensi[óo]n|ramal|"
     r"durchwahl|interno|ll[aá]m[aeo]\w*|marc[ao]|marcar|marque|marqui|marcad|disque|disc[ao]|discar|ligue|liga|ligar|"
     r"appele[zr]|appelle|composer?z?|chiam[aio]\w*|componi|comporre|componga|truca|truqui?|trucar|chame|chama|chamar|"
-    r"w[äa]hle?n?|wählt|rufe?n?|ruft|deitu|markatu)[.:]?(?:\s+[^\W\d]+){0,2}\s+$"
+    r"w[äa]hle?n?|wählt|rufe?n?|ruft|deitu|markatu)(?!\w)[.:]?"
+)
+_OR = r"(?:or|and|o|y|e|i|ou|et|oder|und|edo|eta)"
+_SHOWS_CODE = re.compile(
+    rf"(?i){_DIALLED}(?:\s+[^\W\d]+){{0,2}}(?:\s+\d[\d .–-]*,?\s+{_OR}(?:\s+[^\W\d]+){{0,2}})?\s+$"
 )
 """Stands before what is dialled."""
+_SHOWS_PHONE = re.compile(
+    rf"(?i)(?:{_DIALLED}|(?<!\w)(?:t[eé]l[eéè](?:f|ph)\w*|m[óòo]v?bil|cellulare|handy\w*|celular|telem[óo]vel|phone|mobile)),?"
+    r"(?>[^\S\n]+|[^\W\d]+|[-'’]|\d[\d .–-]*\d){0,14}+$"
+)
+"""The same, for several groups of digits, over more words."""
+UNSAID_EVERYWHERE = r"\d+\([A-Za-z]\)"
+UNSAID = (
+    rf"{UNSAID_EVERYWHERE}|(?:1[ -]?)?8(?:00|33|44|55|66|77|88)[ -](?!EURO|DOLLAR|POUND)[A-Z]{{4,}}(?![a-z])"
+)
+"""What is read as it is written: "401(k)" in every language, "1800 FLOWERS" in English."""
 _LEAST_DIALLED = 3
 _ROUND = "00"
 _SHORT_SIDE = 3
@@ -77,6 +91,11 @@ def is_phone(text: str, decimal: str) -> bool:
         return False
     groups = re.findall(r"\d+", text)
     return text[0] in "+0" or len("".join(groups)) >= _SHORT_PHONE or len(groups) >= _SHORT_GROUPS
+
+
+def is_dialled(text: str, before: str) -> bool:
+    """Return whether groups of digits behind a text are a phone number, though they may be thousands."""
+    return sum(map(str.isdigit, text)) >= _SHORT_PHONE and bool(_SHOWS_PHONE.search(before[-_LONGEST_SUM:]))
 
 
 def is_product_or_foreign_money(before: str, after: str) -> bool:

@@ -196,6 +196,7 @@ ENGLISH = Language(
     years=range(1100, 2100),
     more_units={
         "mph": "mile per hour|miles per hour",
+        "hr": "hour|hours",
         "mi": "mile|miles",
         "ft": "foot|feet",
         "lb": "pound|pounds",

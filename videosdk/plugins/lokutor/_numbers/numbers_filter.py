@@ -32,6 +32,9 @@ _PATH = re.compile(r"(?<![^\s\ue000(])(?:/[\w-][^\s,;:!?]*|[A-Za-z]:\\[^\s,;:!?]
 """A file. The framework takes the end of "km/h" for one."""
 _DASH = re.compile(r"^(\ue000\s*)-(\s+)$")
 
+_STRUCK = re.compile("~~+")
+"""Strikes text through. One "~" before a number is said."""
+
 _BETWEEN_DIGITS = re.compile(r"(?<=\d) - (?=\d)")
 """The hyphen of what isn't said ("5 - 3 = 2"), which is no dash."""
 
@@ -102,7 +105,7 @@ class NumbersFilter(BasicTextFilter):
     # Steps of the framework's _process(), in its order.
 
     def _protect(self, text: str) -> str:
-        for pattern in (WHOLE_MARKUP, URL_REGEX, EMAIL_REGEX, _PATH, _VERSION):
+        for pattern in (WHOLE_MARKUP, URL_REGEX, EMAIL_REGEX, _PATH, _VERSION, _STRUCK):
             text = pattern.sub(self._shield, text)
         return text
 

@@ -53,7 +53,10 @@ _DE_STARTERS = frozenset(
     words_in(
         "Das Der Die Dann Danach Es Er Sie Wir Ich Ihr Ist Sind Haben Hat Kann Können Passt Bitte Wenn Soll "
         "Möchten Ein Eine Im In Am Um Dort Dabei Außerdem Und Oder Aber Auch Gerne Gern Vielen "
-        "Danke Ja Nein Welche Was Wann"
+        "Danke Ja Nein Welche Was Wann Heute Gestern Jetzt Nun Damit Also Falls Diese Dieser Dieses "
+        "Mit Für Bei Von Zum Zur Auf Man Mein Meine Ihre Unser Unsere Dafür Darum Deshalb Daher Vielleicht "
+        "Wie Wo Wer Warum Wollen Darf Sonst Nicht Noch Nur Weil Dass Zuerst Leider Davon Da Hier "
+        "Kommen Geht Gibt"
     )
 )
 """Words that begin a sentence rather than follow an ordinal."""
@@ -74,6 +77,8 @@ _IT_RANKED = "piano|posto|secolo|anno|turno|grado|livello|premio|capitolo"
 """What an Italian "3°" stands before where it is an ordinal and no angle."""
 ENGLISH_MARKS = "(?:st|nd|rd|th)"
 _LAST_DAY = 31
+_LONGEST_ORDINAL = 3
+"""Digits of the longest ordinal that a sentence is likely to have. Longer numbers with a point end one."""
 _LAST_RANK = 10
 """Largest number that is rather an ordinal than a temperature before "º"."""
 _BEFORE_ORDINALS = frozenset(
@@ -89,6 +94,20 @@ _RANKED = frozenset(
     )
 ) | frozenset(_IT_RANKED.split("|"))
 """Words around an ordinal in Spanish, Galician, Portuguese and Italian."""
+
+
+_ORDINAL_BEFORE = re.compile(
+    r"(?i)(?<!\w)(?:el|la|l['’]|il|lo|del|della|dell['’]|al|alla|all['’]|dal|dalla|dall['’]|nel|nella|nell['’]|sul|sulla|sull['’]|"
+    r"le|au|du|o|a|ao|à|ó|á|do|da|no|na|pelo|pela|polo|pola|su|mi|tu|este|esta|seu|sua|meu|minha|teu|tua|súa|miña|túa|"
+    r"nosso|nossa|noso|nosa|nuestro|nuestra|suo|sua|mio|mia|tuo|tua|nostro|nostra|questo|questa|meva|teva|seva|nostre|"
+    r"aquest|aquesta|son|sa|mon|ma|ton|ta|votre|notre|ce|cet|cette|un|una|uno|une|um|uma|unha|cada|ogni|chaque)\s*$"
+)
+_SCALE_AFTER = re.compile(r"\s+(?:[CFK]|Celsius|Fahrenheit|Kelvin|cent[íi]grad\w*)(?!\w)")
+_DEGREES_AFTER = re.compile(
+    r"\s+(?:dehors|fuera|afuera|fora|hacia|vers|verso|oggi|domani|fuori|hoy|mañana|hoje|amanhã|aujourd|avui|demà|hoxe|mañá|"
+    r"a|à|ao|em|en|in|di|de|del|do|da|e|y|i|et|o|ou|con|com|amb|avec|sobre|sotto|sopra|bajo|para|per|pour)(?!\w)"
+)
+"""Follows a temperature or an angle, and no ordinal."""
 
 
 class Around(NamedTuple):
@@ -114,6 +133,7 @@ class Ordinals:
         months: Names of the months, where the mark is a point.
         ranked: Other words that an ordinal stands before.
         articles: Words that stand before an ordinal, where the mark is a point.
+        capital_nouns: Whether a capital may follow an ordinal as well as the end of a sentence.
     """
 
     pattern: str
@@ -123,6 +143,7 @@ class Ordinals:
     months: tuple[str, ...] = ()
     ranked: frozenset[str] = frozenset()
     articles: frozenset[str] = frozenset()
+    capital_nouns: bool = False
 
     def is_month(self, word: str) -> bool:
         """Return whether days are counted before ``word``."""
@@ -133,9 +154,22 @@ class Ordinals:
         word = re.search(r"([^\W\d_]+)\s+$", before)
         return word is not None and word[1].lower() in self.articles
 
+    def may_be_ranked(self, word: str, digits: int) -> bool:
+        """Return whether a number of ``digits``, a point and ``word`` may be an ordinal in mid-sentence."""
+        return self.capital_nouns and digits <= _LONGEST_ORDINAL and word not in _DE_STARTERS
+
     def is_ranked(self, word: str) -> bool:
         """Return whether ``word`` shows that a number before it is an ordinal."""
         return word in self.months or word in self.ranked
+
+
+def may_be_ordinal(before: str, after: str) -> bool:
+    """Return whether "3°" between two texts may be "third", in the Romance languages."""
+    if _SCALE_AFTER.match(after):
+        return False
+    if _ORDINAL_BEFORE.search(before):
+        return True
+    return bool(re.match(r"\s[^\W\d_]", after)) and not _DEGREES_AFTER.match(after)
 
 
 def ordinals_of(language: str, cardinal: Cardinal) -> Ordinals:
@@ -264,6 +298,7 @@ def _german(_: str, __: Cardinal) -> Ordinals:
         months=tuple(_DE_MONTHS),
         ranked=frozenset(_DE_RANKED),
         articles=frozenset(_DE_ARTICLES),
+        capital_nouns=True,
     )
 
 

@@ -17,7 +17,10 @@ from .codes import (
     NO_QUANTITY,
     PHONE,
     SIGNS,
+    UNSAID,
+    UNSAID_EVERYWHERE,
     is_code,
+    is_dialled,
     is_multiplied,
     is_phone,
     is_product_or_foreign_money,
@@ -25,11 +28,12 @@ from .codes import (
     is_sum,
 )
 from .context import text_after, text_before, word_after, word_before
+from .durations import follows_hours, follows_minutes, is_duration, is_ratio
 from .german_hours import is_time_of_day
 from .languages import SYMBOLS, THOUSANDS, Noun, language_of, noun
 from .money import EACH, Money, is_sold_by_thousandths
 from .notation import APOSTROPHES, NUMBER, SPACE, Number, parse_number
-from .ordinals import ENGLISH_MARKS, Around, ordinals_of
+from .ordinals import ENGLISH_MARKS, Around, may_be_ordinal, ordinals_of
 
 _TO = rf"{SPACE}?[-–]{SPACE}?"
 _FREE = (
@@ -47,7 +51,7 @@ _SKIPPED = re.compile(
 _NO_CENTS = r"(?:[.,](?:--?|[–—]))?"
 """Matches the dash in place of cents: "19,- €"."""
 _SENTENCE_BEFORE = re.compile(r"(?:^|[.!?:…\n])[\s\ue000*_\"'»)]*$")
-_ABOUT = re.compile(r"[~≈]\s?(?=[\d€$£])")
+_ABOUT = re.compile(r"(?<!~)[~≈]\s?(?=[\d€$£])")
 _LONGEST_PLAIN = 5
 """Digits of a plain number without separators. Longer ones are codes, unless they are round."""
 _SHORTEST_CODE = 3
@@ -70,6 +74,7 @@ _OF = "de|di"
 """Words between millions and the sign of a currency."""
 _REGIONS = ("pt-br",)
 """Languages with a region that ``num2words`` tells apart."""
+_MINUTES_OF_HOUR = 60
 _TWO = _MANY = 2
 _GROUP = 3
 _FEET = re.compile(r"\d ?ft\s+$")
@@ -84,6 +89,13 @@ _BEFORE_DATES = ("am", "vom", "zum", "dem", "den", "des", "der", "ab", "seit", "
 """Words before a German date that has no month's name."""
 _WORD_FOLLOWS = re.compile(r"\s+[a-zäöüß]|[,;:]")
 """Follows a date whose last point doesn't end the sentence."""
+_OR = "o|u|ou|oder|a|à|bis|y|e|ed|i|et|und"
+"""Words between two numbers of the same noun: "1 o 2 noches"."""
+_AND = ("y", "e", "ed", "i", "et", "und")
+"""Those of them that only join two numbers behind :data:`_BETWEEN`."""
+_BETWEEN = ("entre", "tra", "fra", "zwischen")
+_DEGREE_SIGN_IN_ORDINALS = ("es", "ca", "gl", "pt", "fr", "it")
+"""Languages where "3°" may be an ordinal: its sign is easier to type than "º"."""
 _ELIDING = ("ca", "fr")
 _ELIDING_NUMBERS = ("ca", "fr", "it")
 """Languages with an apostrophe before numbers: "d'11". Elsewhere, it stands before a short year."""
@@ -183,6 +195,7 @@ class Speller:
         h = rf"{SPACE}?h{SPACE}?"
         # "20 Min. backen": the point of an abbreviation goes with it.
         point = r"(?:(?<=Min|Std|Sek)\.(?=\s+[\da-zß-ÿ]))?" if self._code == "de" else ""
+        degrees = rf"\d+{SPACE}?°{_END}" if self._code in _DEGREE_SIGN_IN_ORDINALS else "(?!)"
         gap = f"{SPACE}?" if self._code == "fr" else ""  # "5 € 50"
         rules = [
             (
@@ -239,12 +252,20 @@ class Speller:
                 self._measure,
             ),
             (rf"(?P<n>\d{{1,3}})(?P<mark>{self._ordinals.pattern})(?![-–/]\d)", self._ordinal),
+            (degrees, self._degrees),
             (rf"{measured}(?P<unit>{units}){_END}{point}", self._measure),
             (rf"(?P<n>\d+(?:[ \-–]\d+)*)(?!\w|[.,:]\d){_END}{NO_QUANTITY}", self._named_code),
             (rf"{sign}(?P<n>{number}){_TO}(?P<to>{number}){_END}{NO_QUANTITY}", self._range),
             (PHONE, self._phone),
             (rf"{sign}(?P<n>{number}){_END}{NO_QUANTITY}", self._plain),
         ]
+        if self._code not in ("en", "eu"):
+            pair = rf"(?P<n>\d{{1,3}}){SPACE}(?P<or>{_OR}){SPACE}(?P<to>\d{{1,3}})"
+            rules.insert(0, (rf"{pair}(?={SPACE}(?P<noun>[^\W\d_]+))", self._pair))
+            rules.insert(0, (rf"{pair}{SPACE}?(?P<unit>{units}|{money}){_END}", self._pair))
+        rules.insert(0, (UNSAID if self._code == "en" else UNSAID_EVERYWHERE, lambda found: found.group()))
+        dialled = rf"\d+(?:[ .\-–]\d+)+(?![\w°%]|{SPACE}?[%{SIGNS}]|[.,:]\d)"
+        rules.insert(0, (dialled, self._dialled))
         if self._language.one_last:
             rules.insert(0, (rf"1{SPACE}(?P<noun>{_any_of(self._nouns.known)}){_END}", self._one_after))
         if self._code == "de":
@@ -277,6 +298,8 @@ class Speller:
             rf"\d[.,]\d{{3}}(?:\s?(?:{_any_of(self._money.signs)}|(?i:{_any_of(self._money.words)})))?(?:\s(?:{EACH}))?",
             "&",
         ]
+        if self._code not in ("en", "eu"):
+            parts.append(rf"\d\s(?:{_OR})")
         if self._code == "de":
             parts += [r"\d\s?(?:Min|Std|Sek)\.", r"\d\s?h", r"\d\.\s[-–]"]
         if self._code == "en":
@@ -309,12 +332,21 @@ class Speller:
             )
         if end is not None:
             words = self._range_words(number, end, major)
-        elif not number.decimals.strip("0") and self._one_is_unsure(found, number, major.gender):
-            return None
+        elif self._price_is_unsure(found, number, major, minor):
+            return found.group()
         else:
             words = self._amount(number, major, minor)
         per = self._per(groups.get("per"))
         return None if per is None or words is None else self._signed(found, words + per)
+
+    def _price_is_unsure(self, found: re.Match[str], number: Number, major: Noun, minor: Noun | None) -> bool:
+        """Return whether the "1" of euros, or of cents, has a case that the text doesn't show."""
+        cents = number.decimals.strip("0") and number.decimals.ljust(_CENTS, "0")
+        if not cents or len(cents) > _CENTS:
+            return not cents and self._one_is_unsure(found, number, major.gender)
+        return (number.whole == 1 and self._one_is_unsure(found, Number(1), major.gender)) or bool(
+            cents == "01" and minor and self._one_is_unsure(found, Number(1), minor.gender)
+        )
 
     def _singular_after_article(self, found: re.Match[str], counted: Noun) -> Noun:
         """Return the form of an English noun that stands before another: "a 16 GB phone"."""
@@ -396,8 +428,12 @@ class Speller:
         unit = re.sub(SPACE, "", found["unit"]).replace("º", "°")
         is_other = (found["unit1"] or found["unit"]) != found["unit"]
         is_decade = unit == "s" and found.group()[-2:-1].isdigit()  # "the 1990s"
+        is_decade = is_decade and not follows_minutes(text_before(found))
         if is_other or is_decade or is_multiplied(text_before(found)):
             return None
+        is_minute = number.whole < _MINUTES_OF_HOUR and not number.decimals and not found["sign"]
+        if unit == "m" and is_minute and follows_hours(text_before(found)):
+            unit = "min"
         noun = self._singular_after_article(found, self._units[unit])
         if noun is self._units["h"] and self._language.hour and not found["sign"]:
             clock = is_time_of_day([each for each in parsed if each], text_before(found), text_after(found))
@@ -416,12 +452,26 @@ class Speller:
             words = words.replace(self._language.to, self._to_hour(found), 1)
         return None if words is None else self._signed(found, words)
 
+    def _degrees(self, found: re.Match[str]) -> str | None:
+        """Leave "3°" alone where it may be "third"."""
+        return found.group() if may_be_ordinal(text_before(found), text_after(found)) else None
+
+    def _is_no_time(self, found: re.Match[str]) -> bool:
+        """Return whether hours and minutes are a duration or a ratio, which no clock says."""
+        before = text_before(found)
+        is_ordinary = self._code == "fr" or (found.groupdict().get("word") and self._code == "en")
+        if is_ratio(before) or (self._code == "eu" and word_before(found).lower() == "ordu"):
+            return True
+        return not is_ordinary and is_duration(before, text_after(found))
+
     def _time(self, found: re.Match[str]) -> str | None:
+        if self._is_no_time(found):
+            return found.group()
         groups = found.groupdict()
         times = [(int(groups["h"]), int(groups["min"]))]
         if groups.get("h2"):
             if self._language.one_last:
-                return None  # Both ends are declined.
+                return found.group()  # Both ends are declined.
             times.append((int(groups["h2"]), int(groups["min2"])))
         clock = self._clock
         if self._code == "en" and (groups.get("word") or "").lower() == "hours":
@@ -450,6 +500,8 @@ class Speller:
         """Say "9h-17h" and "9h30-12h"; the first as a measure, as "9-17 h" is."""
         if not found["min"] and not found["min2"]:
             return None
+        if self._is_no_time(found):
+            return found.group()
         if self._language.one_last:
             return None
         times = [(found["h"], found["min"]), (found["h2"], found["min2"])]
@@ -531,10 +583,48 @@ class Speller:
         start = self._plain_words(found["n"], number, "f" if first == "f" else "")
         return f"{start}{self._to_hour(found)}{self._plain_words(found['to'], end, gender)}"
 
+    def _pair(self, found: re.Match[str]) -> str | None:
+        """Say "1 o 2 noches" up to its noun, or leave both numbers where its gender can't be told."""
+        numbers, groups = (int(found["n"]), int(found["to"])), found.groupdict()
+        if self._is_no_pair(found, numbers):
+            return None
+        unit = self._unit_of(groups.get("unit"))
+        gender = unit.gender if unit else self._nouns.gender_of_many(groups.get("noun") or "")
+        if not gender and gender is not None:
+            return None  # Nothing is counted.
+        is_pair = found["or"] not in _AND or word_before(found).lower() in _BETWEEN
+        if gender is None or not is_pair or self._code == "de" or numbers[1] == 1:
+            return found.group()
+        first: Gender = "f" if gender == "f" else ("m" if self._code == "ca" else "")
+        second = self._count(Number(numbers[1]), unit) if unit else self._cardinal(numbers[1], gender)
+        return f"{self._cardinal(numbers[0], first)} {found['or']} {second}"
+
+    def _is_no_pair(self, found: re.Match[str], numbers: tuple[int, int]) -> bool:
+        noun = found.groupdict().get("noun")
+        if noun in (*self._short_scales, *self._language.scales.split()):
+            return True  # "1 o 2 millones": they are said with what they count.
+        if any(str(number) != found[part] for number, part in zip(numbers, ("n", "to"), strict=True)):
+            return True  # "01 o 02"
+        if all(self._nouns.has_one_form(number) for number in numbers):
+            return True
+        return self._nouns.is_hour(numbers[0], text_before(found), word_before(found))
+
+    def _unit_of(self, text: str | None) -> Noun | None:
+        """Return what a unit or a currency counts."""
+        if text is None:
+            return None
+        return self._units[text] if text in self._units else self._money.signs[text][0]
+
+    def _dialled(self, found: re.Match[str]) -> str | None:
+        """Return a number of groups behind a word that shows what is dialled: "Call 34 912 345 678"."""
+        return found.group() if is_dialled(found.group(), text_before(found)) else None
+
     def _named_code(self, found: re.Match[str]) -> str | None:
         """Return what a word before it names as a code: "Your PIN is 1234"."""
         digits = sum(map(str.isdigit, found["n"]))
-        is_code = digits >= _SHORTEST_CODE and self._codes.is_named(text_before(found), text_after(found))
+        is_code = digits >= _SHORTEST_CODE and self._codes.is_named(
+            found["n"], text_before(found), text_after(found)
+        )
         return found.group() if is_code else None
 
     def _phone(self, found: re.Match[str]) -> str | None:
@@ -585,11 +675,13 @@ class Speller:
 
     def _is_no_quantity(self, found: re.Match[str], text: str) -> bool:
         before, after = text_before(found), text_after(found)
+        if self._code == "fr" and word_before(found).lower() == "années":
+            return True  # "les années 80": a decade has no plural's s.
         if self._unit_follows.match(after) or is_product_or_foreign_money(before, after):
             return True  # What counts it can't be said.
         if text.isdigit():
             is_long = len(text) > _LONGEST_PLAIN and not text.endswith("000")
-            is_ordinal = self._ordinals.dotted and self._is_unsaid_ordinal(before, after)
+            is_ordinal = self._ordinals.dotted and self._is_unsaid_ordinal(text, before, after)
             is_named = is_code(text, before, after, capital_nouns=self._language.capital_nouns)
             return is_long or is_ordinal or is_named
         if self._code == "fr" and is_code(re.sub(SPACE, "", text), "", after):
@@ -598,12 +690,14 @@ class Speller:
         is_time = self._code == "en" and _AT.search(before) and _DOTTED_TIME.fullmatch(text)
         return bool(is_date or is_time or self._is_time_or_price(text))
 
-    def _is_unsaid_ordinal(self, before: str, after: str) -> bool:
+    def _is_unsaid_ordinal(self, text: str, before: str, after: str) -> bool:
         """Return whether a point follows that doesn't end a sentence, though the ordinal isn't known."""
         if _POINT_AT_END.match(after) and self._ordinals.is_article(before):
             return True  # "Ich komme am 12."
         if found := _POINT_AND_CAPITAL.match(after):
-            return bool(_SENTENCE_BEFORE.search(before)) or self._ordinals.is_ranked(found[1])
+            if self._ordinals.is_ranked(found[1]) or self._ordinals.may_be_ranked(found[1], len(text)):
+                return True
+            return bool(_SENTENCE_BEFORE.search(before))
         return bool(_POINT_INSIDE.match(after))
 
     def _is_time_or_price(self, *texts: str) -> bool:

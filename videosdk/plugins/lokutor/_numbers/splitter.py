@@ -30,6 +30,7 @@ _QUIET = 0.15  # Seconds; the framework's own chunker waits as long before it le
 _NUMBER_QUIET = 0.5  # A number ("3.") may go on ("14"), an address ("www.example.") too: both wait longer.
 _CLOSING = "\"'”’»)]}*_"
 """Marks that may stand behind the end of a sentence, those of Markdown included."""
+_EMPHASIS = re.compile(r"[*]+|(?<!\w)_+|_+(?!\w)")
 _GOES_ON = re.compile(r"\d|www\.|://|@")
 _LIST_NUMBER = re.compile(r"\d+[.)]$")
 _LISTED = re.compile(r"\s*(\d+)\.\s")
@@ -117,7 +118,11 @@ class Splitter:
         word = text.strip()
         if not word or text.endswith("\n") or len(text) > _LONGEST_HOLD:
             return True
-        return not (self._unfinished.search(word) or self._needs_its_end(word))
+        # "**12,50** €": the marks of Markdown don't end a number.
+        number = _EMPHASIS.sub("", word)
+        return not (
+            self._unfinished.search(word) or self._unfinished.search(number) or self._needs_its_end(word)
+        )
 
     def _needs_its_end(self, word: str) -> bool:
         """Return whether ``word`` begins a line, a tag or Markdown that is rewritten as a whole."""
