@@ -492,7 +492,8 @@ def test_caller_cuts_the_agent_off(call: Call) -> None:
     before = agent[round((cut - 0.5) * RATE) : round(cut * RATE)]
     assert np.abs(before).max() > 1_000
     answer = next(at for at in call.moments("speaks") if at > cut)
-    # The framework fades out for 0.4 s, and a frame may be on its way. A busy machine tells of the answer late.
+    # The framework fades out for 0.4 s, and a frame may be on its way. A busy machine tells of the answer
+    # late.
     after = agent[round((cut + 0.45) * RATE) : round((answer - 0.25) * RATE)]
     assert len(after) > RATE
     assert np.abs(after).max() == 0
