@@ -207,3 +207,28 @@ async def test_one_that_is_interrupted_twice_at_once_is_remembered(call: Call, k
     remembered = replies(call)
     assert len(remembered) in (1, 2)  # Nobody knows which comes first.
     assert all(interrupted and is_about(heard, FIRST, 20) for heard, interrupted in remembered)
+
+
+# One that waits until the other has ended
+
+
+async def test_one_that_waited_is_remembered_behind_the_interrupted_one(
+    call: Call, scripted: ScriptedServer
+) -> None:
+    """The framework adds what was heard of the first behind what ``say()`` has added of the second."""
+    long = f"{FIRST[:-1]}, and it takes its time to be spoken to its end, as it should. It isn't over soon."
+    await call.begin("say", f"{long} Neither is the third sentence needed for some seconds.")
+    await until(lambda: len(call.track.frame_buffer) >= len(FIRST))
+    await call.begin("say", SECOND)
+    await hear(call, 20)
+    call.session.interrupt()
+    await until(lambda: SECOND in scripted.texts)
+    await pushed(call, SECOND)
+    [(heard, interrupted), following] = replies(call)
+    assert interrupted
+    assert heard.startswith("This goes on")  # In a FallbackTTS the framework estimates it.
+    assert "soon" not in heard
+    assert following == (SECOND, False)
+    call.play(fast=True)
+    await call.over()
+    assert replies(call) == [(heard, True), (SECOND, False)]

@@ -16,6 +16,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, NamedTuple, TypeGuard
 from weakref import WeakKeyDictionary, WeakSet, ref
 
@@ -108,7 +109,11 @@ def remember_once(speech: SpeechGeneration) -> None:
     def on_begun(_data: object) -> None:
         _note_begun(speaker())
 
+    def on_audio(_data: object) -> None:
+        _put_behind_interrupted(speaker())
+
     def on_heard(_data: object) -> None:
+        _put_behind_interrupted(speaker())
         _note_heard(speaker())
 
     def on_content(_data: object) -> None:
@@ -118,6 +123,7 @@ def remember_once(speech: SpeechGeneration) -> None:
         _note_interrupted(speaker())
 
     speech.on("synthesis_started", on_begun)
+    speech.on("first_audio_byte", on_audio)
     speech.on("last_audio_byte", on_heard)
     speech.on("synthesis_interrupted", on_interrupted)
     orchestrator = orchestrator_of(speech)
@@ -134,6 +140,23 @@ def _note_begun(speech: SpeechGeneration | None) -> None:
     replies = filter(_is_reply, reversed(speech.agent.chat_context.items))
     message = next((reply for reply in replies if _text(reply) == text and not reply.interrupted), None)
     _turns[speech] = _Turn(message if text else None, remembered=text is not None)
+
+
+def _put_behind_interrupted(speech: SpeechGeneration | None) -> None:
+    """Put the message of a ``say()`` that has waited behind those of the turns that were interrupted before.
+
+    The framework adds its message at once, and what was heard of another turn when that is interrupted. This
+    turn may have begun by then, so the order is looked after again with its audio.
+    """
+    turn = None if speech is None else _turns.get(speech)
+    if speech is None or speech.agent is None or turn is None or turn.message is None:
+        return
+    items = speech.agent.chat_context.items
+    index = next((index for index, item in enumerate(items) if item is turn.message), len(items))
+    behind = list(takewhile(_is_reply, items[index + 1 :]))
+    for item in behind:
+        if _is_reply(item) and item.interrupted:
+            _move_before(speech.agent, item, [turn.message])
 
 
 def _note_heard(speech: SpeechGeneration | None) -> None:
