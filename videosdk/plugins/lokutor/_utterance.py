@@ -269,9 +269,12 @@ class Utterance:
     @property
     def spoken(self) -> str:
         """The text whose audio is with the sink: by its words where they are told, else an estimate."""
-        seconds = self._output.seconds_written + _ROUNDING
-        told = self._timeline.text_until(seconds)
-        return self._pacer.text_until(seconds) if told is None else told
+        return self.text_until(self._output.seconds_written)
+
+    def text_until(self, seconds: float) -> str:
+        """Return the text up to a time of its audio: by its words where they are told, else an estimate."""
+        told = self._timeline.text_until(seconds + _ROUNDING)
+        return self._pacer.text_until(seconds + _ROUNDING) if told is None else told
 
     @property
     def shortened(self) -> bool:

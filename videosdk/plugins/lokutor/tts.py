@@ -15,12 +15,13 @@ from videosdk.agents import TTS
 from videosdk.agents.speech_generation import SpeechGeneration
 
 from ._audio.output import AudioOutput, FirstAudio, Sink
+from ._audio.pcm import FRAME_SECONDS
 from ._audio.playback import Playback, fill_frame, rate_of
 from ._audio.silence import SilenceTrimmer
 from ._framework.advice import warn_of_english_numbers, warn_of_rewritten_markup
 from ._framework.callers import find_caller, streamed_chunks, text_behind, turn_chunks
 from ._framework.interruptible import keep_interruptible
-from ._framework.memory import Memory, forget_markup, remember, remember_once, remember_spoken
+from ._framework.memory import Heard, Memory, forget_markup, remember, remember_once, remember_spoken
 from ._framework.streams import StreamOwner, Streams
 from ._framework.transcript import Transcript, is_part_of, unsubscribe_others
 from ._framework.turns import Turns
@@ -339,7 +340,7 @@ class LokutorTTS(TTS):
             followed=followed,
             rest=rest,
         )
-        self._turns.begin(utterance, track)
+        self._begin(utterance, playback, track, speech)
         failure: LokutorError | None = None
         cancelled = False
         try:
@@ -550,9 +551,21 @@ class LokutorTTS(TTS):
         """Have the framework remember what was heard of an interrupted turn, and that once."""
         speech = find_caller().speech
         if speech is not None:
-            if speech not in self._memories:
-                self._memories[speech] = Memory(speech)
-            self._memories[speech].correct(speech, partial(self._remember_last, speech))
+            self._memory_of(speech).correct(speech, partial(self._remember_last, speech))
+
+    def _begin(
+        self, utterance: Utterance, playback: Playback, track: Any, speech: SpeechGeneration | None
+    ) -> None:
+        """Note a turn that begins, so that an interrupt finds it, also when the next has begun."""
+        self._turns.begin(utterance, track)
+        if speech is not None:
+            before = getattr(speech.tts, "spoken_before", "")
+            self._memory_of(speech).follow(speech, partial(_heard_of, utterance, playback, before))
+
+    def _memory_of(self, speech: SpeechGeneration) -> Memory:
+        if speech not in self._memories:
+            self._memories[speech] = Memory(speech)
+        return self._memories[speech]
 
     def _remember_last(self, speech: SpeechGeneration) -> None:
         turn = self._turns.take_last()
@@ -660,6 +673,24 @@ async def _fill(queue: asyncio.Queue[bytes | _End], utterance: Utterance, text: 
     if error is None and utterance.interrupted:
         error = ConfigurationError("This LokutorTTS was closed before the end of the stream")
     await queue.put(_End(error))
+
+
+def _heard_of(utterance: Utterance, playback: Playback, before: str) -> Heard | None:
+    """Return what was heard of a turn; None where that isn't known, or it has no audio.
+
+    Args:
+        utterance: What speaks it, or has spoken it.
+        playback: Where its listener is.
+        before: What another provider has said before.
+    """
+    if not (playback.begun and playback.plays):
+        return None
+    seconds = playback.seconds()
+    whole = seconds > playback.pushed - FRAME_SECONDS  # A rest shorter than a frame may never be played.
+    if seconds <= 0:  # Older turns are still heard.
+        return Heard(before, whole=False)
+    text = utterance.spoken if whole else utterance.text_until(seconds)
+    return Heard(joined(before, text.strip()), whole)
 
 
 async def _drop(_: bytes) -> None:

@@ -75,14 +75,14 @@ def find_caller() -> Caller:
 
 
 def find_said() -> str | None:
-    """Return the text that ``say()`` has added to the agent's memory and speaks in the calling task, if any.
+    """Return the text that ``say()`` has added to the agent's memory and speaks in the calling task.
 
-    Source: ``AgentSession.say()``.
+    Empty where it speaks and has added none; None where it doesn't speak. Source: ``AgentSession.say()``.
     """
     for frame in _frames():
         if frame.f_code is _SAY:
             message: str | None = frame.f_locals.get("message")
-            return message if frame.f_locals.get("add_to_chat_context") else None
+            return message if frame.f_locals.get("add_to_chat_context") else ""
     return None
 
 

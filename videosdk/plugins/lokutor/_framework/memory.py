@@ -5,7 +5,8 @@ what was spoken it is told.
 
 - A reply that is interrupted: :func:`remember` and :class:`Memory`. The framework adds a message then.
 - One that wasn't spoken to its end, though nobody has interrupted it: :func:`remember_spoken`.
-- What ``say()`` speaks, which the framework remembers before it is spoken: :func:`remember_once`.
+- What ``say()`` speaks, which the framework remembers before it is spoken, and a turn that was heard to its
+  end before it is interrupted: :func:`remember_once`.
 - One with speech markup: :func:`forget_markup`.
 """
 
@@ -14,7 +15,9 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, TypeGuard
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any, NamedTuple, TypeGuard
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 from videosdk.agents import Agent, ChatMessage, ChatRole
@@ -46,23 +49,56 @@ def forget_reply(speech: SpeechGeneration) -> None:
     ``PipelineOrchestrator._interrupt_pipeline()`` of videosdk-agents 1.0.26 to 1.0.30. There is no other way:
     the message that they add is announced by no event, and can only be taken back when it was seen.
     """
+    _forget_estimate(speech)
+    turn = _turns.get(speech)
+    if turn is not None:
+        turn.take_back(speech.agent)
+
+
+def _forget_estimate(speech: SpeechGeneration) -> None:
+    """Have the framework add no message for the interruption under way."""
     speech.spoken_transcript = ""
+    _forget_written(speech)
+
+
+def _forget_written(speech: SpeechGeneration) -> None:
+    """Have the framework not remember what the language model has written."""
     orchestrator = orchestrator_of(speech)
     if orchestrator is not None and orchestrator.speech_generation is speech:
         orchestrator._partial_response = ""
-    _take_back(speech.agent, _said.pop(speech, None))
 
 
-_said: WeakKeyDictionary[SpeechGeneration, ChatMessage] = WeakKeyDictionary()
-"""The message of what ``say()`` speaks, until it is interrupted."""
+@dataclass(eq=False, slots=True)
+class _Turn:
+    """The agent's memory of one turn.
+
+    Attributes:
+        message: Its message, where that is there while it is spoken.
+        remembered: Whether the framework has added what it remembers of it unless it is interrupted.
+        heard: Whether it was heard to its end.
+    """
+
+    message: ChatMessage | None
+    remembered: bool
+    heard: bool = False
+
+    def take_back(self, agent: Agent | None) -> None:
+        """Take its message back, once."""
+        message, self.message = self.message, None
+        _take_back(agent, message)
+
+
+_turns: WeakKeyDictionary[SpeechGeneration, _Turn] = WeakKeyDictionary()
+"""The turn that each has begun last."""
 _remembered_once: WeakSet[SpeechGeneration] = WeakSet()
 
 
 def remember_once(speech: SpeechGeneration) -> None:
-    """Have an interrupted ``say()`` be remembered once, in this turn and those to come.
+    """Have a turn that is interrupted be remembered once, this one and those to come.
 
-    The framework adds the whole text before it is spoken, and what was heard of it when it is interrupted.
-    The first is taken back then. Source: ``AgentSession.say()`` and
+    The framework adds all that ``say()`` speaks before it is spoken, and what was heard of it when it is
+    interrupted. The first is taken back then. A turn that was heard to its end and is in the memory it adds
+    again when it is interrupted afterwards. That is left out. Source: ``AgentSession.say()`` and
     ``PipelineOrchestrator._interrupt_pipeline()`` of videosdk-agents 1.0.26 to 1.0.30.
     """
     if speech in _remembered_once:
@@ -71,40 +107,109 @@ def remember_once(speech: SpeechGeneration) -> None:
     speaker = ref(speech)  # It holds what we subscribe.
 
     def on_begun(_data: object) -> None:
-        _note_said(speaker())
+        _note_begun(speaker())
+
+    def on_audio(_data: object) -> None:
+        _put_behind_interrupted(speaker())
+
+    def on_heard(_data: object) -> None:
+        _put_behind_interrupted(speaker())
+        _note_heard(speaker())
+
+    def on_content(_data: object) -> None:
+        _note_remembered(speaker())
 
     def on_interrupted(_data: object) -> None:
-        _replace_said(speaker())
+        _note_interrupted(speaker())
 
     speech.on("synthesis_started", on_begun)
+    speech.on("first_audio_byte", on_audio)
+    speech.on("last_audio_byte", on_heard)
     speech.on("synthesis_interrupted", on_interrupted)
-    _note_said(speech)
+    orchestrator = orchestrator_of(speech)
+    if orchestrator is not None:
+        orchestrator.on("content_generated", on_content)
+    _note_begun(speech)
 
 
-def _note_said(speech: SpeechGeneration | None) -> None:
-    """Note the message of what ``say()`` begins to speak in the calling task."""
+def _note_begun(speech: SpeechGeneration | None) -> None:
+    """Note the turn that begins in the calling task, and the message of a ``say()``."""
     if speech is None or speech.agent is None:
         return
-    _said.pop(speech, None)
     text = find_said()
     replies = filter(_is_reply, reversed(speech.agent.chat_context.items))
     message = next((reply for reply in replies if _text(reply) == text and not reply.interrupted), None)
-    if text is not None and message is not None:
-        _said[speech] = message
+    _turns[speech] = _Turn(message if text else None, remembered=text is not None)
 
 
-def _replace_said(speech: SpeechGeneration | None) -> None:
-    """Take the message of an interrupted ``say()`` back where the framework adds what was heard."""
-    orchestrator = orchestrator_of(speech)
-    if speech is not None and speech.spoken_transcript and getattr(orchestrator, "_is_interrupted", False):
-        _take_back(speech.agent, _said.pop(speech, None))
+def _put_behind_interrupted(speech: SpeechGeneration | None) -> None:
+    """Put the message of a ``say()`` that has waited behind those of the turns that were interrupted before.
+
+    The framework adds its message at once, and what was heard of another turn when that is interrupted. This
+    turn may have begun by then, so the order is looked after again with its audio.
+    """
+    turn = None if speech is None else _turns.get(speech)
+    if speech is None or speech.agent is None or turn is None or turn.message is None:
+        return
+    items = speech.agent.chat_context.items
+    index = next((index for index, item in enumerate(items) if item is turn.message), len(items))
+    behind = list(takewhile(_is_reply, items[index + 1 :]))
+    for item in behind:
+        if _is_reply(item) and item.interrupted:
+            _move_before(speech.agent, item, [turn.message])
+
+
+def _note_heard(speech: SpeechGeneration | None) -> None:
+    turn = None if speech is None else _turns.get(speech)
+    # The audio of a hook may only be with the track.
+    if speech is not None and turn is not None and not _is_hooked(speech):
+        turn.heard = True
+
+
+def _note_remembered(speech: SpeechGeneration | None) -> None:
+    turn = None if speech is None else _turns.get(speech)
+    if turn is not None:
+        turn.remembered = True
+
+
+def _note_interrupted(speech: SpeechGeneration | None) -> None:
+    """Have the framework add nothing to what is remembered, or only instead of it."""
+    turn = None if speech is None else _turns.get(speech)
+    if speech is None or turn is None:
+        return
+    if turn.heard and turn.remembered:
+        _forget_estimate(speech)
+    elif speech.spoken_transcript and _is_interrupting(speech):
+        turn.take_back(speech.agent)
+
+
+def _is_hooked(speech: SpeechGeneration) -> bool:
+    return speech.hooks is not None and speech.hooks.has_tts_stream_hook()
+
+
+def _is_interrupting(speech: SpeechGeneration) -> bool:
+    """Return whether the framework remembers what was heard of the turn under way, and no more of it."""
+    return bool(getattr(orchestrator_of(speech), "_is_interrupted", False))
+
+
+class Heard(NamedTuple):
+    """What was heard of a turn.
+
+    Attributes:
+        text: Its text as far as it was heard.
+        whole: Whether that is all that was spoken.
+    """
+
+    text: str
+    whole: bool
 
 
 class Memory:
-    """What the agent remembers of the turns that ``speech`` speaks, where one is interrupted more than once.
+    """What the agent remembers of the turns that ``speech`` speaks, where they are interrupted.
 
     The framework estimates what was heard at each interruption and adds a message, also where no turn has
-    begun since the last. Source: as for :func:`forget_reply`.
+    begun since the last. All of it counts as the last turn's, although the ones before may still be heard: a
+    turn begins when the track has all audio of the one before. Source: as for :func:`forget_reply`.
 
     Args:
         speech: What speaks the turns for the framework.
@@ -112,24 +217,71 @@ class Memory:
 
     def __init__(self, speech: SpeechGeneration) -> None:
         self._kept: str | None = None  # What was heard of the turn under way, once it was interrupted,
-        self._latest: object = None  # and the latest message then.
+        self._known: set[str] = set()  # and the messages then.
+        self._followed: list[tuple[_Turn, Callable[[], Heard | None]]] = []
         speech.on("synthesis_started", self._on_begun)
+        speech.on("last_audio_byte", self._on_heard)
+
+    def follow(self, speech: SpeechGeneration, heard: Callable[[], Heard | None]) -> None:
+        """Follow the turn that begins.
+
+        Args:
+            speech: What speaks it.
+            heard: Returns what was heard of it so far; None where that isn't known.
+        """
+        turn = _turns.get(speech)
+        if turn is not None:
+            self._followed.append((turn, heard))
 
     def correct(self, speech: SpeechGeneration, correction: Callable[[], None]) -> None:
-        """Have the framework remember an interrupted turn once; ``correction`` says what of it."""
-        latest = _latest_item(speech.agent)
+        """Have the framework remember interrupted turns once; ``correction`` says what of the last one."""
         if self._kept is None:
-            correction()
-            self._kept, self._latest = speech.spoken_transcript, latest
+            if self._correct_earlier(speech):
+                correction()
+            else:  # What comes behind them wasn't heard.
+                forget_reply(speech)
+            self._kept, self._known = speech.spoken_transcript, _interrupted_messages(speech.agent)
         elif _is_ending():
             return  # Nothing is remembered of the framework's late interrupt, and another turn may be coming.
-        elif latest is self._latest:  # Both are still under way.
+        elif _interrupted_messages(speech.agent) <= self._known:  # Both are still under way.
             speech.spoken_transcript = self._kept
         else:
             forget_reply(speech)
 
+    def _correct_earlier(self, speech: SpeechGeneration) -> bool:
+        """Remember what was heard of the turns before the last one; return whether that is all of them."""
+        last, whole = _turns.get(speech), True
+        followed, self._followed = self._followed, []
+        if not _is_interrupting(speech):
+            return True
+        for index, (turn, heard) in enumerate(followed):
+            known = None if turn is last or turn.heard else heard()
+            if known is not None:
+                following = [later for later, _ in followed[index + 1 :]]
+                _remember_earlier(speech, turn, known, [*following, *filter(None, [last])])
+                whole = whole and known.whole
+        return whole
+
     def _on_begun(self, _: object = None) -> None:
-        self._kept = self._latest = None
+        self._kept = None
+        self._known = set()
+
+    def _on_heard(self, _: object = None) -> None:
+        self._followed.clear()
+
+
+def _remember_earlier(speech: SpeechGeneration, turn: _Turn, heard: Heard, following: list[_Turn]) -> None:
+    """Remember what was heard of a turn behind which others have begun."""
+    message = turn.message
+    if message is None and not turn.remembered and speech.agent is not None and count_letters(heard.text):
+        message = speech.agent.chat_context.add_message(role=ChatRole.ASSISTANT, content=heard.text)
+        _move_before(speech.agent, message, [later.message for later in following])
+        turn.remembered = True
+        _forget_written(speech)
+    elif message is not None and not heard.whole:
+        _shorten(speech.agent, message, heard.text)
+    if message is not None and not heard.whole:
+        message.interrupted = True
 
 
 def _is_ending() -> bool:
@@ -167,6 +319,9 @@ class _Shortening:
         self._message: ChatMessage | None = None
         if speech.agent is not None and count_letters(spoken):
             self._message = speech.agent.chat_context.add_message(role=ChatRole.ASSISTANT, content=spoken)
+        turn = _turns.get(speech)
+        if turn is not None:
+            turn.message, turn.remembered = self._message, True
         orchestrator.on("content_generated", self._on_content)
         speech.on("synthesis_interrupted", self._on_interrupted)
         speech.on("synthesis_started", self._on_next)
@@ -269,6 +424,22 @@ def _latest_reply(agent: Agent | None) -> ChatMessage | None:
 
 def _is_reply(item: object) -> TypeGuard[ChatMessage]:
     return isinstance(item, ChatMessage) and item.role is ChatRole.ASSISTANT
+
+
+def _interrupted_messages(agent: Agent | None) -> set[str]:
+    """Return the ids of the agent's own messages that were interrupted."""
+    items = [] if agent is None else agent.chat_context.items
+    return {item.id for item in items if _is_reply(item) and item.interrupted}
+
+
+def _move_before(agent: Agent, message: ChatMessage, others: list[ChatMessage | None]) -> None:
+    """Move a message in front of the first of ``others`` that the agent remembers."""
+    items = agent.chat_context.items
+    ids = {other.id for other in others if other is not None}
+    index = next((index for index, item in enumerate(items) if item.id in ids), None)
+    if index is not None:
+        items.remove(message)
+        items.insert(index, message)
 
 
 def _take_back(agent: Agent | None, message: ChatMessage | None) -> None:
