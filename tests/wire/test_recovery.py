@@ -15,6 +15,7 @@ from kit import (
     Script,
     ScriptedServer,
     chunks_of,
+    emitted_by,
     heard_for,
     listen,
     logged,
@@ -393,6 +394,49 @@ async def test_an_outage_from_the_start_ends_the_turn_soon_so_that_another_provi
     with pytest.raises(LokutorError):
         await make_tts(scripted.url, max_retries=1).synthesize(TEXT)
     assert scripted.refused == 2
+
+
+@pytest.mark.parametrize("first", [200, 8_000])
+async def test_audio_that_begins_just_in_time_is_heard(
+    first: int, make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, clock: Clock
+) -> None:
+    """Though what the listener counts as sound, a tenth of a second, is there only after the time-out."""
+
+    async def begin_late(conversation: Conversation) -> None:
+        pcm = speech_of((await conversation.request())["text"])
+        clock.skip(0.9)
+        await conversation.audio(pcm[:first])
+        await settled()
+        clock.skip(0.3)
+        await settled()
+        await conversation.audio(pcm[first:])
+        await conversation.end()
+
+    scripted.scripts.append(begin_late)
+    tts = make_tts(scripted.url, first_audio_timeout=1.0)
+    costs = emitted_by(tts, "metrics")
+    await asyncio.wait_for(tts.synthesize(TEXT), PATIENCE)
+    assert on_track(track) == heard_for(TEXT)
+    assert [cost.retries for cost in costs] == [0]
+
+
+@pytest.mark.parametrize(("first", "words"), [(0, "no audio for 1 s"), (200, "hardly any audio for 1 s")])
+async def test_a_service_that_falls_silent_at_its_first_sound_is_told(
+    first: int, words: str, make_tts: Maker, scripted: ScriptedServer, clock: Clock
+) -> None:
+    async def fall_silent(conversation: Conversation) -> None:
+        pcm = speech_of((await conversation.request())["text"])
+        clock.skip(0.9)
+        await conversation.audio(pcm[:first])
+        await settled()
+        clock.skip(1.2)
+        await conversation.gone()
+
+    scripted.scripts.append(fall_silent)
+    tts = make_tts(scripted.url, first_audio_timeout=1.0, max_retries=0)
+    errors = listen(tts)
+    await asyncio.wait_for(tts.synthesize(TEXT), PATIENCE)
+    assert [words in str(error) for error in errors] == [True]
 
 
 async def test_audio_that_came_while_the_loop_was_blocked_is_in_time(

@@ -6,6 +6,7 @@ Rule of this file: it knows the event loop and nothing else.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from types import TracebackType
 
@@ -43,6 +44,13 @@ class Timer:
     def running(self) -> bool:
         """Whether it will call back."""
         return self._due is not None
+
+    @property
+    def left(self) -> float:
+        """Seconds until it calls back; infinity if it doesn't."""
+        if self._left is not None:
+            return self._left
+        return math.inf if self._due is None else self._due - self._loop.time()
 
     def start(self, seconds: float) -> None:
         """Call back in ``seconds``, and at no earlier time set before."""
@@ -125,6 +133,11 @@ class Deadline:
         """Set the deadline to ``seconds`` from now."""
         self._expired = False
         self._timer.start(seconds)
+
+    def extend(self, seconds: float) -> None:
+        """Set the deadline to ``seconds`` from now, unless it is later than that."""
+        if self._expired or self._timer.left < seconds:
+            self.start(seconds)
 
     def stop(self) -> None:
         """Have no deadline."""

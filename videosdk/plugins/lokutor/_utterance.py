@@ -107,6 +107,8 @@ _DOUBT = 0.3
 """Seconds to wait for more audio behind an end that may be that of the request before."""
 _DRY = 0.06
 """Seconds of audio ahead of the listener at which no new text would be heard in time."""
+_FIRST_SOUND = 1.0
+"""Seconds for the first tenth of a second of sound, once any has come: in time, though just so."""
 _ROUNDING = 0.001
 """Seconds by which a reply's audio at the sink's rate may be shorter than the service's."""
 _ABOUT = {
@@ -382,9 +384,11 @@ class Utterance:
             with self._reply_deadline:
                 return await connection.receive()
         except TimeoutError:
-            heard = self._request is not None and self._request.position > 0
-        seconds = self._limits.idle_timeout if heard else self._limits.first_audio_timeout
-        raise ReplyTimeoutError(f"Lokutor sent no audio for {seconds:g} s")
+            came = None if self._request is None else self._request.came
+        if came is not None and came.enough:
+            raise ReplyTimeoutError(f"Lokutor sent no audio for {self._limits.idle_timeout:g} s")
+        amount = "hardly any" if came is not None and came.begun else "no"
+        raise ReplyTimeoutError(f"Lokutor sent {amount} audio for {self._limits.first_audio_timeout:g} s")
 
     async def _recover(self, lost: Connection, error: LokutorError) -> Connection:
         """Return another connection, or raise ``error`` where trying again is no use."""
@@ -574,8 +578,11 @@ class Utterance:
             await self._pass_on(self._trim(fresh))
         if self._connection is not None and self._output.plentiful:
             self._connection.gather()
+        begun = request.came.begun
         if request.came.add(pcm):
             self._reply_deadline.start(self._limits.idle_timeout)
+        elif request.came.begun and not begun:  # It came in time; so little doesn't count yet.
+            self._reply_deadline.extend(_FIRST_SOUND)
         if request.played.add(fresh):
             self._unspoken = 0
             self._retry.progress()

@@ -29,15 +29,20 @@ class _Audible:
 
     gathered: int = 0
     odd: bool = False  # Whether the next piece begins with the second half of a sample.
+    begun: bool = False
+    """Whether any sound has come,"""
+    enough: bool = False
+    """and enough of it to be heard."""
 
     def add(self, pcm: bytes) -> bool:
         """Take a piece; return whether so much has come by now that the time-outs may begin anew."""
         if has_sound(pcm[self.odd :]):
             self.gathered += len(pcm)
+            self.begun = True
         self.odd ^= len(pcm) % SAMPLE_WIDTH == 1
         enough = self.gathered >= _AUDIBLE
         if enough:
-            self.gathered = 0
+            self.gathered, self.enough = 0, True
         return enough
 
 
