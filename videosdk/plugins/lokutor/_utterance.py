@@ -425,34 +425,44 @@ class Utterance:
             if len(self._refused) < _MOST_REFUSALS:
                 self._refused.add(Refusal(option, value, request.message.model))
             return True
-        # Another fault may be the style's, too. One that may pass is tried once more as it is.
+        if not self._may_be_refused(error, request) or not request.give_up_all():
+            return False
+        logger.warning("Lokutor doesn't speak a part of the text as its markup says, and speaks without")
+        return True
+
+    def _may_be_refused(self, error: LokutorError, request: RequestProgress) -> bool:
+        """Return whether ``error``, which names no option, may be about one all the same.
+
+        One that may pass is tried once more as it is.
+        """
         again = error.retryable and request.tries == 1 and self._limits.max_retries > 0
         own = (error.code or "").startswith("internal.") or not isinstance(
             error, ServiceError | InvalidRequestError
         )  # The service's own fault, or the network's.
-        if again or own or request.heard or not request.give_up_all():
-            return False
-        logger.warning("Lokutor doesn't speak a part of the text as its markup says, and speaks without")
-        return True
+        return not (again or own or request.heard)
 
     def _go_back(self, error: LokutorError) -> bool:
         """Return whether the reply goes on with what has worked in it before ``update_options(now=True)``."""
         request = self._request
         if request is None or self._state is not State.SPEAKING:
             return False
-        option = _option_of(error, request.text)
-        proven = self._proven.get(option or "")
-        if option is None or proven is None or proven == getattr(request.message, option):
+        named = _option_of(error, request.text)
+        changed: dict[str, Any] = {
+            option: proven
+            for option, proven in self._proven.items()
+            if named in {None, option} and proven != getattr(request.message, option)
+        }
+        if not changed or (named is None and not self._may_be_refused(error, request)):
             return False
-        logger.warning(
-            "Lokutor refuses the %s %s, and the reply goes on with %s",
-            option,
-            shown(getattr(request.message, option)),
-            shown(proven),
-        )
-        changes: dict[str, Any] = {option: proven}
-        self._options = replace(self._options, **changes)
-        request.go_back(option, proven)
+        for option, proven in changed.items():
+            logger.warning(
+                "Lokutor refuses the %s %s, and the reply goes on with %s",
+                option,
+                shown(getattr(request.message, option)),
+                shown(proven),
+            )
+            request.go_back(option, proven)
+        self._options = replace(self._options, **changed)
         return True
 
     def _note_proven(self, request: RequestProgress) -> None:
