@@ -908,6 +908,7 @@ async def test_without_words_too_it_goes_on_in_the_elements_that_are_open(
     assert " ".join(text for text, *_ in sent(second)).endswith("Y la tercera. Bye, AT&T good luck.")
 
 
+@pytest.mark.known_fault("final-transcripts")
 @pytest.mark.parametrize("words", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_provider_without_markup_gets_no_tags(
