@@ -364,7 +364,7 @@ class Utterance:
         connection = await self._open(fresh=False)
         self._tally.standby_used = connection.waited
         self._text_pulled = True
-        self._feeder = self._start_task(self._feed.run(text))
+        self._feeder = self._start(self._feed.run(text))
         # Runs after the feeder's first step, so text that is ready has been taken by then.
         self._loop.call_soon(self._excuse_silence)
         while not self.over:
@@ -880,10 +880,7 @@ class Utterance:
         )
         self._settle(State.FAILED, self._tally.last_error or silence)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        self._start_task(work)
-
-    def _start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)

@@ -5,11 +5,12 @@ Rule of this file: it does for the turns of ``say()`` what the framework does fo
 
 from __future__ import annotations
 
-from weakref import WeakSet, ref
+from weakref import WeakSet
 
 from videosdk.agents.speech_generation import SpeechGeneration
 
 from .callers import orchestrator_of
+from .events import subscribe
 
 _kept: WeakSet[SpeechGeneration] = WeakSet()
 
@@ -25,19 +26,14 @@ def keep_interruptible(speech: SpeechGeneration) -> None:
     if speech in _kept:
         return
     _kept.add(speech)
-    speaker = ref(speech)  # It holds what we subscribe.
-
-    def on_begun(_data: object) -> None:
-        _begin(speaker())
-
-    speech.on("synthesis_started", on_begun)
+    subscribe(speech, "synthesis_started", speech, _begin)
     _begin(speech)
 
 
-def _begin(speech: SpeechGeneration | None) -> None:
+def _begin(speech: SpeechGeneration) -> None:
     """Begin a turn as the framework begins a reply, unless this turn itself was interrupted by now."""
     orchestrator = orchestrator_of(speech)
-    if speech is None or orchestrator is None or orchestrator.speech_generation is not speech:
+    if orchestrator is None or orchestrator.speech_generation is not speech:
         return
     if not (getattr(orchestrator, "_is_interrupted", False) and hasattr(orchestrator, "_generation_id")):
         return

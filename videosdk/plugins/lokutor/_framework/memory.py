@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, NamedTuple, TypeGuard
-from weakref import WeakKeyDictionary, WeakSet, ref
+from weakref import WeakKeyDictionary, WeakSet
 
 from videosdk.agents import Agent, ChatMessage, ChatRole
 from videosdk.agents.speech_generation import SpeechGeneration
@@ -26,6 +26,7 @@ from videosdk.agents.speech_generation import SpeechGeneration
 from .._text.replay import count_letters
 from .._text.written import without_markup
 from .callers import find_said, orchestrator_of
+from .events import subscribe
 
 
 def remember(speech: SpeechGeneration, heard: str | None) -> None:
@@ -104,37 +105,20 @@ def remember_once(speech: SpeechGeneration) -> None:
     if speech in _remembered_once:
         return
     _remembered_once.add(speech)
-    speaker = ref(speech)  # It holds what we subscribe.
-
-    def on_begun(_data: object) -> None:
-        _note_begun(speaker())
-
-    def on_audio(_data: object) -> None:
-        _put_behind_interrupted(speaker())
-
-    def on_heard(_data: object) -> None:
-        _put_behind_interrupted(speaker())
-        _note_heard(speaker())
-
-    def on_content(_data: object) -> None:
-        _note_remembered(speaker())
-
-    def on_interrupted(_data: object) -> None:
-        _note_interrupted(speaker())
-
-    speech.on("synthesis_started", on_begun)
-    speech.on("first_audio_byte", on_audio)
-    speech.on("last_audio_byte", on_heard)
-    speech.on("synthesis_interrupted", on_interrupted)
+    subscribe(speech, "synthesis_started", speech, _note_begun)
+    subscribe(speech, "first_audio_byte", speech, _put_behind_interrupted)
+    subscribe(speech, "last_audio_byte", speech, _put_behind_interrupted)
+    subscribe(speech, "last_audio_byte", speech, _note_heard)
+    subscribe(speech, "synthesis_interrupted", speech, _note_interrupted)
     orchestrator = orchestrator_of(speech)
     if orchestrator is not None:
-        orchestrator.on("content_generated", on_content)
+        subscribe(orchestrator, "content_generated", speech, _note_remembered)
     _note_begun(speech)
 
 
-def _note_begun(speech: SpeechGeneration | None) -> None:
+def _note_begun(speech: SpeechGeneration) -> None:
     """Note the turn that begins in the calling task, and the message of a ``say()``."""
-    if speech is None or speech.agent is None:
+    if speech.agent is None:
         return
     text = find_said()
     replies = filter(_is_reply, reversed(speech.agent.chat_context.items))
@@ -142,14 +126,14 @@ def _note_begun(speech: SpeechGeneration | None) -> None:
     _turns[speech] = _Turn(message if text else None, remembered=text is not None)
 
 
-def _put_behind_interrupted(speech: SpeechGeneration | None) -> None:
+def _put_behind_interrupted(speech: SpeechGeneration) -> None:
     """Put the message of a ``say()`` that has waited behind those of the turns that were interrupted before.
 
     The framework adds its message at once, and what was heard of another turn when that is interrupted. This
     turn may have begun by then, so the order is looked after again with its audio.
     """
-    turn = None if speech is None else _turns.get(speech)
-    if speech is None or speech.agent is None or turn is None or turn.message is None:
+    turn = _turns.get(speech)
+    if speech.agent is None or turn is None or turn.message is None:
         return
     items = speech.agent.chat_context.items
     index = next((index for index, item in enumerate(items) if item is turn.message), len(items))
@@ -159,23 +143,23 @@ def _put_behind_interrupted(speech: SpeechGeneration | None) -> None:
             _move_before(speech.agent, item, [turn.message])
 
 
-def _note_heard(speech: SpeechGeneration | None) -> None:
-    turn = None if speech is None else _turns.get(speech)
+def _note_heard(speech: SpeechGeneration) -> None:
+    turn = _turns.get(speech)
     # The audio of a hook may only be with the track.
-    if speech is not None and turn is not None and not _is_hooked(speech):
+    if turn is not None and not _is_hooked(speech):
         turn.heard = True
 
 
-def _note_remembered(speech: SpeechGeneration | None) -> None:
-    turn = None if speech is None else _turns.get(speech)
+def _note_remembered(speech: SpeechGeneration) -> None:
+    turn = _turns.get(speech)
     if turn is not None:
         turn.remembered = True
 
 
-def _note_interrupted(speech: SpeechGeneration | None) -> None:
+def _note_interrupted(speech: SpeechGeneration) -> None:
     """Have the framework add nothing to what is remembered, or only instead of it."""
-    turn = None if speech is None else _turns.get(speech)
-    if speech is None or turn is None:
+    turn = _turns.get(speech)
+    if turn is None:
         return
     if turn.heard and turn.remembered:
         _forget_estimate(speech)
@@ -383,12 +367,11 @@ def forget_markup(speech: SpeechGeneration) -> None:
     _clean(speech.agent)
     if orchestrator is not None and orchestrator not in _markup_free:
         _markup_free.add(orchestrator)
-        leader = ref(orchestrator)  # It holds what we subscribe.
+        subscribe(orchestrator, "content_generated", orchestrator, _clean_behind)
 
-        def on_content(_data: Any) -> None:
-            _clean(getattr(leader(), "agent", None))
 
-        orchestrator.on("content_generated", on_content)
+def _clean_behind(orchestrator: Any) -> None:
+    _clean(getattr(orchestrator, "agent", None))
 
 
 def _clean(agent: Agent | None) -> None:
