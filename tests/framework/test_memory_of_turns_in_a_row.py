@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import pytest
 from kit import ScriptedServer, settled, speak_timed, until
-from kit.agents import Call, calling
-from videosdk.agents import ChatRole, FallbackTTS
+from kit.agents import SPEAKERS, Call, calling
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
-from videosdk.plugins.lokutor import LokutorTTS, TransparentFallbackTTS
+from videosdk.plugins.lokutor import LokutorTTS
 
 Maker = Callable[..., LokutorTTS]
 FIRST = "This goes on for a long time."
@@ -25,7 +23,7 @@ def word_timestamps(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
-@pytest.fixture(params=["alone", "in FallbackTTS", "in TransparentFallbackTTS"])
+@pytest.fixture(params=list(SPEAKERS))
 async def call(
     request: pytest.FixtureRequest,
     make_tts: Maker,
@@ -35,19 +33,15 @@ async def call(
 ) -> AsyncIterator[Call]:
     if word_timestamps:
         scripted.scripts.extend([speak_timed] * 10)
-    tts: Any = make_tts(scripted.url, word_timestamps=word_timestamps)
-    if request.param != "alone":
-        tts = (FallbackTTS if request.param == "in FallbackTTS" else TransparentFallbackTTS)([tts])
+    tts = SPEAKERS[request.param](make_tts(scripted.url, word_timestamps=word_timestamps))
     async with calling(tts, track) as call:
         await call.listener.hear()
         yield call
 
 
 def replies(call: Call) -> list[tuple[str, bool]]:
-    """Return each message of the agent, and whether it was interrupted."""
-    messages = call.session.agent.chat_context.messages()
-    own = [message for message in messages if message.role is ChatRole.ASSISTANT]
-    return [(" ".join(map(str, message.content)).strip(), bool(message.interrupted)) for message in own]
+    """Return the same as :attr:`Call.replies`; a reply may have the model's last white space."""
+    return [(text.strip(), interrupted) for text, interrupted in call.replies]
 
 
 def is_about(heard: str, text: str, frames: int) -> bool:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from kit import ScriptedServer, settled, speak_timed, until
-from kit.agents import Call, calling
-from videosdk.agents import VAD, ChatRole, FallbackTTS, InterruptConfig, VADEventType, VADResponse
+from kit.agents import SPEAKERS, Call, calling
+from videosdk.agents import VAD, InterruptConfig, VADEventType, VADResponse
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from videosdk.agents.vad import VADData
 
-from videosdk.plugins.lokutor import LokutorTTS, TransparentFallbackTTS
+from videosdk.plugins.lokutor import LokutorTTS
 
 Maker = Callable[..., LokutorTTS]
 TEXT = "This goes on for a long time."
@@ -47,7 +47,7 @@ def voice() -> VoiceDetector:
     return VoiceDetector()
 
 
-@pytest.fixture(params=["alone", "in FallbackTTS", "in TransparentFallbackTTS"])
+@pytest.fixture(params=list(SPEAKERS))
 async def call(
     request: pytest.FixtureRequest,
     make_tts: Maker,
@@ -56,9 +56,7 @@ async def call(
     voice: VoiceDetector,
 ) -> AsyncIterator[Call]:
     scripted.scripts.extend([speak_timed] * 10)
-    tts: Any = make_tts(scripted.url, word_timestamps=True)
-    if request.param != "alone":
-        tts = (FallbackTTS if request.param == "in FallbackTTS" else TransparentFallbackTTS)([tts])
+    tts = SPEAKERS[request.param](make_tts(scripted.url, word_timestamps=True))
     interrupts = InterruptConfig(interrupt_min_duration=0.05)
     async with calling(tts, track, vad=voice, interrupt_config=interrupts) as call:
         await call.listener.hear()
@@ -76,13 +74,6 @@ async def begin_and_hear(call: Call, kind: str = "say", text: str = TEXT) -> Non
 def is_silent(call: Call) -> bool:
     """Return whether the agent was interrupted."""
     return call.session.agent_state.value == "listening"
-
-
-def replies(call: Call) -> list[tuple[str, bool]]:
-    """Return each message of the agent, and whether it was interrupted."""
-    messages = call.session.agent.chat_context.messages()
-    own = [message for message in messages if message.role is ChatRole.ASSISTANT]
-    return [(" ".join(map(str, message.content)), bool(message.interrupted)) for message in own]
 
 
 # Who interrupts it
@@ -127,7 +118,7 @@ async def test_an_interrupted_reply_that_is_still_written_is_not_remembered_whol
     call.mind.goes_on.set()
     await until(lambda: not call.mind_is_busy)
     await settled()
-    (heard, interrupted), following = replies(call)
+    (heard, interrupted), following = call.replies
     assert interrupted
     assert heard != TEXT
     assert following == ("Something else.", False)
@@ -140,24 +131,24 @@ async def test_an_interrupted_reply_that_is_still_written_is_not_remembered_whol
 async def test_it_is_remembered_once_as_what_was_heard_of_it(call: Call) -> None:
     await begin_and_hear(call)
     await call.cut()
-    [(heard, interrupted)] = replies(call)
+    [(heard, interrupted)] = call.replies
     assert interrupted
     assert heard
     assert TEXT.startswith(heard)
     assert heard != TEXT
     await call.cut()  # Two detectors may hear the same caller.
-    assert replies(call) == [(heard, True)]
+    assert call.replies == [(heard, True)]
     call.play(fast=True)
     await call.begin("say", TEXT)
     await call.over()
-    assert replies(call) == [(heard, True), (TEXT, False)]
+    assert call.replies == [(heard, True), (TEXT, False)]
 
 
 async def test_a_second_one_is_remembered_as_what_was_heard_of_it(call: Call) -> None:
     for count in (1, 2):
         await begin_and_hear(call)
         await call.cut()
-        assert [interrupted for _, interrupted in replies(call)] == [True] * count
+        assert [interrupted for _, interrupted in call.replies] == [True] * count
 
 
 async def test_what_was_said_before_in_the_same_words_stays(call: Call) -> None:
@@ -170,7 +161,7 @@ async def test_what_was_said_before_in_the_same_words_stays(call: Call) -> None:
     await call.listener.hear(20)
     await call.cut()
     await turn
-    assert replies(call)[0] == (TEXT, False)
+    assert call.replies[0] == (TEXT, False)
 
 
 async def test_an_answer_is_remembered_beside_what_was_said(call: Call) -> None:
@@ -180,7 +171,7 @@ async def test_an_answer_is_remembered_beside_what_was_said(call: Call) -> None:
     await call.stop_playing()
     await begin_and_hear(call, "user")
     await call.cut()
-    assert [interrupted for _, interrupted in replies(call)] == [False, True]
+    assert [interrupted for _, interrupted in call.replies] == [False, True]
 
 
 async def test_a_cached_phrase_is_remembered_once(call: Call) -> None:
@@ -193,7 +184,7 @@ async def test_a_cached_phrase_is_remembered_once(call: Call) -> None:
     await call.listener.hear(20)
     await call.cut()
     await phrase
-    assert [interrupted for _, interrupted in replies(call)] == [False, True]
+    assert [interrupted for _, interrupted in call.replies] == [False, True]
 
 
 async def test_it_is_not_remembered_where_nothing_of_it_was_heard(
@@ -205,7 +196,7 @@ async def test_it_is_not_remembered_where_nothing_of_it_was_heard(
         await call.begin("say", TEXT)
         await until(lambda: scripted.texts == [TEXT])
         await call.cut()
-        assert replies(call) == []
+        assert call.replies == []
 
 
 async def test_where_nobody_plays_the_track_it_is_remembered_whole(
@@ -216,4 +207,4 @@ async def test_where_nobody_plays_the_track_it_is_remembered_whole(
         await call.begin("say", TEXT)
         await until(lambda: len(track.frame_buffer) >= len(TEXT))
         await call.cut()
-        assert replies(call) == [(TEXT, False)]
+        assert call.replies == [(TEXT, False)]

@@ -20,6 +20,7 @@ from videosdk.agents import (
     ChatContext,
     ChatRole,
     EOUConfig,
+    FallbackTTS,
     JobContext,
     LLMResponse,
     Pipeline,
@@ -39,7 +40,7 @@ from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from videosdk.agents.speech_generation import SpeechGeneration
 
 from kit import PATIENCE, Listener
-from videosdk.plugins.lokutor import LokutorTTS
+from videosdk.plugins.lokutor import LokutorTTS, TransparentFallbackTTS
 from videosdk.plugins.lokutor._framework import transcript as _transcript
 
 FRAMEWORK_SENDS_FINALS = hasattr(SpeechGeneration, "_on_final_agent_transcript")
@@ -178,6 +179,13 @@ class Call:
         """What the agent remembers: role and text of each message."""
         return said(self.session.agent.chat_context)
 
+    @property
+    def replies(self) -> list[tuple[str, bool]]:
+        """What the agent remembers of its own: each message, and whether it was interrupted."""
+        messages = self.session.agent.chat_context.messages()
+        own = [message for message in messages if message.role is ChatRole.ASSISTANT]
+        return [(" ".join(map(str, message.content)), bool(message.interrupted)) for message in own]
+
     async def begin(self, kind: str, text: str) -> None:
         """Have the agent speak ``text``: by ``say``, as a ``reply``, or as the answer to a ``user``."""
         if kind == "say":
@@ -233,6 +241,14 @@ class Call:
             task.cancel()
             await asyncio.wait({task})
         await self.session.close()
+
+
+SPEAKERS: dict[str, Callable[[Any], Any]] = {
+    "alone": lambda tts: tts,
+    "in FallbackTTS": lambda tts: FallbackTTS([tts]),
+    "in TransparentFallbackTTS": lambda tts: TransparentFallbackTTS([tts]),
+}
+"""What a plugin may be to a pipeline."""
 
 
 @asynccontextmanager

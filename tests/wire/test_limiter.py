@@ -127,6 +127,14 @@ async def never() -> AsyncIterator[str]:
     yield ""
 
 
+async def interrupt_thinking(tts: LokutorTTS, scripted: ScriptedServer) -> None:
+    """Interrupt a turn that has its connection, and no text yet."""
+    turn = asyncio.create_task(tts.synthesize(never()))
+    await until(lambda: bool(scripted.conversations))
+    await tts.interrupt()
+    await asyncio.wait_for(turn, PATIENCE)
+
+
 async def test_a_barge_in_ends_the_waiting_and_the_permit_is_kept(
     make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
 ) -> None:
@@ -157,10 +165,7 @@ async def test_a_permit_is_kept_for_seconds_only(
 ) -> None:
     desk = Desk()
     tts = make_tts(scripted.url, limiter=desk, keep_warm=False)
-    turn = asyncio.create_task(tts.synthesize(never()))
-    await until(lambda: bool(scripted.conversations))
-    await tts.interrupt()
-    await asyncio.wait_for(turn, PATIENCE)
+    await interrupt_thinking(tts, scripted)
     await clock.advance(5.1)
     await tts.synthesize("One.")
     assert desk.kinds == ["request", "handshake"] * 2
@@ -206,10 +211,7 @@ async def test_a_limiter_that_takes_permits_back_gets_them_at_once(
 ) -> None:
     desk = Returns()
     tts = make_tts(scripted.url, limiter=desk, keep_warm=False)
-    turn = asyncio.create_task(tts.synthesize(never()))
-    await until(lambda: bool(scripted.conversations))
-    await tts.interrupt()
-    await asyncio.wait_for(turn, PATIENCE)
+    await interrupt_thinking(tts, scripted)
     await tts.aclose()
     # The handshake was made: its permit was used.
     assert desk.returned == ["request"]
