@@ -81,6 +81,14 @@ def test_the_measure_counts_words(remembered: str, error: int) -> None:
     assert Cut("one two", remembered, "").error == error
 
 
+@pytest.mark.parametrize(
+    ("remembered", "error"),
+    [("", 1), ("one", 0), ("one two", 0), ("one two three", 0), ("one two three four", 1), ("two three", 2)],
+)
+def test_the_measure_bears_with_words_that_begin_at_the_cut(remembered: str, error: int) -> None:
+    assert Cut("one", remembered, "", doubtful=("two", "three")).error == error
+
+
 def test_what_a_late_loop_shows_is_left_out_and_counted() -> None:
     steady, late = Cut("one", "one", ""), Cut("one", "", "", late=2 * LATE)
     assert judged([steady, late]) == [steady]
