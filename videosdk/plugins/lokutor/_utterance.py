@@ -65,7 +65,7 @@ from enum import Enum, auto
 from typing import Any
 
 from ._audio.output import AudioOutput
-from ._audio.pcm import BYTES_PER_SECOND, FRAME_SECONDS, SAMPLE_WIDTH
+from ._audio.pcm import BYTES_PER_SECOND, FRAME_SECONDS, SAMPLE_WIDTH, SLICE_BYTES
 from ._audio.silence import SilenceTrimmer
 from ._options import Limits, Refusal, SpeechOptions, find_listed
 from ._pacing.pacer import Pacer
@@ -566,7 +566,7 @@ class Utterance:
             case Audio(pcm) if self._request is not None and self._state is State.SPEAKING:
                 if pcm and self._drop_doubt():
                     self._ends.note_second()
-                await self._on_audio(self._request, pcm)
+                await self._on_message(self._request, pcm)
             case Audio(pcm) if pcm and self._state is State.WAITING and self._ends.note_late_audio():
                 if not self._halved:
                     await self._pass_on(self._trim(pcm))
@@ -578,6 +578,15 @@ class Utterance:
                 raise error_from_reply(message, code, request_id)
             case _:
                 logger.debug("Ignored %s while %s", type(event).__name__, self._state.name)
+
+    async def _on_message(self, request: RequestProgress, pcm: bytes) -> None:
+        """Take one message's audio; a long one in slices, which lets others run between them."""
+        await self._on_audio(request, pcm[:SLICE_BYTES])
+        for start in range(SLICE_BYTES, len(pcm), SLICE_BYTES):
+            await asyncio.sleep(0)
+            if self.over:
+                return
+            await self._on_audio(request, pcm[start : start + SLICE_BYTES])
 
     async def _on_audio(self, request: RequestProgress, pcm: bytes) -> None:
         if not request.position:

@@ -17,7 +17,7 @@ from math import inf
 
 from .._tasks import was_cancelled
 from ..errors import TrackError
-from .pcm import BYTES_PER_SECOND, FRAME_SECONDS, SAMPLE_RATE, SAMPLE_WIDTH
+from .pcm import BYTES_PER_SECOND, FRAME_SECONDS, SAMPLE_RATE, SAMPLE_WIDTH, SLICE_BYTES
 from .resample import Resampler, lag_samples
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
@@ -25,8 +25,6 @@ logger = logging.getLogger("videosdk.plugins.lokutor")
 Sink = Callable[[bytes], Awaitable[None]]
 FirstAudio = Callable[[], Awaitable[None]]
 
-_SLICE_BYTES = BYTES_PER_SECOND // 4
-"""0.25 s: about 1 ms of work, so that a huge message never stalls the loop."""
 _GATHERED_BYTES = BYTES_PER_SECOND // 10
 """0.1 s: converting that much at once costs half of what it costs in 20 ms messages."""
 _HEADROOM = 0.3
@@ -167,10 +165,10 @@ class AudioOutput:
         self._gathered.clear()
         if pcm:
             self._released_at = self._clock()
-        for start in range(0, len(pcm), _SLICE_BYTES):
+        for start in range(0, len(pcm), SLICE_BYTES):
             if start:
                 await asyncio.sleep(0)
-            await self._emit(self._resampler().process(pcm[start : start + _SLICE_BYTES]))
+            await self._emit(self._resampler().process(pcm[start : start + SLICE_BYTES]))
 
     def _resampler(self) -> Resampler:
         if self._converter is None:

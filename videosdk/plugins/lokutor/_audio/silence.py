@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from .pcm import BYTES_PER_SECOND, SAMPLE_RATE, SAMPLE_WIDTH
+from .pcm import BYTES_PER_SECOND, SAMPLE_RATE, SAMPLE_WIDTH, SLICE_BYTES
 
 LOUDEST_SILENCE = 32
 """Largest value of a sample that nobody hears: -60 dBFS."""
@@ -26,8 +26,6 @@ _LONGEST_PAUSE = BYTES_PER_SECOND * 2 // 5
 """0.4 s: a long pause between two sentences."""
 _LONGEST_TAIL = BYTES_PER_SECOND
 """More of the last audio isn't kept. Of what is dropped, only its silence at the end is known."""
-_SLICE_BYTES = BYTES_PER_SECOND // 4
-"""0.25 s are looked at together, so that a long message with an early sound costs no more than a short."""
 _NO_LIMIT = 1 << 62
 
 _LOWER = bytes(
@@ -167,7 +165,7 @@ class SilenceTrimmer:
             found = silence_at_end(bytes(self._tail[begin:stop]))
             if found < stop - begin:
                 return end - stop + found
-            size, stop = _SLICE_BYTES, begin
+            size, stop = SLICE_BYTES, begin
         return end + self._silent_before
 
 
@@ -181,8 +179,8 @@ def has_sound(pcm: bytes) -> bool:
 
 def silence_at_start(pcm: bytes) -> int:
     """Return how many bytes come before the first sound; half a sample at the end is neither."""
-    for start in range(0, len(pcm), _SLICE_BYTES):
-        lower, upper = _marks(pcm[start : start + _SLICE_BYTES])
+    for start in range(0, len(pcm), SLICE_BYTES):
+        lower, upper = _marks(pcm[start : start + SLICE_BYTES])
         if lower != upper:
             return start + _equal(lower, upper) * SAMPLE_WIDTH
     return len(pcm) - len(pcm) % SAMPLE_WIDTH
