@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from kit.tables import each
 
 from benchmarks.pacing import POLICIES, SERVICES, TOKENS_PER_SECOND, Service, fixed, simulate
+from videosdk.plugins.lokutor._pacing.pacer import Pacer
 from videosdk.plugins.lokutor._pacing.policy import Hold, Send, decide
 from videosdk.plugins.lokutor._pacing.times import LearnedTimes, ServiceTimes
 from videosdk.plugins.lokutor._text.pieces import Segment
+from videosdk.plugins.lokutor._text.spoken import SpokenText
 
 REPLIES = 10
 SENTENCE = Segment(70, sentence=True)
@@ -222,3 +227,46 @@ def test_where_requests_are_scarce_each_takes_what_is_there_and_is_not_too_late(
     assert decide(times_of(), [SENTENCE, CLAUSE, SENTENCE], 0.3, scarce=True) == Send(3)
     slow = times_of(0.06, 0.0015)
     assert decide(slow, [SENTENCE, Segment(290, sentence=True)], 0.2, scarce=True) == Send(1)
+
+
+# --- what was heard, where nobody tells the words -----------------------------------------------------
+
+LONG = (
+    "Your order has been shipped today and it will arrive at your home address on Friday morning "
+    "before noon, as you have asked us to do."
+)
+
+
+def pacer_of(times: ServiceTimes, *texts: str) -> Pacer:
+    """Return the pacer of a reply whose last request is under way."""
+    pacer, received = Pacer(times, None), 0.0
+    for text in texts:
+        if received:
+            pacer.note_end(received)
+        pacer.note_sent(SpokenText(text), received, more=False, again=False)
+        received += len(text) / 16
+    return pacer
+
+
+@each("measured", [True, False])
+@each("per_character", [0.06, 0.0625, 0.065])
+@each("share", [0.0, 0.1, 0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.99, 1.0])
+def test_who_goes_on_behind_a_request_that_was_cut_off_leaves_no_word_out(
+    share: float, per_character: float, measured: bool
+) -> None:
+    async def text_until(seconds: float) -> str:
+        return pacer_of(times_of() if measured else ServiceTimes(), LONG).text_until(seconds)
+
+    said = asyncio.run(text_until(share * len(LONG) * per_character))
+    assert LONG.startswith(said)
+    assert said.split() == LONG.split()[: len(said.split())]  # No half of a word.
+    heard = share * len(LONG)
+    assert heard - (0.3 * heard + 12) <= len(said) <= heard
+    assert said != LONG
+
+
+async def test_requests_that_have_ended_are_told_to_the_character() -> None:
+    pacer = pacer_of(ServiceTimes(), "We open at nine.", "We close at seven.", "Then we close at noon.")
+    assert pacer.text_until(2.0) == "We open at nine. We close at"
+    assert pacer.text_until(34 / 16) == "We open at nine. We close at seven."
+    assert pacer.text_until(60.0) == "We open at nine. We close at seven. Then we close at"

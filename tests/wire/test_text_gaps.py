@@ -36,6 +36,17 @@ def audio_of(text: str, missing: int) -> bytes:
     return pcm[: len(pcm) - 2 * missing]
 
 
+def silence_behind(pcm: bytes) -> bytes:
+    """Return the silence that has the end of ``pcm`` played."""
+
+    async def sink(pcm: bytes) -> None:
+        raise AssertionError("nothing is written")
+
+    output = AudioOutput(sink, 24_000)
+    output.gather(pcm)
+    return output.end_sound()
+
+
 async def hear_all(listener: Listener, track: CustomAudioStreamTrack, clock: Clock, size: int) -> None:
     """Play the track in its time until ``size`` bytes were heard."""
     async with asyncio.timeout(PATIENCE):
@@ -92,6 +103,47 @@ async def test_a_sentence_is_heard_to_its_end_before_a_gap(
     assert 0 < gap < 1_300
     heard = listener.heard + on_track(track)
     assert heard == at_track_rate(first + bytes(2 * gap) + second)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("size", [8_820, 8_821, 9_000, 10_583])
+async def test_what_has_come_is_heard_before_a_gap_in_mid_word(
+    make_tts: Maker,
+    scripted: ScriptedServer,
+    track: CustomAudioStreamTrack,
+    clock: Clock,
+    size: int,
+    lost: bool,
+) -> None:
+    """Otherwise its last milliseconds are heard alone, behind the silence."""
+    pcm, gone_on = speech_of(FIRST), asyncio.Event()
+    head = pcm[: size - size % 2]
+
+    async def stall(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.audio(pcm[:size])
+        await gone_on.wait()
+        if lost:
+            conversation.abort()
+            return
+        await conversation.audio(pcm[size:])
+        await conversation.end()
+
+    scripted.scripts.append(stall)
+    tts, listener = make_tts(scripted.url, keep_warm=False), Listener(track)
+    costs = emitted_by(tts, "metrics")
+    track.mark_synthesis_start()
+    speaking = asyncio.create_task(tts.synthesize(FIRST))
+    resampler = Resampler(44_100, 24_000)
+    alone = resampler.process(head) + resampler.flush()
+    await hear_all(listener, track, clock, len(alone))
+    await listener.hear(len(track.frame_buffer))  # In which the resampler's filter fades out.
+    assert listener.heard[: len(alone)] == alone
+    assert not any(on_track(track))
+    gone_on.set()
+    await asyncio.wait_for(speaking, PATIENCE)
+    assert listener.heard + on_track(track) == at_track_rate(head + silence_behind(head) + pcm[len(head) :])
+    assert [cost.retries for cost in costs] == [int(lost)]
 
 
 @pytest.mark.parametrize("rate", [8_000, 24_000, 44_100, 48_000])

@@ -44,8 +44,8 @@ Clocks. Three of them run, each for one question:
 Four more timers end a waiting: ``_hold_timer`` that of a request which isn't needed yet (no clock of audio
 runs meanwhile), ``_release_timer`` that of a piece of audio which is gathered with the next, when that
 doesn't come in time, ``_doubt_timer`` that for more audio behind an end which may be that of the request
-before (:class:`RequestEnds`), and ``_gap_timer`` that of a sentence's last milliseconds, which are only
-played when more audio follows: silence, where there is no text.
+before (:class:`RequestEnds`), and ``_gap_timer`` that of the last milliseconds before a gap, which are only
+played when more audio follows: silence, where there is no text or the service's audio doesn't come in time.
 
 Both clocks of audio pause while the sink takes a piece: a slow listener is not a slow service. They begin
 anew only for audio that can be heard, so a trickle of bytes or of silence doesn't keep a turn alive.
@@ -107,6 +107,10 @@ _DOUBT = 0.3
 """Seconds to wait for more audio behind an end that may be that of the request before."""
 _DRY = 0.06
 """Seconds of audio ahead of the listener at which no new text would be heard in time."""
+_LOOK = 0.005
+"""Seconds between two looks at a track that is about to play its last frame,"""
+_LAST_MOMENT = 0.008
+"""and from then on: if nothing has come, its next frame is silence."""
 _FIRST_SOUND = 1.0
 """Seconds for the first tenth of a second of sound, once any has come: in time, though just so."""
 _ROUNDING = 0.001
@@ -219,7 +223,8 @@ class Utterance:
         self._silence_timer = Timer(self._loop, self._give_up)
         self._hold_timer = Timer(self._loop, self._send_soon)
         self._release_timer = Timer(self._loop, lambda: self._start(self._output.release()))
-        self._gap_timer = Timer(self._loop, self._end_sound)
+        self._gap_timer = Timer(self._loop, self._look_for_gap)
+        self._starving = False  # Whether the track had played its last frame at the last look.
         self._feed = TextFeed(
             options.language,
             self._on_text,
@@ -628,6 +633,9 @@ class Utterance:
             await self._write_audio()
         else:
             self._release_timer.start(self._output.release_due)
+        self._starving = False
+        if not self._gap_timer.running:
+            self._await_gap()
 
     async def _write_audio(self) -> None:
         # A slow listener is not a slow service.
@@ -759,25 +767,34 @@ class Utterance:
     def _insert(self, silence: bytes) -> None:
         """Have the listener hear silence between two requests, and words and visemes behind it later."""
         self._timeline.insert(self._silence.seconds_taken, len(silence) / BYTES_PER_SECOND)
-        if self._output.gather(silence):
+        if self._output.insert(silence):
             self._start(self._output.release())
         else:
             self._release_timer.start(self._output.release_due)
 
     def _await_gap(self) -> None:
-        """Look again when the listener has heard nearly all: there may be no text by then."""
-        if self._pacer.has_listener and self._output.seconds_received and not self._feed.ready:
-            self._gap_timer.start(max(self._pacer.ahead - _DRY, FRAME_SECONDS))
+        """Look when the listener has heard nearly all: no more may come in time."""
+        if self._pacer.has_listener and self._output.seconds_received:
+            dry = _DRY if self._has_no_text else 2 * FRAME_SECONDS  # The last frame may be next.
+            self._gap_timer.start(max(self._pacer.ahead - dry, _LOOK))
 
-    def _end_sound(self) -> None:
-        """Have the listener hear all of the last sentence, where no text is there to go on with."""
-        waits = self._state in {State.CONNECTING, State.WAITING, State.LOST} and self._request is None
-        if not waits or self._feed.ready:
+    def _look_for_gap(self) -> None:
+        """Have the listener hear all that has come, where nothing comes to go on with."""
+        if self._state is State.FINISHING:
             return
-        if self._pacer.ahead > _DRY:
+        is_dry = self._pacer.ahead <= _DRY if self._has_no_text else self._pacer.starves
+        if self._output.busy or not is_dry:
+            self._starving = False
             self._await_gap()
+        elif not self._has_no_text and not self._starving:
+            self._starving = True
+            self._gap_timer.start(_LAST_MOMENT)
         elif silence := self._output.end_sound():
             self._insert(silence)
+
+    @property
+    def _has_no_text(self) -> bool:
+        return self._request is None and not self._feed.ready
 
     def _next_request(self) -> RequestProgress | None:
         """Return the next request if one is due."""

@@ -74,6 +74,11 @@ class AudioOutput:
         return self._written / self._rate
 
     @property
+    def busy(self) -> bool:
+        """Whether something that has come is still to be handed to the sink."""
+        return self._writing.locked() or len(self._gathered) >= SAMPLE_WIDTH
+
+    @property
     def plentiful(self) -> bool:
         """Whether the listener has so much to hear that what comes next may come a little later."""
         return self._headroom > _PLENTY
@@ -97,19 +102,18 @@ class AudioOutput:
             and (size >= _FRAME_BYTES or self._clock() - self._released_at >= _DENSE)
         )
 
+    def insert(self, silence: bytes) -> bool:
+        """Take silence as :meth:`gather` takes audio. Half a sample goes behind it, to its other half."""
+        half = self._take_half_sample()
+        return self.gather(silence + half)
+
     def drop_half_sample(self) -> int:
         """Forget half a sample whose other half didn't come, since what follows would be noise.
 
         Returns:
             How many bytes were dropped: 1 or 0.
         """
-        odd = self._received % SAMPLE_WIDTH
-        self._received -= odd
-        if odd and self._gathered:
-            del self._gathered[-1]
-        elif odd:
-            self._resampler().drop_half_sample()
-        return odd
+        return len(self._take_half_sample())
 
     def end_sound(self) -> bytes:
         """Return the silence that must follow so that all of the audio is heard; maybe none.
@@ -169,6 +173,12 @@ class AudioOutput:
             if start:
                 await asyncio.sleep(0)
             await self._emit(self._resampler().process(pcm[start : start + SLICE_BYTES]))
+
+    def _take_half_sample(self) -> bytes:
+        if not self._received % SAMPLE_WIDTH:
+            return b""
+        self._received -= 1
+        return bytes([self._gathered.pop()]) if self._gathered else self._resampler().take_half_sample()
 
     def _resampler(self) -> Resampler:
         if self._converter is None:

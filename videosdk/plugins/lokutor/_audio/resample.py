@@ -58,9 +58,10 @@ class Resampler:
         self._consumed += whole // SAMPLE_WIDTH
         return self._convert(data[:whole] if self._odd else data)
 
-    def drop_half_sample(self) -> None:
-        """Forget half a sample that waits for its other half."""
-        self._odd = b""
+    def take_half_sample(self) -> bytes:
+        """Give back half a sample that waits for its other half."""
+        half, self._odd = self._odd, b""
+        return half
 
     def flush(self) -> bytes:
         """End the stream and return its rest.

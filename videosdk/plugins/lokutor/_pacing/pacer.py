@@ -7,7 +7,7 @@ connection, is not known here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .._audio.pcm import FRAME_SECONDS
@@ -19,6 +19,8 @@ from .._timer import do_nothing
 from .policy import Hold, Send, decide
 from .times import ServiceTimes
 
+_LONG_SIDE = 1.1
+"""How much longer than usual a text may take: some sentences are spoken more slowly than others."""
 _SHORTEST_HOLD = FRAME_SECONDS
 """Seconds between two looks at a track that is paused: it plays no faster than its frames."""
 
@@ -31,11 +33,13 @@ class _Spoken:
         spoken: Its text, and what was written for it.
         start: Seconds of the reply's audio before it.
         audio: Seconds of its audio: what was measured, or what is expected of one that has not ended.
+        ended: Whether it has ended.
     """
 
     spoken: SpokenText
     start: float
     audio: float
+    ended: bool = False
 
     def heard(self, position: float) -> float:
         """Return how many of its characters a listener at ``position`` has heard."""
@@ -43,7 +47,18 @@ class _Spoken:
 
     def written(self, position: float) -> str:
         """Return the words that a listener at ``position`` has heard, as they were written."""
-        return whole_words(self.spoken.written, self.spoken.to_written(int(self.heard(position))))
+        return self._words(self.heard(position))
+
+    def surely_written(self, position: float) -> str:
+        """Return the same, rather too little than too much: never the last word of one that was cut off."""
+        heard = self.heard(position)
+        if self.ended:
+            return self._words(heard)
+        heard = (position - self.start) / (_LONG_SIDE * self.audio) * len(self.spoken.text)
+        return self._words(min(max(heard, 0.0), len(self.spoken.text) - 1))
+
+    def _words(self, heard: float) -> str:
+        return whole_words(self.spoken.written, self.spoken.to_written(int(heard)))
 
 
 class Pacer:
@@ -91,13 +106,20 @@ class Pacer:
         """
         if self._interrupted_at is None or not self._known:
             return None
-        return self.text_until(self._interrupted_at)
+        position = self._interrupted_at
+        return self._joined(lambda request: request.written(position))
 
     def text_until(self, position: float) -> str:
-        """Return the reply's text up to ``position``, by the share of each request."""
+        """Return the reply's text up to ``position``, by the share of each request.
+
+        Somebody else goes on behind it: of a request that was cut off it is rather too little than too much.
+        """
+        return self._joined(lambda request: request.surely_written(position))
+
+    def _joined(self, part: Callable[[_Spoken], str]) -> str:
         text = ""
         for request in self._requests:
-            text = request.spoken.join(text, request.written(position))
+            text = request.spoken.join(text, part(request))
         return text
 
     def plan(self, segments: Sequence[Segment], received: float, *, scarce: bool = False) -> Send | Hold:
@@ -125,6 +147,12 @@ class Pacer:
         """Whether somebody listens while the reply is made."""
         return self._playback is not None
 
+    @property
+    def starves(self) -> bool:
+        """Whether the track is played, and has nothing left but a rest that is shorter than a frame."""
+        playback = self._playback
+        return playback is not None and playback.begun and playback.plays and playback.drained
+
     def is_short(self, text: str, audio: float) -> bool:
         """Return whether a text can't be spoken in so many seconds."""
         return self._times.is_short(text, audio)
@@ -151,7 +179,7 @@ class Pacer:
         self._first_audio_at = None
         if again:
             return
-        expected = max(self._times.audio(len(spoken.text)), FRAME_SECONDS)
+        expected = max(self._times.usual_audio(len(spoken.text)), FRAME_SECONDS)
         self._requests.append(_Spoken(spoken, received, expected))
         self._due_at = self._sent_at if self._text_at is None else self._text_at
         self._text_at = self._sent_at if more else None
@@ -166,7 +194,7 @@ class Pacer:
         """Note the end of a request, ``received`` seconds into the reply's audio."""
         request = self._requests[-1]
         audio = received - request.start
-        request.audio = max(audio, FRAME_SECONDS)
+        request.audio, request.ended = max(audio, FRAME_SECONDS), True
         if self._first_audio_at is not None:
             self._times.note_request(len(request.spoken.text), audio, self._clock() - self._first_audio_at)
 
