@@ -292,7 +292,9 @@ def _judge(evidence: _Evidence) -> Cut:
         for one in made:
             words += [(word, begun + _behind_cuts(at + start, cuts)) for word, start in _words(one)]
             at += len(one.pcm) / 88_200
-    least, most = _played(evidence.frames, at_track_rate(audio))
+    least, most, whole = _played(evidence.frames, at_track_rate(audio))
+    if not whole:
+        return Cut("", evidence.remembered, evidence.estimate, late=float("inf"))
     # The cut falls into a frame, and the loop may have taken frames late.
     doubt = FRAME_SECONDS + evidence.late
     heard = [word for word, start in words if start <= least - doubt]
@@ -344,19 +346,22 @@ def _written(spoken: str) -> str:
     return spoken
 
 
-def _played(frames: list[bytes], speech: bytes) -> tuple[float, float]:
-    """Return how many seconds of ``speech`` have left the track, at least and at most.
+def _played(frames: list[bytes], speech: bytes) -> tuple[float, float, bool]:
+    """Return how many seconds of ``speech`` have left the track, at least and at most, and if that is all.
 
     The frames that left it tell. A quiet one may look like the tail of the reply before, so only from the
-    first loud one on are the two the same.
+    first loud one on are the two the same. All frames are others behind a gap for which the loop was late:
+    the last milliseconds before it are filled up with silence.
     """
     expected = [speech[at : at + FRAME] for at in range(0, len(speech), FRAME)]
     first = next((number for number, frame in enumerate(expected) if _is_loud(frame)), len(expected))
-    position = first
+    position, whole = first, True
     for frame in frames:
         if position < len(expected) and frame == expected[position]:
             position += 1
-    return (0.0 if position == first else position * FRAME_SECONDS), position * FRAME_SECONDS
+        elif position > first:
+            whole = whole and not _is_loud(frame)
+    return (0.0 if position == first else position * FRAME_SECONDS), position * FRAME_SECONDS, whole
 
 
 def _is_loud(frame: bytes) -> bool:

@@ -106,7 +106,7 @@ async def test_a_sentence_is_heard_to_its_end_before_a_gap(
 
 
 @pytest.mark.parametrize("lost", [False, True])
-@pytest.mark.parametrize("size", [8_820, 8_821, 9_000, 10_583])
+@pytest.mark.parametrize("size", [17_640, 17_641, 18_000, 19_403])
 async def test_what_has_come_is_heard_before_a_gap_in_mid_word(
     make_tts: Maker,
     scripted: ScriptedServer,

@@ -111,6 +111,8 @@ _LOOK = 0.005
 """Seconds between two looks at a track that is about to play its last frame,"""
 _LAST_MOMENT = 0.008
 """and from then on: if nothing has come, its next frame is silence."""
+_COMFORTABLE = 0.15
+"""Seconds of audio ahead of the listener that no service has used up which speaks as fast as it sends."""
 _FIRST_SOUND = 1.0
 """Seconds for the first tenth of a second of sound, once any has come: in time, though just so."""
 _ROUNDING = 0.001
@@ -118,6 +120,9 @@ _ROUNDING = 0.001
 _ABOUT = {
     "voice": re.compile(r"voice", re.IGNORECASE),
     "language": re.compile(r"lang(?:uage)?s?(?![a-z])|locale", re.IGNORECASE),
+    "model": re.compile(r"model|version", re.IGNORECASE),
+    "speed": re.compile(r"speed", re.IGNORECASE),
+    "steps": re.compile(r"steps?(?![a-z])", re.IGNORECASE),
 }
 """What a code or a message has that is about an option. Only some of them are in the service's catalogue."""
 _UNCLEAR = frozenset({None, "validation.invalid_request_format"})
@@ -224,7 +229,8 @@ class Utterance:
         self._hold_timer = Timer(self._loop, self._send_soon)
         self._release_timer = Timer(self._loop, lambda: self._start(self._output.release()))
         self._gap_timer = Timer(self._loop, self._look_for_gap)
-        self._starving = False  # Whether the track had played its last frame at the last look.
+        self._starving = False  # Whether the track had played its last frame at the last look,
+        self._comfortable = False  # and whether it had plenty before.
         self._feed = TextFeed(
             options.language,
             self._on_text,
@@ -246,7 +252,9 @@ class Utterance:
         self._followed = followed
         self._rest = rest
         self._feeder: asyncio.Task[None] | None = None
-        self._proven: dict[str, str] = {}  # The voice and the language that the service has spoken with.
+        self._proven: dict[
+            str, Any
+        ] = {}  # Of the call's own options, those that the service has spoken with.
         self._unspoken = 0  # Texts in a row that the service has not spoken,
         self._left_out: LokutorError | None = None  # and why it hasn't spoken the last of all.
         self._halved = False  # Whether the last request has ended in the middle of a sample.
@@ -422,7 +430,7 @@ class Utterance:
         if request is None or self._state is not State.SPEAKING:
             return False
         option = _option_of(error, request.text)
-        value = None if option is None else request.give_up(option)
+        value = request.give_up(option) if option in {"voice", "language"} else None
         if option is not None and value is not None:
             logger.warning(
                 "Lokutor refuses the %s %s of a part of the text, and speaks without", option, shown(value)
@@ -438,43 +446,46 @@ class Utterance:
     def _may_be_refused(self, error: LokutorError, request: RequestProgress) -> bool:
         """Return whether ``error``, which names no option, may be about one all the same.
 
-        One that may pass is tried once more as it is.
+        One that may pass is tried once more as it is, and one that is the service's own fault, or the
+        network's, is believed once.
         """
-        again = error.retryable and request.tries == 1 and self._limits.max_retries > 0
         own = (error.code or "").startswith("internal.") or not isinstance(
             error, ServiceError | InvalidRequestError
-        )  # The service's own fault, or the network's.
-        return not (again or own or request.heard)
+        )
+        again = (error.retryable or own) and request.tries == 1 and self._limits.max_retries > 0
+        return not (again or request.heard or (own and request.tries == 1))
 
     def _go_back(self, error: LokutorError) -> bool:
         """Return whether the reply goes on with what has worked in it before ``update_options(now=True)``."""
         request = self._request
         if request is None or self._state is not State.SPEAKING:
             return False
-        named = _option_of(error, request.text)
-        changed: dict[str, Any] = {
+        changed = {
             option: proven
             for option, proven in self._proven.items()
-            if named in {None, option} and proven != getattr(request.message, option)
+            if proven != getattr(request.message, option)
         }
+        named = _option_of(error, request.text)
         if not changed or (named is None and not self._may_be_refused(error, request)):
             return False
+        if named in changed:  # Else what it refuses may not go with what was changed: a voice with a model.
+            changed = {named: changed[named]}
         for option, proven in changed.items():
             logger.warning(
                 "Lokutor refuses the %s %s, and the reply goes on with %s",
                 option,
                 shown(getattr(request.message, option)),
-                shown(proven),
+                "its default" if proven is None else shown(proven),
             )
             request.go_back(option, proven)
         self._options = replace(self._options, **changed)
         return True
 
     def _note_proven(self, request: RequestProgress) -> None:
-        """Keep what of the call's own voice and language the service was heard to speak."""
-        for option in _ABOUT:
-            own = getattr(request.plain, option, None)
-            if own is not None and own == getattr(request.message, option):
+        """Keep what of the call's own options the service was heard to speak with."""
+        for option in _ABOUT if request.plain is not None else ():
+            own = getattr(request.plain, option)
+            if own == getattr(request.message, option):
                 self._proven[option] = own
 
     def _leave_out(self, error: LokutorError) -> bool:
@@ -775,8 +786,10 @@ class Utterance:
     def _await_gap(self) -> None:
         """Look when the listener has heard nearly all: no more may come in time."""
         if self._pacer.has_listener and self._output.seconds_received:
+            ahead = self._pacer.ahead
+            self._comfortable = self._comfortable or ahead >= _COMFORTABLE
             dry = _DRY if self._has_no_text else 2 * FRAME_SECONDS  # The last frame may be next.
-            self._gap_timer.start(max(self._pacer.ahead - dry, _LOOK))
+            self._gap_timer.start(max(ahead - dry, _LOOK))
 
     def _look_for_gap(self) -> None:
         """Have the listener hear all that has come, where nothing comes to go on with."""
@@ -786,11 +799,22 @@ class Utterance:
         if self._output.busy or not is_dry:
             self._starving = False
             self._await_gap()
-        elif not self._has_no_text and not self._starving:
+        elif self._has_no_text or (self._starving and not self._may_go_on):
+            self._comfortable = False
+            if silence := self._output.end_sound():
+                self._insert(silence)
+        elif self._output.rest_is_audible:
             self._starving = True
-            self._gap_timer.start(_LAST_MOMENT)
-        elif silence := self._output.end_sound():
-            self._insert(silence)
+            self._gap_timer.start(FRAME_SECONDS if self._may_go_on else _LAST_MOMENT)
+
+    @property
+    def _may_go_on(self) -> bool:
+        """Whether the next piece of audio may come any moment, and go on in the middle of a word.
+
+        A service that sends no faster than it speaks keeps the listener that short all the time.
+        """
+        speaks = self._state is State.SPEAKING and self._request is not None and self._request.position > 0
+        return speaks and not self._comfortable
 
     @property
     def _has_no_text(self) -> bool:

@@ -19,6 +19,7 @@ from .._tasks import was_cancelled
 from ..errors import TrackError
 from .pcm import BYTES_PER_SECOND, FRAME_SECONDS, SAMPLE_RATE, SAMPLE_WIDTH, SLICE_BYTES
 from .resample import Resampler, lag_samples
+from .silence import has_sound
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
@@ -61,6 +62,7 @@ class AudioOutput:
         self._received = 0
         self._ended_at = 0  # So much was received when all of it was sure to be heard.
         self._written = 0
+        self._last = b""  # The last 20 ms that were written.
         self._closed = False
 
     @property
@@ -77,6 +79,12 @@ class AudioOutput:
     def busy(self) -> bool:
         """Whether something that has come is still to be handed to the sink."""
         return self._writing.locked() or len(self._gathered) >= SAMPLE_WIDTH
+
+    @property
+    def rest_is_audible(self) -> bool:
+        """Whether the last of what was written, which doesn't fill a frame, holds a sound."""
+        rest = self._written % int(self._rate * FRAME_SECONDS)
+        return rest > 0 and has_sound(self._last[-rest * SAMPLE_WIDTH :])
 
     @property
     def plentiful(self) -> bool:
@@ -199,6 +207,8 @@ class AudioOutput:
                 return
             self._begun = self._clock()
         self._written += len(pcm) // SAMPLE_WIDTH
+        frame = int(self._rate * FRAME_SECONDS) * SAMPLE_WIDTH
+        self._last = pcm[-frame:] if len(pcm) >= frame else (self._last + pcm)[-frame:]
         try:
             await self._sink(pcm)
         except (Exception, asyncio.CancelledError) as error:

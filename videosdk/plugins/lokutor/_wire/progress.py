@@ -109,7 +109,7 @@ class RequestProgress:
         self.message, self.mutes, self.restyled = self.plain, 0, True
         return True
 
-    def go_back(self, option: str, value: str) -> None:
+    def go_back(self, option: str, value: object) -> None:
         """Speak with another value of the call's own ``option`` from the next try on."""
         changes: dict[str, Any] = {option: value}
         self.message = replace(self.message, **changes)
