@@ -37,7 +37,7 @@ def service(scripted: ScriptedServer) -> None:
 
 def sent(scripted: ScriptedServer, *keys: str) -> list[tuple[Any, ...]]:
     return [
-        tuple(request[key] for key in ("text", *keys))
+        tuple(request.get(key) for key in ("text", *keys))
         for conversation in scripted.conversations
         for request in conversation.requests
     ]
@@ -301,13 +301,21 @@ async def test_a_sentence_is_judged_again_when_more_of_it_is_there(
 
 
 @pytest.mark.parametrize(
-    ("option", "key", "before", "code"),
+    ("option", "key", "before", "after", "code"),
     [
-        ("language", "lang", "en", "validation.invalid_language"),
-        ("voice", "voice", "F1", "validation.invalid_voice"),
-        ("language", "lang", "en", None),
-        ("voice", "voice", "F1", "unknown speaker"),
-        ("voice", "voice", "F1", "close"),
+        ("language", "lang", "en", "ca", "validation.invalid_language"),
+        ("voice", "voice", "F1", "ca", "validation.invalid_voice"),
+        ("model", "version", None, "ca", "tts.model_not_found"),
+        ("model", "version", None, "ca", "validation.invalid_voice"),  # Which it doesn't have.
+        ("speed", "speed", 1.05, 2.0, "validation.speed_out_of_range"),
+        ("steps", "steps", 5, 50, "validation.steps_out_of_range"),
+        ("language", "lang", "en", "ca", None),
+        ("steps", "steps", 5, 50, None),
+        ("voice", "voice", "F1", "ca", "unknown speaker"),
+        ("voice", "voice", "F1", "ca", "internal.error"),
+        ("voice", "voice", "F1", "ca", 1008),
+        ("voice", "voice", "F1", "ca", 1000),
+        ("speed", "speed", 1.05, 2.0, 1011),
     ],
 )
 async def test_what_is_refused_in_mid_reply_goes_back_to_what_has_worked(
@@ -316,19 +324,20 @@ async def test_what_is_refused_in_mid_reply_goes_back_to_what_has_worked(
     caplog: pytest.LogCaptureFixture,
     option: str,
     key: str,
-    before: str,
-    code: str | None,
+    before: object,
+    after: object,
+    code: str | int | None,
 ) -> None:
     async def refuse(conversation: Conversation) -> None:
-        while (request := await conversation.request())[key] != "ca":
+        while (request := await conversation.request()).get(key) != after:
             await conversation.audio(speech_of(request["text"]))
             await conversation.end()
         if code is None:
             await conversation.text(f"ERR: unsupported {option}")
         elif code == "unknown speaker":  # It doesn't say which option that is.
             await conversation.text(f"ERR: {code}")
-        elif code == "close":
-            await conversation.ws.close(code=1008)
+        elif isinstance(code, int):
+            await conversation.ws.close(code=code)
         else:
             await conversation.text(json.dumps({"type": "error", "code": code, "message": "unknown"}))
         await conversation.gone()
@@ -341,14 +350,15 @@ async def test_what_is_refused_in_mid_reply_goes_back_to_what_has_worked(
     turn = asyncio.create_task(tts.synthesize(aiter(source)))
     source.more.release()
     await until(lambda: scripted.texts == ["One."])
-    change: Any = {option: "ca"}
+    change: Any = {option: after}
     tts.update_options(now=True, **change)
     source.more.release()
     source.more.release()
     await turn
-    again = [("Two.", "ca")] * (code == "unknown speaker")  # That might pass.
+    might_pass = isinstance(code, int) or code in {"unknown speaker", "internal.error"}
+    again = [("Two.", after)] * might_pass
     assert sent(scripted, key) == [
-        ("One.", before), ("Two.", "ca"), *again, ("Two.", before), ("Three.", before),
+        ("One.", before), ("Two.", after), *again, ("Two.", before), ("Three.", before),
     ]  # fmt: skip
     assert not errors
     assert sum("goes on with" in record.getMessage() for record in caplog.records) == 1

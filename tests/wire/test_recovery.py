@@ -214,6 +214,55 @@ async def test_a_service_that_ends_each_connection_by_policy_is_left(
     assert len(scripted.conversations) <= 3  # One of them for the next turn.
 
 
+async def test_a_request_that_crosses_the_end_of_an_idle_connection_is_sent_again(
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack, errors: list[LokutorError]
+) -> None:
+    async def one_only(conversation: Conversation) -> None:
+        request = await conversation.request()
+        await conversation.audio(speech_of(request["text"]))
+        await conversation.end()
+        await conversation.request()  # It is on its way.
+        await conversation.ws.close(code=1008)
+
+    scripted.scripts.append(one_only)
+    flush = FlushMarker()
+    await tts.synthesize(chunks_of(["One.", flush, "Two.", flush, "Three.", flush]))
+    assert scripted.texts == ["One.", "Two.", "Two.", "Three."]
+    assert on_track(track) == heard_for("One.", "Two.", "Three.")
+    assert errors == []
+
+
+async def test_a_connection_that_died_in_a_pause_of_the_text_is_replaced_within_a_second(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, clock: Clock
+) -> None:
+    """As behind a router that forgets it: nobody says that it is gone."""
+    over = asyncio.Event()
+
+    async def one_only(conversation: Conversation) -> None:
+        request = await conversation.request()
+        await conversation.audio(speech_of(request["text"]))
+        await conversation.end()
+        await over.wait()  # It reads nothing, and answers no ping.
+
+    async def text() -> AsyncIterator[str | FlushMarker]:
+        yield "One."
+        yield FlushMarker()
+        await until(lambda: pushed_samples(track) > 0)
+        clock.skip(4.0)
+        yield "Two."
+        yield FlushMarker()
+        await settled()
+        clock.skip(1.2)
+
+    scripted.scripts.append(one_only)
+    tts = make_tts(scripted.url, first_audio_timeout=3 * PATIENCE, max_retries=1)
+    errors = listen(tts)
+    await asyncio.wait_for(tts.synthesize(text()), PATIENCE)
+    over.set()
+    assert scripted.texts == ["One.", "Two."]
+    assert errors == []
+
+
 async def test_nothing_is_spoken_after_an_interruption_that_comes_while_recovering(
     tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack, errors: list[LokutorError]
 ) -> None:

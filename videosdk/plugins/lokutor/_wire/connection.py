@@ -55,6 +55,8 @@ _MAX_MESSAGE = 16 * 1024 * 1024
 _CLOSE_TIMEOUT = 1.0
 """Seconds for a close frame to leave. A peer that reads nothing would hold it back for ever."""
 _LIVENESS_TIMEOUT = 1.0
+_DOUBTFUL_AFTER = 3.0
+"""Seconds without a message after which a connection may be lost without a sign, as behind some routers."""
 """Seconds for a connection that was on standby to give a sign of life. It is pinged when it is taken."""
 _BLOCKED = 0.1
 """Seconds by which a timer of a loop that was blocked is late."""
@@ -121,6 +123,8 @@ class Connection:
         self._parked = False
         self._sent = False  # Whether a request was sent, or the sending of one began.
         self._unanswered = False  # Whether the service has yet to say that the last one has ended.
+        self._ended = False  # Whether any request has ended on it,
+        self._silent = True  # and whether nothing has come for the last one.
         self._data_came = False
         self._liveness_check: asyncio.TimerHandle | None = None
         self._answered = False
@@ -129,6 +133,8 @@ class Connection:
         self._burst_time = _BURST_TIME
         self._watcher: asyncio.Task[aiohttp.WSMessage] | None = None
         self._stretch = Stretch()
+        self._clock = asyncio.get_running_loop().time
+        self._seen_at = self._clock()
 
     @property
     def waited(self) -> bool:
@@ -204,8 +210,10 @@ class Connection:
             NetworkError: The connection is lost.
         """
         self.read_at_once()
+        if self._clock() - self._seen_at > _DOUBTFUL_AFTER:
+            self._find_out_whether_alive()
         first, self._sent = not self._sent, True
-        self._unanswered = True
+        self._unanswered = self._silent = True
         try:
             await self._ws.send_str(encode_request(request))
         except (aiohttp.ClientError, OSError) as error:
@@ -260,7 +268,7 @@ class Connection:
         try:
             event = decode_text(text)
             if isinstance(event, EndOfRequest):
-                self._unanswered = False
+                self._unanswered, self._ended = False, True
             return self._noted(self._redacted(event))
         except ProtocolError as error:
             return error.with_traceback(None)
@@ -334,9 +342,7 @@ class Connection:
         was_parked, self._parked = self._parked, False
         if not was_parked or self._sent or self._watch().done():
             return False
-        if self._liveness_check is None:  # Else it was given back before the last ping was answered.
-            self._spawn(self._probe())
-            self._check_liveness_in(_LIVENESS_TIMEOUT)
+        self._find_out_whether_alive()
         return True
 
     def give_back(self) -> None:
@@ -433,9 +439,11 @@ class Connection:
         return self._parked and message.type in _DATA and not _is_refusal(message)
 
     def _saw(self, message: aiohttp.WSMessage) -> None:
+        self._seen_at = self._clock()
         if message.type in _ALIVE:
             self._stop_liveness_check()
-        self._data_came = self._data_came or message.type in _DATA
+        if message.type in _DATA:
+            self._data_came, self._silent = True, False
 
     def _watched(self, watcher: asyncio.Task[aiohttp.WSMessage]) -> None:
         if watcher.cancelled():
@@ -452,6 +460,12 @@ class Connection:
         if self._parked and self.keeper is not None:
             self._parked = False
             self.keeper.on_parked_end()
+
+    def _find_out_whether_alive(self) -> None:
+        """Send a ping. Without a sign of life within a second, the connection ends by itself."""
+        if self._liveness_check is None:  # Else the last ping is still to be answered.
+            self._spawn(self._probe())
+            self._check_liveness_in(_LIVENESS_TIMEOUT)
 
     def _check_liveness_in(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -503,9 +517,13 @@ class Connection:
         code = self._ws.close_code
         reason = f"close code {code}"
         if code == _POLICY_VIOLATION:
-            # Without a request under way it refuses none: that is how some end a connection that is idle.
+            # Without a request under way it refuses none: that is how some end a connection that is idle. The
+            # next request may have crossed it.
+            crossed = self._ended and self._silent
             return ServiceError(
-                f"Lokutor ended the connection ({reason})", status=code, retryable=not self._unanswered
+                f"Lokutor ended the connection ({reason})",
+                status=code,
+                retryable=crossed or not self._unanswered,
             )
         return NetworkError(
             f"Lokutor closed the connection before the end of the audio ({reason})", status=code
