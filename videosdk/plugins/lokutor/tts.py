@@ -271,12 +271,15 @@ class LokutorTTS(TTS):
             "for example in the job's entrypoint"
         )
 
-    def update_options(self, *, now: bool = False, **changes: Unpack[SpeechChanges]) -> None:
+    def update_options(
+        self, *, now: bool = False, pacing: bool | None = None, **changes: Unpack[SpeechChanges]
+    ) -> None:
         """Change options from the next call on. A call that is already running keeps its own.
 
         Args:
             now: Change the turn that is being spoken, too: from its next request on, which as a rule is its
                 next sentence. Streams of :meth:`stream_synthesize` keep their own options.
+            pacing: Whether requests wait until they are needed. None leaves that as it is.
             **changes: Any of ``voice``, ``language``, ``speed``, ``steps``, ``model``, ``pronunciations``.
 
         Raises:
@@ -284,9 +287,15 @@ class LokutorTTS(TTS):
             ValueError: A value is out of range. No option is changed.
         """
         check_flag("now", now)
+        if pacing is not None:
+            check_flag("pacing", pacing)
         self._options = self._options.changed(changes)
         if now:
             self._turns.change(changes)
+        if pacing is not None:
+            self._pacing = pacing
+            if now:
+                self._turns.pace(pacing)
 
     # The base class takes any keyword; here an editor completes those that there are.
     async def synthesize(  # type: ignore[override]
