@@ -88,13 +88,12 @@ def find_said() -> str | None:
 
 
 def find_starting() -> SpeechGeneration | None:
-    """Return what will speak the turns of the pipeline that is being started, or None."""
+    """Return what will speak the turns of the pipeline that is being started for a session, or None."""
     for frame in _frames():
         if frame.f_code is _START:
-            speech: SpeechGeneration | None = getattr(
-                frame.f_locals["self"].orchestrator, "speech_generation", None
-            )
-            return speech
+            orchestrator = getattr(frame.f_locals["self"], "orchestrator", None)
+            speech: SpeechGeneration | None = getattr(orchestrator, "speech_generation", None)
+            return speech if orchestrator is not None and orchestrator_of(speech) is orchestrator else None
     return None
 
 
