@@ -62,3 +62,5 @@ if __name__ == "__main__":
         asyncio.run(main())
     except LocalVoiceMissingError as missing:
         sys.exit(str(missing))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -55,14 +55,13 @@ half an hour. A return ticket is 12 euros. Answer in the caller's language.
 class FerryAgent(Agent):
     """Answers the questions of the page."""
 
-    def __init__(self, greeting: str | None) -> None:
+    def __init__(self, greeting: str) -> None:
         super().__init__(instructions=INSTRUCTIONS)
         self._greeting = greeting
 
     async def on_enter(self) -> None:
-        """Greet the caller, unless the conversation only goes on."""
-        if self._greeting:
-            await self.session.say(self._greeting)
+        """Greet the caller."""
+        await self.session.say(self._greeting)
 
     async def on_exit(self) -> None:
         """Say nothing: the caller has left."""
@@ -72,8 +71,7 @@ def make_pipeline(service: Service, settings: Settings, http: aiohttp.ClientSess
     """Put the agent together: what hears, what thinks, what speaks, and what notices a voice."""
     tts = LokutorTTS(
         **service.options,
-        **settings.speech(),
-        pacing=settings.pacing,
+        **settings.options(),
         word_timestamps=True,
         visemes=True,
         session=http,

@@ -86,6 +86,8 @@ def main() -> None:
         costs = asyncio.run(hold_call(recording))
     except LocalVoiceMissingError as missing:
         sys.exit(str(missing))
+    except KeyboardInterrupt:
+        sys.exit(130)
     folder.mkdir(parents=True, exist_ok=True)
     recording.write_wav(folder / "cached_phrases.wav")
     print(f"heard: {PHRASE} {ANSWER}")

@@ -144,6 +144,8 @@ def main() -> None:
         remembered = asyncio.run(hold_call(recording))
     except LocalVoiceMissingError as missing:
         sys.exit(str(missing))
+    except KeyboardInterrupt:
+        sys.exit(130)
     print("\nThe agent remembers:", *remembered, sep="\n  ")
     folder.mkdir(parents=True, exist_ok=True)
     recording.write_wav(folder / "fallback.wav")

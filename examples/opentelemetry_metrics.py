@@ -82,6 +82,8 @@ def main() -> None:
         asyncio.run(speak(provider.get_meter("lokutor")))
     except LocalVoiceMissingError as missing:
         sys.exit(str(missing))
+    except KeyboardInterrupt:
+        sys.exit(130)
     finally:
         provider.shutdown()
 

@@ -109,6 +109,8 @@ def main() -> None:
         asyncio.run(answer(recording))
     except LocalVoiceMissingError as missing:
         sys.exit(str(missing))
+    except KeyboardInterrupt:
+        sys.exit(130)
     folder.mkdir(parents=True, exist_ok=True)
     recording.write_wav(folder / "speech_markup.wav")
     print(f"\n{folder / 'speech_markup.wav'}: {recording.seconds:.1f} s, agent on the left")

@@ -60,6 +60,8 @@ def main() -> None:
         asyncio.run(speak(track))
     except LocalVoiceMissingError as missing:
         sys.exit(str(missing))
+    except KeyboardInterrupt:
+        sys.exit(130)
     folder.mkdir(parents=True, exist_ok=True)
     with wave.open(str(folder / "telephony.wav"), "wb") as file:
         file.setnchannels(1)

@@ -31,7 +31,7 @@ FADE_TIMEOUT = 2.0
 BUSY = {AgentState.SPEAKING, AgentState.THINKING}
 
 MakePipeline = Callable[[Service, Settings, aiohttp.ClientSession], Pipeline]
-MakeAgent = Callable[[str | None], Agent]
+MakeAgent = Callable[[str], Agent]
 
 
 class Conversation:
@@ -40,7 +40,7 @@ class Conversation:
     Args:
         call: The caller's.
         service: Whose voice it is.
-        make_agent: Returns an agent that greets so, or that goes on without a greeting.
+        make_agent: Returns an agent that greets so.
         make_pipeline: Returns its pipeline, with a ``TypedSTT`` and a ``LokutorTTS``.
         about: What the page says of the agent's parts.
     """
@@ -88,7 +88,7 @@ class Conversation:
                 case {"do": "interrupt"}:
                     await self._interrupt()
                 case {"do": "change", "settings": dict(settings)}:
-                    await self._apply(settings, http)
+                    self._apply(settings)
                 case {"do": "service", "run": bool(run)}:
                     await (self._service.start() if run else self._service.stop())
                     self._reporter.tell("service", up=self._service.is_up)
@@ -116,19 +116,15 @@ class Conversation:
             raise ValueError("The call has not begun.")
         return self._session.pipeline
 
-    async def _begin(self, http: aiohttp.ClientSession, greeting: str | None, history: Any = None) -> None:
+    async def _begin(self, http: aiohttp.ClientSession, greeting: str) -> None:
         await self._end()
-        agent = self._make_agent(greeting)
-        if history is not None:
-            agent.chat_context = history
         pipeline = self._make_pipeline(self._service, self._settings, http)
-        session = AgentSession(agent=agent, pipeline=pipeline)
+        session = AgentSession(agent=self._make_agent(greeting), pipeline=pipeline)
         track = self._call.track
         pipeline.audio_track = cast(LokutorTTS, pipeline.tts).audio_track = track  # What joining a room does.
         self._session = session
         self._reporter.follow(session, pipeline)
-        if greeting:
-            self._reporter.begin_turn("", "greeting")
+        self._reporter.begin_turn("", "greeting")
         self._spawn(session.start())
         self._call.on_audio = pipeline.on_audio_delta
 
@@ -167,17 +163,10 @@ class Conversation:
         script = SCRIPTS.get(self._settings.language, SCRIPTS["en"])
         await self._begin(http, script.greeting)
 
-    async def _apply(self, changes: dict[str, Any], http: aiohttp.ClientSession) -> None:
+    def _apply(self, changes: dict[str, Any]) -> None:
         settings = self._settings.changed(changes)
-        if self._session is None:
-            raise ValueError("The call has not begun.")
-        if settings.pacing != self._settings.pacing:  # Decided when the voice is made: a new one goes on.
-            self._settings = settings
-            await self._interrupt()
-            await self._begin(http, None, self._session.agent.chat_context)
-        else:
-            cast(LokutorTTS, self._pipeline.tts).update_options(now=True, **settings.speech())
-            self._settings = settings
+        cast(LokutorTTS, self._pipeline.tts).update_options(now=True, **settings.options())
+        self._settings = settings
         self._reporter.tell("changed", settings=changes)
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:

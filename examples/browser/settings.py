@@ -28,8 +28,6 @@ class Settings:
         """
         return replace(self, **changes)
 
-    def speech(self) -> dict[str, Any]:
-        """Return those that change while the agent speaks; pacing is decided when the voice is made."""
-        options = asdict(self)
-        del options["pacing"]
-        return options
+    def options(self) -> dict[str, Any]:
+        """Return them as keywords of ``LokutorTTS`` and of its ``update_options()``."""
+        return asdict(self)

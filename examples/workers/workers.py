@@ -16,6 +16,7 @@ import logging
 import multiprocessing
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +24,7 @@ import time
 from bisect import bisect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -155,7 +157,13 @@ def main() -> None:
     logging.getLogger("videosdk.agents").setLevel(logging.CRITICAL)
     # The executor starts one process after the other. Without this, each imports the framework for itself.
     multiprocessing.set_forkserver_preload(["call", "videosdk.plugins.lokutor.local.server"])
-    asyncio.run(hold_calls(options))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for this process, which ends those of the calls.
+    forkserver.ensure_running()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        asyncio.run(hold_calls(options))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -36,6 +37,51 @@ def run_python(arguments: Sequence[str | Path], **environment: str) -> subproces
 def run_example(name: str, *options: str | Path) -> subprocess.CompletedProcess[str]:
     """Run an example to its end, and return what it has printed."""
     return run_python([EXAMPLES / name, *options], PYTHONIOENCODING="utf-8")
+
+
+_INTERRUPTED = """
+import os, runpy, signal, sys
+sys.path.insert(0, os.path.dirname(sys.argv[1]))
+from videosdk.plugins.lokutor.local import {module}
+class Interrupted({module}.{engine}):
+    def synthesize(self, request):
+        os.killpg(0, signal.SIGINT)
+        return super().synthesize(request)
+{module}.{engine} = Interrupted
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def interrupt_example(
+    name: str, *options: str | Path, engine: str = "espeak.EspeakEngine"
+) -> subprocess.CompletedProcess[str]:
+    """Run an example that gets Ctrl+C when its voice begins to speak, and return what it has printed.
+
+    As in a terminal, the processes that it has started get it, too. Returns when all of them have ended.
+
+    Args:
+        name: The example.
+        options: Its command line.
+        engine: Its voice: a class, in a module of ``local``.
+    """
+    module, _, kind = engine.partition(".")
+    starter = _INTERRUPTED.format(module=module, engine=kind)
+    command = [sys.executable, "-c", starter, EXAMPLES / name, *options]
+    with subprocess.Popen(
+        [*map(str, command)],
+        env=environment_with(PYTHONIOENCODING="utf-8"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
+    ) as process:
+        try:
+            printed, said = process.communicate(timeout=_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, printed, said)
 
 
 def replace_plugins(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -296,7 +296,22 @@ async def test_without_pacing_all_text_leaves_at_once(caller: Visit) -> None:
     assert sent_at_first_sound[True] < len(text)
     await caller.page.check("[name=pacing]")
     await caller.told("changed", settings={"pacing": True})
-    assert await caller.page.locator("#memory li").count() > 1  # The new voice has the old memory.
+
+
+@pytest.mark.parametrize("pacing", [False, True])
+async def test_pacing_changes_in_the_middle_of_a_reply(caller: Visit, pacing: bool) -> None:
+    page, before = caller.page, len(caller.events)
+    await page.set_checked("[name=pacing]", not pacing)
+    turn = await caller.ask(LONG)
+    await caller.told("word", turn=turn, count=2)
+    await page.set_checked("[name=pacing]", pacing)
+    await caller.told("changed", after=before, settings={"pacing": pacing})
+    words = len(caller.all_told("word", turn=turn))
+    await caller.told("word", turn=turn, count=words + 5)
+    assert not caller.all_told("cut", turn=turn)
+    await page.keyboard.press("Escape")
+    await caller.told("silent", turn=turn)
+    await page.check("[name=pacing]")
 
 
 async def test_a_question_that_is_typed_cuts_the_agent_off(caller: Visit) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import wave
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from kit.examples import run_example
+from kit.examples import interrupt_example, run_example
+
+WITHOUT_FILES = {"avatar_visemes", "opentelemetry_metrics"}
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +51,22 @@ def test_the_cached_phrase_costs_nothing_in_the_call(runs: tuple[dict[str, str],
     assert f"characters synthesized in the call: {len(answer)}" in runs[0]["cached_phrases"]
     with wave.open(str(runs[1] / "cached_phrases.wav")) as file:
         assert file.getnframes() > 3 * 24_000
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX system's signals")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "avatar_visemes",
+        "cached_phrases",
+        "fallback",
+        "opentelemetry_metrics",
+        "speech_markup",
+        "telephony",
+    ],
+)
+def test_ctrl_c_ends_it_without_a_traceback(name: str, tmp_path: Path) -> None:
+    options = [] if name in WITHOUT_FILES else ["--out", str(tmp_path)]
+    done = interrupt_example(f"{name}.py", *options)
+    assert (done.returncode, done.stderr) == (130, "")
+    assert not list(tmp_path.iterdir())

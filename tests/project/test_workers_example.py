@@ -6,7 +6,7 @@ import re
 import shutil
 
 import pytest
-from kit.examples import run_example
+from kit.examples import interrupt_example, run_example
 
 PLAN = 40
 WANTED = ["--per-minute", str(PLAN), "--demand", "6", "--seconds", "12", "--kill-redis", "8"]
@@ -40,3 +40,8 @@ def test_what_the_plan_has_no_room_for_is_spoken_by_the_second_provider(run: dic
 def test_no_turn_is_lost_where_redis_is_killed(run: dict[str, str]) -> None:
     assert run["by nobody"] == "0"
     assert int(run["refused by the service"]) > 0  # The limiter let everything pass.
+
+
+def test_ctrl_c_ends_it_and_its_processes_without_a_traceback() -> None:
+    done = interrupt_example("workers/workers.py", engine="signal_engine.SignalEngine")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

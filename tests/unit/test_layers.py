@@ -87,8 +87,8 @@ HARMLESS = {
 
 KNOW_THE_FRAMEWORK = {
     "fallback", "tts",
-    "_framework.advice", "_framework.callers", "_framework.interruptible", "_framework.memory",
-    "_framework.streams", "_framework.transcript",
+    "_framework.advice", "_framework.callers", "_framework.heard", "_framework.interruptible",
+    "_framework.memory", "_framework.streams", "_framework.transcript",
     "_numbers.numbers_filter", "_numbers.splitter", "_text.feed", "_text.joints",
     "_text.planner", "_text.replay",
 }  # fmt: skip

@@ -96,6 +96,8 @@ def test_nothing_changes_where_a_value_is_wrong(tts: LokutorTTS) -> None:
         tts.update_options(now=True, voice="M2", speed=9.0)
     with pytest.raises(ValueError, match="now must be True or False"):
         tts.update_options(now="yes", voice="M2")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="pacing must be True or False"):
+        tts.update_options(pacing="no", voice="M2")  # type: ignore[arg-type]
     assert tts.voice == "F1"
 
 

@@ -17,6 +17,7 @@ from kit import (
     heard_for,
     listen,
     on_track,
+    settled,
     speak,
     speech_of,
     until,
@@ -98,6 +99,46 @@ async def test_all_is_sent_at_once_where_pacing_is_off(
     await make_tts(scripted.url, pacing=False).synthesize(REPLY)
     assert scripted.texts == [REPLY]
     assert on_track(track) == heard_for(REPLY)
+
+
+async def test_pacing_can_be_switched_off_in_mid_reply(
+    call: Call, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    await call.begin(REPLY)
+    await until(ended(scripted, track, FIRST))
+    call.tts.update_options(pacing=False)  # From the next turn on.
+    await settled()
+    assert scripted.texts == [FIRST]
+    call.tts.update_options(now=True, pacing=False)
+    await call.task
+    assert scripted.texts == [FIRST, f"{SECOND} {THIRD}"]
+    assert on_track(track) == heard_for(*scripted.texts)
+
+
+async def test_pacing_can_be_switched_on_in_mid_reply(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, clock: Clock
+) -> None:
+    more = asyncio.Event()
+
+    async def text() -> AsyncIterator[str | FlushMarker]:
+        yield FIRST
+        yield FlushMarker()
+        await more.wait()
+        for sentence in (SECOND, THIRD):
+            yield f" {sentence}"
+            yield FlushMarker()
+
+    scripted.scripts.append(speak)
+    call = Call(make_tts(scripted.url, pacing=False), track, clock)
+    await call.begin(text())
+    await until(ended(scripted, track, FIRST))
+    call.tts.update_options(now=True, pacing=True)
+    more.set()
+    await settled()
+    assert scripted.texts == [FIRST]
+    heard = await call.hear_all()
+    assert scripted.texts == [FIRST, SECOND, THIRD]
+    assert heard.strip(b"\0") == heard_for(FIRST, SECOND, THIRD).strip(b"\0")
 
 
 async def test_a_stream_is_not_paced(tts: LokutorTTS, scripted: ScriptedServer) -> None:

@@ -330,6 +330,11 @@ class Utterance:
         """Speak otherwise from the next request on; what ``changes`` says was checked before."""
         self._options = self._options.changed(changes)
 
+    def pace(self, paced: bool) -> None:
+        """Have requests wait until they are needed from now on, or no longer."""
+        self._pacer.paced = paced
+        self._send_soon()
+
     def interrupt(self) -> None:
         """Stop, in any state, without awaiting anything. Idempotent."""
         self._pacer.note_interruption()

@@ -19,9 +19,10 @@ from ._audio.pcm import FRAME_SECONDS
 from ._audio.playback import Playback, fill_frame, rate_of
 from ._audio.silence import SilenceTrimmer
 from ._framework.advice import warn_of_english_numbers, warn_of_rewritten_markup
-from ._framework.callers import find_caller, streamed_chunks, text_behind, turn_chunks
+from ._framework.callers import find_caller, find_starting, streamed_chunks, text_behind, turn_chunks
+from ._framework.heard import Heard
 from ._framework.interruptible import keep_interruptible
-from ._framework.memory import Heard, Memory, forget_markup, remember, remember_once, remember_spoken
+from ._framework.memory import Memory, forget_markup, remember, remember_spoken
 from ._framework.streams import StreamOwner, Streams
 from ._framework.transcript import Transcript, is_part_of, unsubscribe_others
 from ._framework.turns import Turns
@@ -270,12 +271,15 @@ class LokutorTTS(TTS):
             "for example in the job's entrypoint"
         )
 
-    def update_options(self, *, now: bool = False, **changes: Unpack[SpeechChanges]) -> None:
+    def update_options(
+        self, *, now: bool = False, pacing: bool | None = None, **changes: Unpack[SpeechChanges]
+    ) -> None:
         """Change options from the next call on. A call that is already running keeps its own.
 
         Args:
             now: Change the turn that is being spoken, too: from its next request on, which as a rule is its
                 next sentence. Streams of :meth:`stream_synthesize` keep their own options.
+            pacing: Whether requests wait until they are needed. None leaves that as it is.
             **changes: Any of ``voice``, ``language``, ``speed``, ``steps``, ``model``, ``pronunciations``.
 
         Raises:
@@ -283,9 +287,15 @@ class LokutorTTS(TTS):
             ValueError: A value is out of range. No option is changed.
         """
         check_flag("now", now)
+        if pacing is not None:
+            check_flag("pacing", pacing)
         self._options = self._options.changed(changes)
         if now:
             self._turns.change(changes)
+        if pacing is not None:
+            self._pacing = pacing
+            if now:
+                self._turns.pace(pacing)
 
     # The base class takes any keyword; here an editor completes those that there are.
     async def synthesize(  # type: ignore[override]
@@ -455,6 +465,7 @@ class LokutorTTS(TTS):
         After a barge-in, the framework calls this again from the task whose ``synthesize()`` it has
         cancelled. A turn that has started by then isn't affected.
         """
+        self._note_cut()
         if self._turns.interrupt(self.audio_track):
             self._streams.interrupt()
             self._synchronizers.stop(interrupted=True)
@@ -468,6 +479,9 @@ class LokutorTTS(TTS):
         """
         if self._closed:
             return
+        starting = find_starting()
+        if starting is not None:  # A hook may begin its first turn with something else than a stream.
+            self._attend(starting)
         if self._keep_warm:
             await self._standby.fill(within=_PREWARM_TIME)
         else:
@@ -516,7 +530,7 @@ class LokutorTTS(TTS):
     def _attend(self, speech: SpeechGeneration) -> None:
         """See to what the framework leaves undone, in this turn and those to come."""
         keep_interruptible(speech)
-        remember_once(speech)
+        self._memory_of(speech)
         if self._markup:
             forget_markup(speech)
 
@@ -546,6 +560,12 @@ class LokutorTTS(TTS):
             return None
         unsubscribe_others(self, speech)
         return Transcript(speech).end
+
+    def _note_cut(self) -> None:
+        """Note what was heard of the turns that a hook speaks, while the track still has their audio."""
+        speech = find_caller().speech
+        if speech is not None:
+            self._memory_of(speech).cut()
 
     def _correct_memory(self) -> None:
         """Have the framework remember what was heard of an interrupted turn, and that once."""

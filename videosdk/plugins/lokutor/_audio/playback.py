@@ -331,16 +331,71 @@ class _TrackGauge(_Gauge):
             self._frames.expect(self._clock())
 
     def _backlog_of(self, track: Any) -> int:
-        """Return how many samples wait, a rest shorter than a frame included, as far as the track shows."""
-        frames = sum(_length(getattr(track, name, None)) for name in ("frame_buffer", "_paused_frames"))
-        rest = _length(getattr(track, "audio_data_buffer", None)) // SAMPLE_WIDTH
-        return round(frames * self._rate * FRAME_SECONDS) + rest
+        return _backlog_of(track, self._rate)
 
     def _read(self, what: Callable[[Any], _Answer]) -> _Answer:
         try:
             return what(self._track)
         except _RAISED as error:
             raise _UnreadableError from error
+
+
+class Stretch:
+    """What others push onto a track from the start of a turn on, and how much of it was played.
+
+    It begins where the track has marked the turn's start, and goes on until :meth:`end`.
+
+    Args:
+        track: The audio track.
+        rate: Its rate in Hz.
+    """
+
+    def __init__(self, track: Any, rate: int) -> None:
+        self._track = track
+        self._rate = rate
+        self._begins = self._pushed_before()
+        self._ends: int | None = None
+
+    def end(self) -> None:
+        """Note that what is pushed from now on is no part of it."""
+        if self._ends is None:
+            self._ends = self._pushed()
+
+    def played(self) -> tuple[float, float] | None:
+        """Return how many seconds of it were played, and how many pushed; None where that isn't known."""
+        begins, now, ends = self._begins, self._pushed(), self._ends
+        if begins is None or now is None or now < begins:
+            return None
+        pushed = (now if ends is None else ends) - begins
+        try:
+            if pushed and not (_is_asked(self._track) and _shows_frames(self._track)):
+                return None
+            played = now - _backlog_of(self._track, self._rate) - begins
+        except _RAISED:
+            return None
+        return min(max(played, 0), pushed) / self._rate, pushed / self._rate
+
+    def _pushed_before(self) -> int | None:
+        """Return how many samples the track had got at the start of the turn; None where it doesn't tell."""
+        try:
+            return _samples(self._track._synthesis_start_pushed)
+        except _RAISED:
+            return None
+
+    def _pushed(self) -> int | None:
+        """Return how many samples the track has got; None where it doesn't tell."""
+        before = self._pushed_before()
+        try:
+            return None if before is None else before + _samples(self._track.snapshot_playback()[1])
+        except _RAISED:
+            return None
+
+
+def _backlog_of(track: Any, rate: int) -> int:
+    """Return how many samples wait, a rest shorter than a frame included, as far as the track shows."""
+    frames = sum(_length(getattr(track, name, None)) for name in ("frame_buffer", "_paused_frames"))
+    rest = _length(getattr(track, "audio_data_buffer", None)) // SAMPLE_WIDTH
+    return round(frames * rate * FRAME_SECONDS) + rest
 
 
 class _Count(NamedTuple):

@@ -2,8 +2,8 @@
 
 Rule of this file: it looks at the frames of the calling task and at nothing else. The framework passes the
 same arguments in all these cases, so nothing but its own frames tells them apart. Source: videosdk-agents
-1.0.26 to 1.0.30, ``SpeechGeneration``, ``PipelineHooks.process_tts_stream()``, ``TTSAudioCache.fetch()`` and
-``AgentSession.say()``.
+1.0.26 to 1.0.30, ``SpeechGeneration``, ``PipelineHooks.process_tts_stream()``, ``TTSAudioCache.fetch()``,
+``AgentSession.say()`` and ``Pipeline.start()``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from videosdk.agents import AgentSession, TTSAudioCache
+from videosdk.agents import AgentSession, Pipeline, TTSAudioCache
 from videosdk.agents.pipeline_hooks import PipelineHooks
 from videosdk.agents.speech_generation import SpeechGeneration
 
@@ -34,6 +34,7 @@ _SPEECH = frozenset({SpeechGeneration.synthesize.__code__, SpeechGeneration.inte
 _HOOK = PipelineHooks.process_tts_stream.__code__
 _FILL = TTSAudioCache.fetch.__code__
 _SAY = AgentSession.say.__code__
+_START = Pipeline.start.__code__
 _COUNTER = next(
     (
         each
@@ -83,6 +84,16 @@ def find_said() -> str | None:
         if frame.f_code is _SAY:
             message: str | None = frame.f_locals.get("message")
             return message if frame.f_locals.get("add_to_chat_context") else ""
+    return None
+
+
+def find_starting() -> SpeechGeneration | None:
+    """Return what will speak the turns of the pipeline that is being started for a session, or None."""
+    for frame in _frames():
+        if frame.f_code is _START:
+            orchestrator = getattr(frame.f_locals["self"], "orchestrator", None)
+            speech: SpeechGeneration | None = getattr(orchestrator, "speech_generation", None)
+            return speech if orchestrator is not None and orchestrator_of(speech) is orchestrator else None
     return None
 
 

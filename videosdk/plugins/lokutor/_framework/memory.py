@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, TypeGuard
 from weakref import WeakKeyDictionary, WeakSet
 
 from videosdk.agents import Agent, ChatMessage, ChatRole
@@ -27,6 +27,7 @@ from .._text.replay import count_letters
 from .._text.written import without_markup
 from .callers import find_said, orchestrator_of
 from .events import subscribe
+from .heard import Heard, HookedTurn
 
 
 def remember(speech: SpeechGeneration, heard: str | None) -> None:
@@ -76,11 +77,13 @@ class _Turn:
     Attributes:
         message: Its message, where that is there while it is spoken.
         remembered: Whether the framework has added what it remembers of it unless it is interrupted.
+        hooked: What was heard of it, where a ``tts`` hook may speak it.
         heard: Whether it was heard to its end.
     """
 
     message: ChatMessage | None
     remembered: bool
+    hooked: HookedTurn | None = None
     heard: bool = False
 
     def take_back(self, agent: Agent | None) -> None:
@@ -123,7 +126,8 @@ def _note_begun(speech: SpeechGeneration) -> None:
     text = find_said()
     replies = filter(_is_reply, reversed(speech.agent.chat_context.items))
     message = next((reply for reply in replies if _text(reply) == text and not reply.interrupted), None)
-    _turns[speech] = _Turn(message if text else None, remembered=text is not None)
+    hooked = HookedTurn(speech) if _is_hooked(speech) else None
+    _turns[speech] = _Turn(message if text else None, remembered=text is not None, hooked=hooked)
 
 
 def _put_behind_interrupted(speech: SpeechGeneration) -> None:
@@ -145,15 +149,19 @@ def _put_behind_interrupted(speech: SpeechGeneration) -> None:
 
 def _note_heard(speech: SpeechGeneration) -> None:
     turn = _turns.get(speech)
-    # The audio of a hook may only be with the track.
-    if turn is not None and not _is_hooked(speech):
+    if turn is not None and turn.hooked is not None:
+        turn.hooked.end()  # Its audio may only be with the track.
+    elif turn is not None:
         turn.heard = True
 
 
 def _note_remembered(speech: SpeechGeneration) -> None:
     turn = _turns.get(speech)
-    if turn is not None:
-        turn.remembered = True
+    if turn is None:
+        return
+    if turn.hooked is not None and not turn.remembered:  # It may still be heard.
+        turn.message = _latest_reply(speech.agent)
+    turn.remembered = True
 
 
 def _note_interrupted(speech: SpeechGeneration) -> None:
@@ -176,18 +184,6 @@ def _is_interrupting(speech: SpeechGeneration) -> bool:
     return bool(getattr(orchestrator_of(speech), "_is_interrupted", False))
 
 
-class Heard(NamedTuple):
-    """What was heard of a turn.
-
-    Attributes:
-        text: Its text as far as it was heard.
-        whole: Whether that is all that was spoken.
-    """
-
-    text: str
-    whole: bool
-
-
 class Memory:
     """What the agent remembers of the turns that ``speech`` speaks, where they are interrupted.
 
@@ -203,8 +199,10 @@ class Memory:
         self._kept: str | None = None  # What was heard of the turn under way, once it was interrupted,
         self._known: set[str] = set()  # and the messages then.
         self._followed: list[tuple[_Turn, Callable[[], Heard | None]]] = []
-        speech.on("synthesis_started", self._on_begun)
-        speech.on("last_audio_byte", self._on_heard)
+        remember_once(speech)  # It has to see a turn that begins first.
+        subscribe(speech, "synthesis_started", speech, self._on_begun)
+        subscribe(speech, "last_audio_byte", speech, self._on_heard)
+        self._follow_hooked(speech)
 
     def follow(self, speech: SpeechGeneration, heard: Callable[[], Heard | None]) -> None:
         """Follow the turn that begins.
@@ -217,11 +215,18 @@ class Memory:
         if turn is not None:
             self._followed.append((turn, heard))
 
+    def cut(self) -> None:
+        """Note that the turns are being interrupted. Call it while the track still has their audio."""
+        for turn, _ in self._followed:
+            if turn.hooked is not None:
+                turn.hooked.cut()
+
     def correct(self, speech: SpeechGeneration, correction: Callable[[], None]) -> None:
         """Have the framework remember interrupted turns once; ``correction`` says what of the last one."""
         if self._kept is None:
             if self._correct_earlier(speech):
                 correction()
+                _correct_hooked(speech)
             else:  # What comes behind them wasn't heard.
                 forget_reply(speech)
             self._kept, self._known = speech.spoken_transcript, _interrupted_messages(speech.agent)
@@ -246,12 +251,38 @@ class Memory:
                 whole = whole and known.whole
         return whole
 
-    def _on_begun(self, _: object = None) -> None:
+    def _follow_hooked(self, speech: SpeechGeneration) -> None:
+        """Follow the turn that has begun, where a hook may speak it."""
+        turn = _turns.get(speech)
+        if turn is not None and turn.hooked is not None:
+            self._followed = [(before, heard) for before, heard in self._followed if not _is_over(heard())]
+            for before, _ in self._followed:
+                if before.hooked is not None:
+                    before.hooked.end()
+            self._followed.append((turn, turn.hooked.heard))
+
+    def _on_begun(self, speech: SpeechGeneration) -> None:
         self._kept = None
         self._known = set()
+        self._follow_hooked(speech)
 
-    def _on_heard(self, _: object = None) -> None:
-        self._followed.clear()
+    def _on_heard(self, speech: SpeechGeneration) -> None:
+        turn = _turns.get(speech)
+        if turn is None or turn.hooked is None:
+            self._followed.clear()
+
+
+def _is_over(heard: Heard | None) -> bool:
+    return heard is not None and heard.whole
+
+
+def _correct_hooked(speech: SpeechGeneration) -> None:
+    """Have the framework remember what was heard of the last turn, where a hook may have spoken it."""
+    turn = _turns.get(speech)
+    heard = None if turn is None or turn.hooked is None else turn.hooked.heard()
+    if turn is not None and heard is not None:
+        turn.heard = heard.whole
+        remember(speech, heard.text)
 
 
 def _remember_earlier(speech: SpeechGeneration, turn: _Turn, heard: Heard, following: list[_Turn]) -> None:

@@ -69,6 +69,11 @@ class Turns:
         for utterance in self._tracks:
             utterance.change(changes)
 
+    def pace(self, paced: bool) -> None:
+        """Pace the requests of what is being spoken from now on, or no longer."""
+        for utterance in self._tracks:
+            utterance.pace(paced)
+
     def begin(self, utterance: Utterance, track: Any) -> None:
         """Note that the calling task begins a turn on ``track``."""
         self._take_ended()

@@ -74,7 +74,8 @@ class Pacer:
         self._clock = asyncio.get_running_loop().time
         self._times = times
         self._playback = playback
-        self._paced = paced
+        self.paced = paced
+        """Whether requests wait until they are needed. May change at any time."""
         self._requests: list[_Spoken] = []
         self._sent_at = 0.0
         self._first_audio_at: float | None = None
@@ -130,7 +131,7 @@ class Pacer:
             received: Seconds of the reply's audio received so far.
             scarce: Whether requests are: then each takes more text.
         """
-        if self._playback is None or not self._paced:
+        if self._playback is None or not self.paced:
             return Send(len(segments))
         # What was received and not pushed yet is still to be heard, too.
         ahead = self.ahead + max(received - self._playback.pushed, 0.0)

@@ -1,0 +1,80 @@
+"""What was heard of a turn, where the framework itself puts its audio onto the track.
+
+Rule of this file: it looks at the track and at the framework's text, and changes neither.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from weakref import ref
+
+from videosdk.agents.speech_generation import SpeechGeneration
+
+from .._audio.pcm import FRAME_SECONDS
+from .._audio.playback import Stretch, rate_of
+
+_RATE = 24_000
+"""Hz of a track that doesn't tell: that of the framework's own."""
+
+
+class Heard(NamedTuple):
+    """What was heard of a turn.
+
+    Attributes:
+        text: Its text as far as it was heard.
+        whole: Whether that is all that was spoken.
+    """
+
+    text: str
+    whole: bool
+
+
+class HookedTurn:
+    """A turn that a ``tts`` hook speaks, or a cached phrase beside such turns.
+
+    What was heard of it is estimated as the framework does, in whole words by the share of its audio: hooks
+    may do anything with both. But what is still heard of the turns before isn't taken for it. Create it when
+    the turn begins, or later in it.
+
+    Args:
+        speech: What speaks the turn for the framework.
+    """
+
+    def __init__(self, speech: SpeechGeneration) -> None:
+        self._speech = ref(speech)  # It holds us by its handlers.
+        self._stretch = Stretch(speech.audio_track, rate_of(speech.audio_track, _RATE))
+        self._text: str | None = None
+        self._cut: tuple[Heard | None] | None = None
+
+    def end(self) -> None:
+        """Note that the track has all audio of the turn."""
+        self._stretch.end()
+        if self._text is None:
+            self._text = self._text_so_far()
+
+    def cut(self) -> None:
+        """Note that it is interrupted, before its audio is taken from the track: nothing more is heard."""
+        if self._cut is None:
+            self._cut = (self.heard(),)
+
+    def heard(self) -> Heard | None:
+        """Return what was heard of it so far; None where that isn't known."""
+        if self._cut is not None:
+            return self._cut[0]
+        seconds = self._stretch.played()
+        if seconds is None:
+            return None
+        played, pushed = seconds
+        if played <= 0:
+            return Heard("", whole=False)
+        text = self._text_so_far() if self._text is None else self._text
+        if not text:  # The hook speaks one of its own.
+            return None
+        # A rest shorter than a frame may never be played.
+        if self._text is not None and played > pushed - FRAME_SECONDS:
+            return Heard(text, whole=True)
+        begun = text[: int(len(text) * played / pushed)]
+        return Heard(begun[: max(begun.rfind(" "), begun.rfind("\n"), 0)].strip(), whole=False)
+
+    def _text_so_far(self) -> str:
+        return str(getattr(self._speech(), "full_transcript", ""))
