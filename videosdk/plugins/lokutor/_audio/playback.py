@@ -340,7 +340,7 @@ class _TrackGauge(_Gauge):
             raise _UnreadableError from error
 
 
-class Stretch:
+class TurnAudio:
     """What others push onto a track from the start of a turn on, and how much of it was played.
 
     It begins where the track has marked the turn's start, and goes on until :meth:`end`.

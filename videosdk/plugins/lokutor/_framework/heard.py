@@ -11,7 +11,7 @@ from weakref import ref
 from videosdk.agents.speech_generation import SpeechGeneration
 
 from .._audio.pcm import FRAME_SECONDS
-from .._audio.playback import Stretch, rate_of
+from .._audio.playback import TurnAudio, rate_of
 
 _RATE = 24_000
 """Hz of a track that doesn't tell: that of the framework's own."""
@@ -42,13 +42,13 @@ class HookedTurn:
 
     def __init__(self, speech: SpeechGeneration) -> None:
         self._speech = ref(speech)  # It holds us by its handlers.
-        self._stretch = Stretch(speech.audio_track, rate_of(speech.audio_track, _RATE))
+        self._audio = TurnAudio(speech.audio_track, rate_of(speech.audio_track, _RATE))
         self._text: str | None = None
         self._cut: tuple[Heard | None] | None = None
 
     def end(self) -> None:
         """Note that the track has all audio of the turn."""
-        self._stretch.end()
+        self._audio.end()
         if self._text is None:
             self._text = self._text_so_far()
 
@@ -61,7 +61,7 @@ class HookedTurn:
         """Return what was heard of it so far; None where that isn't known."""
         if self._cut is not None:
             return self._cut[0]
-        seconds = self._stretch.played()
+        seconds = self._audio.played()
         if seconds is None:
             return None
         played, pushed = seconds
