@@ -18,7 +18,7 @@ from videosdk.agents.room.output_stream import (
     TeeMixingCustomAudioStreamTrack,
 )
 
-from videosdk.plugins.lokutor._audio.playback import Playback, Stretch, _FrameClock, rate_of
+from videosdk.plugins.lokutor._audio.playback import Playback, TurnAudio, _FrameClock, rate_of
 from videosdk.plugins.lokutor._text.spoken import SpokenText
 from videosdk.plugins.lokutor._timing.synchronizer import SpeechSynchronizer
 from videosdk.plugins.lokutor._timing.timeline import Timeline, WordSpoken
@@ -221,29 +221,29 @@ async def push(track: CustomAudioStreamTrack, frames: int) -> None:
     await track.add_new_bytes(FRAME * frames)
 
 
-async def test_a_stretch_counts_what_others_push_from_the_turns_start_on(
+async def test_a_turns_audio_counts_what_others_push_from_the_turns_start_on(
     track: CustomAudioStreamTrack, listener: Listener
 ) -> None:
     await push(track, 3)
     track.mark_synthesis_start()
     await push(track, 2)
-    stretch = Stretch(track, RATE)
-    assert stretch.played() is None  # Nobody plays it.
+    audio = TurnAudio(track, RATE)
+    assert audio.played() is None  # Nobody plays it.
     await listener.hear(4)
-    assert stretch.played() == (0.02, 0.04)
+    assert audio.played() == (0.02, 0.04)
     await push(track, 2)
-    stretch.end()
+    audio.end()
     track.mark_synthesis_start()
-    following = Stretch(track, RATE)
+    following = TurnAudio(track, RATE)
     await push(track, 5)
-    assert (stretch.played(), following.played()) == ((0.02, 0.08), (0.0, 0.1))
+    assert (audio.played(), following.played()) == ((0.02, 0.08), (0.0, 0.1))
     await listener.hear(3)
-    assert (stretch.played(), following.played()) == ((0.08, 0.08), (0.0, 0.1))
+    assert (audio.played(), following.played()) == ((0.08, 0.08), (0.0, 0.1))
     await listener.hear(2)
-    assert (stretch.played(), following.played()) == ((0.08, 0.08), (0.04, 0.1))
+    assert (audio.played(), following.played()) == ((0.08, 0.08), (0.04, 0.1))
 
 
-async def test_a_fading_tail_is_no_part_of_a_stretch(
+async def test_a_fading_tail_is_no_part_of_a_turns_audio(
     track: CustomAudioStreamTrack, listener: Listener
 ) -> None:
     await listener.hear()
@@ -251,12 +251,12 @@ async def test_a_fading_tail_is_no_part_of_a_stretch(
     track.interrupt()
     track.mark_synthesis_start()
     track.enable_audio_input(manual_control=True)
-    stretch = Stretch(track, RATE)
+    audio = TurnAudio(track, RATE)
     await push(track, 5)
     await listener.hear(20)  # The tail.
-    assert stretch.played() == (0.0, 0.1)
+    assert audio.played() == (0.0, 0.1)
     await listener.hear(3)
-    assert stretch.played() == (0.06, 0.1)
+    assert audio.played() == (0.06, 0.1)
 
 
 # Tracks that tell nonsense
@@ -314,11 +314,11 @@ def by_the_clock(caplog: pytest.LogCaptureFixture) -> bool:
     )
 
 
-async def test_of_a_stretch_on_such_a_track_nothing_is_known() -> None:
+async def test_of_a_turns_audio_on_such_a_track_nothing_is_known() -> None:
     for nonsense in NONSENSE.values():
-        assert Stretch(OddTrack(nonsense), RATE).played() in (None, (0.0, 0.0))
-    assert Stretch(BareTrack(), RATE).played() is None
-    assert Stretch(HiddenTrack(), RATE).played() is None
+        assert TurnAudio(OddTrack(nonsense), RATE).played() in (None, (0.0, 0.0))
+    assert TurnAudio(BareTrack(), RATE).played() is None
+    assert TurnAudio(HiddenTrack(), RATE).played() is None
 
 
 @pytest.mark.parametrize("nonsense", NONSENSE)
