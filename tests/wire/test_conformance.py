@@ -127,6 +127,15 @@ async def test_a_longest_text_that_is_too_long_to_send(service: NotedService) ->
     assert finding(report, "error-length").verdict is Verdict.UNKNOWN
 
 
+async def test_a_passage_that_is_too_short_to_measure(service: NotedService) -> None:
+    """Spoken in a second, the length of its last sound may be a third of it."""
+    service.speak = lambda fields: speech({**fields, "speed": fields["speed"] * 8})
+    service.time = lambda fields, _: timing({**fields, "speed": fields["speed"] * 8})
+    found = finding(await examined(service.address, facts={"sample-rate"}), "sample-rate")
+    assert found.verdict is Verdict.UNKNOWN
+    assert "too short to tell" in found.evidence
+
+
 ODD: list[Any] = [
     None, [], [None], {}, {"a": [[[]]]}, "text", 7, {"voices": {}}, {"voices": [None, {"id": 7}, {"id": []}]},
 ]  # fmt: skip
@@ -350,6 +359,28 @@ def long_texts_are_cut_off(service: NotedService) -> None:
     service.speak = lambda fields: speech({**fields, "text": fields["text"][:500]})
 
 
+@deviation("long-text")
+def long_texts_lose_a_third(service: NotedService) -> None:
+    service.speak = lambda fields: speech({**fields, "text": fields["text"][:650]})
+
+
+@deviation("long-text")
+def long_texts_lose_their_last_words(service: NotedService) -> None:
+    service.speak = lambda fields: speech({**fields, "text": fields["text"][:950]})
+    service.time = lambda fields, _: timing({**fields, "text": fields["text"][:950]})
+
+
+@deviation("long-text")
+def long_texts_lose_words_of_which_there_are_visemes(service: NotedService) -> None:
+    service.speak = lambda fields: speech({**fields, "text": fields["text"][:930]})
+
+
+@deviation("long-text", "visemes")
+def long_texts_are_cut_without_visemes(service: NotedService) -> None:
+    long_texts_lose_a_third(service)
+    no_visemes(service)
+
+
 @deviation("repeatable")
 def each_reply_is_another(service: NotedService) -> None:
     service.speak = lambda fields: speech(fields) + bytes(9_000 * (len(service.served) % 2))
@@ -389,6 +420,26 @@ def another_sample_rate(service: NotedService) -> None:
 @deviation("sample-rate", "viseme-unit")
 def stereo(service: NotedService) -> None:
     service.speak = lambda fields: samples_of(fields).repeat(2).tobytes()
+
+
+def read_as_44_100(service: NotedService, rate: int) -> None:
+    """Have a service make its audio at another rate: so much longer or shorter is it then."""
+    service.speak = lambda fields: speech({**fields, "speed": fields["speed"] * 44_100 / rate})
+
+
+@deviation("sample-rate")
+def audio_at_48_khz(service: NotedService) -> None:
+    read_as_44_100(service, 48_000)
+
+
+@deviation("sample-rate")
+def audio_at_40_khz(service: NotedService) -> None:
+    read_as_44_100(service, 40_000)
+
+
+@deviation("pcm")
+def unsigned_samples(service: NotedService) -> None:
+    service.speak = lambda fields: (samples_of(fields) ^ np.int16(-0x8000)).tobytes()
 
 
 @deviation("binary-audio")

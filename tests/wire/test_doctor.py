@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from kit import ScriptedServer
 from kit.certificates import authority, server_context, server_context_until
@@ -30,7 +31,7 @@ from videosdk.plugins.lokutor._doctor.versions import OLDEST
 
 NAMES = [
     "python", "videosdk-agents", "aiohttp", "av", "key", "address", "proxy", "name", "tls", "handshake",
-    "clock", "quota", "first audio", "first sound", "sample rate",
+    "clock", "quota", "first audio", "first sound", "sample format", "sample rate",
 ]  # fmt: skip
 
 
@@ -63,7 +64,7 @@ async def test_a_healthy_service_has_no_wrong_line(service: NotedService) -> Non
     assert list(lines) == NAMES
     assert [str(line) for line in lines.values() if line.health is Health.WRONG] == []
     assert "mono" in lines["sample rate"].says
-    assert sum(len(fields["text"]) for fields in service.served) == 136
+    assert sum(len(fields["text"]) for fields in service.served) == 388
 
 
 # What is installed
@@ -442,9 +443,26 @@ async def test_silence_in_front(service: NotedService) -> None:
     assert "500 ms of them silence" in line.says
 
 
-async def test_another_sample_rate(service: NotedService) -> None:
-    service.speak = lambda fields: speech({**fields, "speed": fields["speed"] * 2})
+@pytest.mark.parametrize("rate", [22_050, 40_000, 48_000])
+async def test_another_sample_rate(service: NotedService, rate: int) -> None:
+    service.speak = lambda fields: speech({**fields, "speed": fields["speed"] * 44_100 / rate})
     assert (await wrong_line(service.address)).name == "sample rate"
+
+
+async def test_another_sample_format(service: NotedService) -> None:
+    def unsigned(fields: Fields) -> bytes:
+        return (np.frombuffer(speech(fields), "<i2") ^ np.int16(-0x8000)).tobytes()
+
+    service.speak = unsigned
+    assert (await wrong_line(service.address)).name == "sample format"
+    assert (await diagnosed(service.address))["sample rate"].health is Health.SKIPPED
+
+
+async def test_a_limit_that_the_measurement_meets(service: NotedService) -> None:
+    service.refuse_handshake = lambda: bool(service.served)
+    line = (await diagnosed(service.address))["sample rate"]
+    assert line.health is Health.SKIPPED
+    assert "429" in line.says
 
 
 async def test_no_visemes_to_measure_the_rate_by(service: NotedService) -> None:

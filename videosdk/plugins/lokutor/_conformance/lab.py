@@ -42,6 +42,9 @@ _PASSAGE = (
 )
 LENGTHS = (20, 80, 160, 20, 320, 80, 1000, 160, 20)
 """Characters of the requests whose first audio is timed: mixed, so that warming up is no slope."""
+MEASURED = 320
+"""Characters of the one whose sample rate is measured: some 20 seconds, of which the length of the last
+sound, which nobody tells, is a small part."""
 OLD_PATH = "/ws"
 _HURRY = 3.0
 """Seconds without a message after which a reply is given up, where one has had no end."""
@@ -265,11 +268,19 @@ class Lab:
         return await self._pair("timed", self.request(SENTENCE, visemes=True))
 
     async def passages(self) -> list[Reply]:
-        """Return the replies to texts of several lengths."""
-        for place, length in enumerate(LENGTHS):
-            if ("passage", place) not in self._samples:
-                self._samples["passage", place] = await self.ask(self.request(passage(length)))
-        return [self._samples["passage", place] for place in range(len(LENGTHS))]
+        """Return the replies to texts of several lengths, with visemes if the service makes them."""
+        visemes = (await self.timed())[0].spoken
+        return [await self._passage(place, visemes=visemes) for place in range(len(LENGTHS))]
+
+    async def measured(self) -> Reply:
+        """Return the one of them that is :data:`MEASURED` characters long, with visemes."""
+        return await self._passage(LENGTHS.index(MEASURED), visemes=True)
+
+    async def _passage(self, place: int, *, visemes: bool) -> Reply:
+        if ("passage", place) not in self._samples:
+            message = self.request(passage(LENGTHS[place]), **({"visemes": True} if visemes else {}))
+            self._samples["passage", place] = await self.ask(message)
+        return self._samples["passage", place]
 
     async def _pair(self, name: str, message: Mapping[str, Any]) -> tuple[Reply, Reply]:
         if (name, 0) not in self._samples:
