@@ -6,7 +6,8 @@ import asyncio
 import re
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import aclosing, asynccontextmanager, closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
@@ -14,14 +15,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kit import ScriptedServer
+from kit import PATIENCE, Conversation, ScriptedServer
 from kit.certificates import authority, server_context, server_context_until
 from kit.proxy import FaultProxy
 from kit.server import refusing
 from kit.service import KEY, Fields, NotedService, Refused, speech, timing
 from yarl import URL
 
-from videosdk.plugins.lokutor._doctor import network, setting
+from videosdk.plugins.lokutor._doctor import network, run, setting
 from videosdk.plugins.lokutor._doctor import speech as speaking
 from videosdk.plugins.lokutor._doctor.lines import Health, Line
 from videosdk.plugins.lokutor._doctor.network import check_clock, check_name, check_quota, check_tls
@@ -31,7 +32,7 @@ from videosdk.plugins.lokutor._doctor.versions import OLDEST
 
 NAMES = [
     "python", "videosdk-agents", "aiohttp", "av", "key", "address", "proxy", "name", "tls", "handshake",
-    "clock", "quota", "first audio", "first sound", "sample format", "sample rate",
+    "clock", "quota", "first audio", "first sound", "end", "sample format", "sample rate",
 ]  # fmt: skip
 
 
@@ -65,6 +66,38 @@ async def test_a_healthy_service_has_no_wrong_line(service: NotedService) -> Non
     assert [str(line) for line in lines.values() if line.health is Health.WRONG] == []
     assert "mono" in lines["sample rate"].says
     assert sum(len(fields["text"]) for fields in service.served) == 388
+
+
+async def test_each_line_is_told_as_soon_as_it_is_known(service: NotedService) -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait(_conversation: Conversation, _fields: Fields) -> None:
+        asked.set()
+        await go_on.wait()
+
+    service.before = wait
+    told: list[str] = []
+    async with asyncio.timeout(PATIENCE), aclosing(diagnose(service.address, KEY)) as lines:
+        async for line in lines:
+            told.append(line.name)
+            if line.name == "quota":
+                assert not asked.is_set()
+                go_on.set()
+    assert told == NAMES
+
+
+async def test_a_reply_that_never_ends(service: NotedService, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def go_on(conversation: Conversation, _: Fields) -> None:
+        while True:
+            await conversation.audio(bytes(882))
+            await asyncio.sleep(0.01)
+
+    service.endings, service.after = (), go_on
+    monkeypatch.setattr(run, "_LIMITS", replace(run._LIMITS, patience=1.0))
+    async with asyncio.timeout(3 * PATIENCE):
+        line = await wrong_line(service.address)
+    assert line.name == "end"
+    assert "no end came" in line.says
 
 
 # What is installed

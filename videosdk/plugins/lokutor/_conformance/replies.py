@@ -27,6 +27,7 @@ class Ending(Enum):
     ERROR = auto()
     CLOSED = auto()
     SILENT = auto()
+    ENDLESS = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ class Reply:
                 return f"refused: {named(self.error)}"
             case Ending.CLOSED:
                 return f"the connection was closed (code {self.close_code})"
-            case Ending.SILENT:
+            case Ending.SILENT | Ending.ENDLESS:
                 return f"no end came, after {self.seconds:.2f} s of audio"
 
 

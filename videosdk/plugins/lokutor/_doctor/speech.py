@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from .._conformance.findings import Finding, Verdict
 from .._conformance.lab import SENTENCE, Lab
 from .._conformance.probe_replies import format_of, rate_of
-from .._conformance.replies import Reply
+from .._conformance.replies import Ending, Reply
 from ..errors import LokutorError, error_from_reply
 from .lines import Health, Line, note, ok, skipped, wrong
 from .network import advice
@@ -21,22 +22,30 @@ async def check_speech(lab: Lab) -> AsyncGenerator[Line, None]:
     reply = await lab.ask(lab.request(SENTENCE, visemes=True))
     if not reply.pcm:
         yield _silent(reply)
-        for name in ("first sound", "sample format", "sample rate"):
+        for name in ("first sound", "end", "sample format", "sample rate"):
             yield skipped(name, "nothing was spoken")
         return
     yield _first_audio(reply)
+    async with aclosing(_heard(lab, reply)) as lines:
+        async for line in lines:
+            yield line
+
+
+async def _heard(lab: Lab, reply: Reply) -> AsyncGenerator[Line, None]:
     if not reply.sounding:
         says = f"{reply.seconds:.2f} s of audio, all of it silence"
         do = "try another voice; if that is silent too, report it to the service"
         yield wrong("first sound", says, do)
+        yield _end(reply)
         for name in ("sample format", "sample rate"):
             yield skipped(name, "nothing was heard")
         return
     yield _first_sound(reply)
+    yield _end(reply)
     formatted = _found("sample format", format_of(reply), "speech will be noise: please report it")
     yield formatted
-    if formatted.health is Health.WRONG:
-        yield skipped("sample rate", "not while the format is wrong")
+    if formatted.health is Health.WRONG or reply.ending is not Ending.END:
+        yield skipped("sample rate", "not while what is above is wrong")
         return
     try:
         measured = await lab.measured()
@@ -63,6 +72,12 @@ def _first_sound(reply: Reply) -> Line:
     audio, silence = reply.first_audio or 0.0, reply.silence[0]
     says = f"{(audio + silence) * 1000:.0f} ms after the request, {silence * 1000:.0f} ms of them silence"
     return _line("first sound", says, "leave trim_silence on" if silence > _LONG_SILENCE else "")
+
+
+def _end(reply: Reply) -> Line:
+    if reply.ending is Ending.END:
+        return ok("end", f"behind {reply.seconds:.2f} s of audio")
+    return wrong("end", reply.outcome, "run 'lokutor conformance', and report what it says: turns may hang")
 
 
 def _line(name: str, says: str, do: str) -> Line:
