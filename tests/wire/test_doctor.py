@@ -194,6 +194,26 @@ def test_a_key_that_can_be_none(key: str | None, words: str) -> None:
     assert "5f" not in str(line)
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "your-lokutor-api-key", "YOUR_API_KEY_HERE", "YourApiKey", "<key>", "changeme",
+        "${LOKUTOR_API_KEY}", "$LOKUTOR_API_KEY", "%LOKUTOR_API_KEY%", "{{lokutor_api_key}}", "$(cat_key)",
+        "[api-key]", "xxxxxxxxxx", "***", "sk-...", "null", "undefined", "example-key",
+    ],
+)  # fmt: skip
+def test_a_key_that_stands_for_one(key: str) -> None:
+    line = check_key(key)
+    assert_advises(line, Health.NOTE)
+    assert "placeholder" in line.says
+    assert key not in str(line)
+
+
+@pytest.mark.parametrize("key", ["sk-live-the-key-5f2c9e", "akeyakey1", "lk_0000111122223333"])
+def test_a_key_that_looks_like_one(key: str) -> None:
+    assert check_key(key).health is Health.OK
+
+
 @pytest.mark.parametrize("key", [" key-5f2c9e\n", "key-5f2"])
 def test_a_key_that_is_odd(key: str) -> None:
     assert_advises(check_key(key), Health.NOTE)
@@ -416,7 +436,14 @@ def test_a_clock_that_is_wrong(date: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("date", "health"), [("Mon, 05 Jan 2026 12:00:03 GMT", Health.OK), ("soon", Health.SKIPPED)]
+    ("date", "health"),
+    [
+        ("Mon, 05 Jan 2026 12:00:03 GMT", Health.OK),
+        ("soon", Health.SKIPPED),
+        ("Mon, 05 Jan 99999999999999999999 12:00:00 GMT", Health.SKIPPED),
+        ("Mon, 05 Jan 2026 12:00:00 99999999999999999999", Health.SKIPPED),
+        ("Mon, 05 Jan 2026 12:00:03", Health.OK),
+    ],
 )
 def test_a_clock_that_is_right(date: str, health: Health) -> None:
     assert check_clock({"date": date}, NOW).health is health
@@ -429,8 +456,37 @@ def test_a_quota_that_is_used_up() -> None:
     assert line.says == "x-ratelimit-limit 10, x-ratelimit-remaining 0"
 
 
-def test_a_quota_that_lasts() -> None:
-    assert check_quota({"x-ratelimit-remaining": "7"}).health is Health.OK
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("x-ratelimit-remaining", "0.0"),
+        ("x-ratelimit-remaining", " -3 "),
+        ("x-ratelimit-remaining-minute", "0;w=60"),
+        ("ratelimit-remaining", "120, 0;w=60"),
+        ("ratelimit", '"default";r=0;t=30'),
+        ("ratelimit", '"minute";r=3;t=30, "day";r=0;t=3000'),
+        ("ratelimit", "limit=100, remaining=0, reset=50"),
+        ("x-characters-remaining", "-0"),
+    ],
+)
+def test_each_way_to_say_that_a_quota_is_used_up(name: str, value: str) -> None:
+    assert_advises(check_quota({name: value}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("x-ratelimit-remaining", "7"),
+        ("x-ratelimit-remaining", "0.5"),
+        ("x-ratelimit-remaining", "7;w=0"),
+        ("x-ratelimit-remaining", "unlimited"),
+        ("ratelimit", '"default";r=50;t=0'),
+        ("ratelimit-policy", '"default";q=100;w=60'),
+        ("x-ratelimit-reset", "0"),
+    ],
+)
+def test_a_quota_that_lasts(name: str, value: str) -> None:
+    assert check_quota({name: value}).health is Health.OK
 
 
 # The speech
