@@ -10,6 +10,7 @@ import venv
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import Distribution, distributions
+from importlib.util import find_spec
 from pathlib import Path
 
 from .project import NAME, ReleaseError
@@ -31,7 +32,13 @@ class Environment:
         self.packages = Path(json.loads(told)["purelib"])
 
     def pip(self, *arguments: str | Path, prefix: Iterable[str] = ()) -> None:
-        """Run pip on this environment."""
+        """Run pip on this environment.
+
+        Raises:
+            ReleaseError: It failed, or there is none here.
+        """
+        if find_spec("pip") is None:  # Not every tool that makes environments puts it into them.
+            raise ReleaseError("there is no pip in this environment: install the extra 'release'")
         run([*prefix, sys.executable, "-m", "pip", "--quiet", "--python", self.python, *arguments])
 
     def install_wheel(self, wheel: Path, *, extras: Iterable[str] = ()) -> None:

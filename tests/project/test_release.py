@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
 from documents import ROOT
+from packaging.requirements import Requirement
 
 from release import materials, project
 from release.environment import Environment, normalized
@@ -147,3 +149,18 @@ def test_an_sbom_lists_what_is_installed(installed: dict[str, Distribution]) -> 
         check_sbom({**bill, "components": [{"name": "aiohttp", "version": "0"}]}, few)
     with pytest.raises(ReleaseError, match="names a path of this machine"):
         check_sbom({**bill, "components": parts, "from": "file:///tmp/a.whl"}, few)
+
+
+def test_the_extra_brings_what_the_release_runs() -> None:
+    """A tool that makes environments need not put pip into them."""
+    extra = project.settings()["project"]["optional-dependencies"]["release"]
+    assert any(Requirement(line).name == "pip" for line in extra)
+
+
+def test_an_environment_without_pip_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = Environment(tmp_path / "environment")
+    monkeypatch.setitem(sys.modules, "pip", None)
+    with pytest.raises(
+        ReleaseError, match=r"^there is no pip in this environment: install the extra 'release'$"
+    ):
+        environment.pip("install", "nothing")

@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
+import select
+import signal
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from kit import PATIENCE
+from kit import PATIENCE, until
 from kit.service import KEY, NotedService, speech
 
 from videosdk.plugins.lokutor import LokutorTTS
@@ -71,6 +76,8 @@ async def test_conformance_needs_no_account(call: Any) -> None:
     )
     lines = [line for line in result.out.splitlines() if line.startswith("  ")]
     assert len(lines) == len(FACTS)
+    assert "(local (default))" in result.out
+    assert "***" not in result.out
 
 
 async def test_conformance_says_what_is_otherwise_and_what_follows(
@@ -85,6 +92,8 @@ async def test_conformance_says_what_is_otherwise_and_what_follows(
     assert "The plugin can't connect" in result.out
     written = (here / "report.json").read_text("utf-8")
     assert {fact["name"] for fact in json.loads(written)["facts"]} == {fact.name for fact in FACTS}
+    assert json.loads(written)["complete"]
+    assert os.listdir(here) == ["report.json"]
     assert KEY not in written + result.out + result.err
     assert "\x1b" not in result.out
 
@@ -118,11 +127,94 @@ async def test_leave_at_the_terminal(service: NotedService, call: Any, monkeypat
     assert max(len(fields["text"]) for fields in service.served) == 1_000
 
 
+@pytest.mark.parametrize(("longest", "shown"), [(500, "3,502"), (6_000, "9,002"), (None, "8,002")])
+async def test_leave_is_asked_for_as_much_as_the_longest_text_takes(
+    service: NotedService, call: Any, monkeypatch: Any, longest: int | None, shown: str
+) -> None:
+    service.routes["/config"]["max_text_length"] = longest
+    monkeypatch.setattr("kit.service._LONGEST", longest or 5_000)
+    result = await call("conformance", "--too-long")
+    assert f"may send {shown} characters" in result.err
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    result = await call("conformance", "--too-long", "--idle", "0")
+    assert "holds   [B] error-length" in result.out
+
+
+async def test_no_leave_is_asked_for_what_is_not_sent(service: NotedService, call: Any) -> None:
+    service.routes["/config"]["max_text_length"] = 10**18
+    result = await call("conformance", "--too-long", "--idle", "0")
+    assert "that is too many to send" in result.out
+    assert "Go on?" not in result.err
+
+
 async def test_a_report_that_can_not_be_written_costs_nothing(service: NotedService, call: Any) -> None:
     result = await call("conformance", "--out", "no-such-directory/report.json")
     assert (result.status, result.out) == (1, "")
     assert "no-such-directory/report.json: No such file" in result.err
     assert not service.conversations
+
+
+async def test_an_older_report_stays_until_there_is_a_finding(
+    service: NotedService, here: Path, call: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("LOKUTOR_API_KEY", "another-key-5f2c9e")
+    (here / "old.json").write_text("old")
+    for name in ("old.json", "new.json"):
+        assert (await call("conformance", "--out", name)).status == 1
+    assert os.listdir(here) == ["old.json"]
+    assert (here / "old.json").read_text() == "old"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither these signals nor these modes")
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGKILL])
+async def test_what_was_found_is_kept_when_a_run_is_interrupted(
+    service: NotedService, here: Path, ended_by: signal.Signals
+) -> None:
+    (here / "kept.json").write_text("old")
+    (here / "kept.json").chmod(0o640)
+    (here / "report.json").symlink_to("kept.json")
+    command = ["-m", "videosdk.plugins.lokutor", "conformance", "--idle", "3600", "--out", "report.json"]
+    process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=PIPE, stderr=PIPE)
+    assert process.stdout is not None
+    async with asyncio.timeout(3 * PATIENCE):
+        async for line in process.stdout:  # What comes behind it takes an hour.
+            if b" sessions: " in line:
+                break
+        await until(lambda: '"sessions"' in (here / "kept.json").read_text())
+        process.send_signal(ended_by)
+        _, said = await process.communicate()
+    report = json.loads((here / "kept.json").read_text())
+    before = [fact.name for fact in FACTS[: [fact.name for fact in FACTS].index("idle")]]
+    assert [fact["name"] for fact in report["facts"]] == before
+    assert report["complete"] is False
+    assert report["characters"] > 0
+    assert (here / "report.json").is_symlink()
+    assert (here / "kept.json").stat().st_mode & 0o777 == 0o640
+    if ended_by is signal.SIGINT:
+        assert process.returncode == 130
+        assert "report.json has what was found until then" in said.decode()
+        assert sorted(os.listdir(here)) == ["kept.json", "report.json"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in directories")
+async def test_a_report_for_a_pipe_comes_once(service: NotedService, here: Path, call: Any) -> None:
+    os.mkfifo(here / "report")
+    # Open for both ways, so that nobody waits for the other.
+    descriptor = os.open(here / "report", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        reading = asyncio.create_task(asyncio.to_thread(read_all, descriptor, b"]\n}\n"))
+        assert (await call("conformance", "--idle", "0", "--out", "report")).status == 0
+        assert json.loads(await reading)["complete"]
+    finally:
+        os.close(descriptor)
+
+
+def read_all(pipe: int, end: bytes) -> bytes:
+    """Read until what was read ends so, or nothing comes."""
+    found = b""
+    while not found.endswith(end) and select.select([pipe], [], [], PATIENCE)[0]:
+        found += os.read(pipe, 65_536)
+    return found
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ Every deviation meets the whole check, so that a probe that takes one for anothe
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import itertools
 import json
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kit import PATIENCE, Clock, Conversation
+from kit import PATIENCE, Clock, Conversation, until
 from kit.service import (
     KEY,
     Fields,
@@ -28,6 +29,7 @@ from kit.service import (
     timing_first,
 )
 
+from videosdk.plugins.lokutor._conformance import client
 from videosdk.plugins.lokutor._conformance.facts import FACTS
 from videosdk.plugins.lokutor._conformance.findings import Finding, Report, Verdict, lines_of
 from videosdk.plugins.lokutor._conformance.lab import ALLOWANCE, LAST_WORDS, PROBES, SENTENCE, SHORT, Limits
@@ -106,6 +108,19 @@ async def test_an_end_that_comes_too_early(service: NotedService) -> None:
     assert "after-end" in (await examined(service.address, HURRIED, facts={"after-end"})).differing
 
 
+async def test_audio_that_comes_late_behind_the_end(service: NotedService) -> None:
+    """A check with its own limits listens for longer than a network takes."""
+
+    async def send_more(conversation: Conversation, fields: Fields) -> None:
+        if fields.get("text") == LAST_WORDS:
+            await asyncio.sleep(0.7)
+            await conversation.audio(bytes(100))
+
+    service.after = send_more
+    limits = replace(BRIEF, quiet=Limits().quiet)
+    assert (await examined(service.address, limits, facts={"after-end"})).differing == ["after-end"]
+
+
 async def test_audio_that_is_silent(service: NotedService) -> None:
     service.speak = lambda fields: bytes(len(speech(fields)))
     report = await examined(service.address, facts={"pcm", "sample-rate"})
@@ -125,6 +140,15 @@ async def test_a_longest_text_that_is_too_long_to_send(service: NotedService) ->
     limits = replace(BRIEF, too_long=True, allowance=3 * ALLOWANCE)
     report = await examined(service.address, limits, facts={"error-length"})
     assert finding(report, "error-length").verdict is Verdict.UNKNOWN
+
+
+async def test_a_passage_that_is_too_short_to_measure(service: NotedService) -> None:
+    """Spoken in a second, the length of its last sound may be a third of it."""
+    service.speak = lambda fields: speech({**fields, "speed": fields["speed"] * 8})
+    service.time = lambda fields, _: timing({**fields, "speed": fields["speed"] * 8})
+    found = finding(await examined(service.address, facts={"sample-rate"}), "sample-rate")
+    assert found.verdict is Verdict.UNKNOWN
+    assert "too short to tell" in found.evidence
 
 
 ODD: list[Any] = [
@@ -201,6 +225,16 @@ def another_code_without_a_key(service: NotedService) -> None:
     service.keyless = 401, "auth.who_are_you"
 
 
+@deviation("missing-key")
+def another_status_without_a_key(service: NotedService) -> None:
+    service.keyless = 403, "auth.missing_key"
+
+
+@deviation("missing-key", "wrong-key")
+def keys_are_refused_without_a_code(service: NotedService) -> None:
+    service.keyless = service.wrong_key = 401, ""
+
+
 @deviation("ping")
 def deaf_to_pings(service: NotedService) -> None:
     service.autoping = False
@@ -269,6 +303,11 @@ def no_models(service: NotedService) -> None:
     service.routes["/models"] = {"items": []}
 
 
+@deviation("models")
+def no_default_model(service: NotedService) -> None:
+    service.routes["/models"] = {"models": [{"name": "versa-2.0"}, {"name": "versa-1.0"}]}
+
+
 @deviation("config")
 def another_sample_rate_in_the_config(service: NotedService) -> None:
     service.routes["/config"]["sample_rate"] = 24_000
@@ -335,6 +374,11 @@ def one_speed(service: NotedService) -> None:
     service.speak = lambda fields: speech({**fields, "speed": 1.05})
 
 
+@deviation("speed")
+def speeds_up_to_one_and_a_half(service: NotedService) -> None:
+    service.speak = lambda fields: speech({**fields, "speed": min(fields["speed"], 1.55)})
+
+
 @deviation("steps")
 def few_steps(service: NotedService) -> None:
     service.most_steps = 20
@@ -348,6 +392,28 @@ def no_old_model(service: NotedService) -> None:
 @deviation("long-text")
 def long_texts_are_cut_off(service: NotedService) -> None:
     service.speak = lambda fields: speech({**fields, "text": fields["text"][:500]})
+
+
+@deviation("long-text")
+def long_texts_lose_a_third(service: NotedService) -> None:
+    service.speak = lambda fields: speech({**fields, "text": fields["text"][:650]})
+
+
+@deviation("long-text")
+def long_texts_lose_their_last_words(service: NotedService) -> None:
+    service.speak = lambda fields: speech({**fields, "text": fields["text"][:950]})
+    service.time = lambda fields, _: timing({**fields, "text": fields["text"][:950]})
+
+
+@deviation("long-text")
+def long_texts_lose_words_of_which_there_are_visemes(service: NotedService) -> None:
+    service.speak = lambda fields: speech({**fields, "text": fields["text"][:930]})
+
+
+@deviation("long-text", "visemes")
+def long_texts_are_cut_without_visemes(service: NotedService) -> None:
+    long_texts_lose_a_third(service)
+    no_visemes(service)
 
 
 @deviation("repeatable")
@@ -389,6 +455,26 @@ def another_sample_rate(service: NotedService) -> None:
 @deviation("sample-rate", "viseme-unit")
 def stereo(service: NotedService) -> None:
     service.speak = lambda fields: samples_of(fields).repeat(2).tobytes()
+
+
+def read_as_44_100(service: NotedService, rate: int) -> None:
+    """Have a service make its audio at another rate: so much longer or shorter is it then."""
+    service.speak = lambda fields: speech({**fields, "speed": fields["speed"] * 44_100 / rate})
+
+
+@deviation("sample-rate")
+def audio_at_48_khz(service: NotedService) -> None:
+    read_as_44_100(service, 48_000)
+
+
+@deviation("sample-rate")
+def audio_at_40_khz(service: NotedService) -> None:
+    read_as_44_100(service, 40_000)
+
+
+@deviation("pcm")
+def unsigned_samples(service: NotedService) -> None:
+    service.speak = lambda fields: (samples_of(fields) ^ np.int16(-0x8000)).tobytes()
 
 
 @deviation("binary-audio")
@@ -481,6 +567,16 @@ def visemes_count_from_the_connection(service: NotedService) -> None:
     service.time = since_the_connection
 
 
+@deviation("viseme-start")
+def visemes_a_quarter_of_a_second_late(service: NotedService) -> None:
+    service.time = lambda fields, _: [{**item, "t": item["t"] + 0.25} for item in timing(fields)]
+
+
+@deviation("viseme-start")
+def visemes_that_leave_out_the_silence_in_front(service: NotedService) -> None:
+    service.speak = lambda fields: bytes(26_460) + speech(fields)
+
+
 @deviation("viseme-order")
 def visemes_in_disorder(service: NotedService) -> None:
     service.time = lambda fields, _: timing(fields)[1::2] + timing(fields)[::2]
@@ -554,6 +650,62 @@ async def test_requests_without_an_end(service: NotedService) -> None:
     report = await examined(service.address, HURRIED, facts={"end"})
     assert report.differing == ["end"]
     assert "no end came" in finding(report, "end").evidence
+
+
+def going_on(service: NotedService, message: str | bytes, every: float = 0.02) -> None:
+    """Have a service send the same again and again in place of an end."""
+
+    async def go_on(conversation: Conversation, _: Fields) -> None:
+        while True:
+            await (conversation.text(message) if isinstance(message, str) else conversation.audio(message))
+            await asyncio.sleep(every)
+
+    service.endings, service.after = (), go_on
+
+
+ENDLESS: dict[str, tuple[str | bytes, float]] = {
+    "a sign of life": ('{"type":"keepalive"}', 0.02),
+    "signs of life without a pause": ('{"type":"keepalive"}', 0.0),
+    "silence": (bytes(882), 0.02),
+    "an odd silence": (bytes(883), 0.02),
+    "a sound without a pause": (b"\x10\x10" * 40_000, 0.0),
+    "silence as JSON without a pause": (as_json(bytes(80_000)), 0.0),
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+async def test_replies_that_never_end(service: NotedService, name: str) -> None:
+    going_on(service, *ENDLESS[name])
+    async with asyncio.timeout(3 * PATIENCE):
+        report = await examined(service.address, HURRIED, facts={"end"})
+    assert report.differing == ["end"]
+    assert "no end came" in finding(report, "end").evidence
+
+
+async def test_a_connection_that_is_flooded_is_not_read(
+    service: NotedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody looks at is held up to a limit, and read on when there is room."""
+    monkeypatch.setattr(client, "_MOST_HELD", 100_000)
+    flood = 200
+
+    async def send_all(conversation: Conversation) -> None:
+        for _ in range(flood):
+            await conversation.audio(bytes(50_000))
+        await conversation.text("EOS")
+        await conversation.gone()
+
+    service._talk = send_all  # type: ignore[method-assign]
+    endpoint = Endpoint(parse_base_url(service.address, allow_insecure=False), KEY)
+    async with (
+        client.connected(endpoint, PATIENCE) as opened,
+        opened.wire(endpoint.url, endpoint.headers) as wire,
+    ):
+        await until(lambda: wire._held > 100_000)
+        assert await wire.ping(0.1) is None  # Its answer lies behind what isn't read.
+        assert wire._held < 200_000
+        reply = await wire.reply({"text": "a" * 1_000}, asyncio.get_running_loop().time(), PATIENCE)
+    assert len(reply.pcm) == flood * 50_000
 
 
 @pytest.mark.parametrize(
@@ -650,6 +802,43 @@ async def test_a_limit_is_waited_for(service: NotedService) -> None:
     assert set(report.differing) <= {"sessions", *TIMED}  # Four at once are over any limit of three.
     assert unknowns(report) == ASKED_FOR
     assert any("limit of requests a minute" in line for line in told)
+
+
+async def test_a_limit_of_requests_is_taken_for_no_deviation(service: NotedService) -> None:
+    """It strikes in all places: first requests, second ones, and such that are sent early."""
+    requests = itertools.count(1)
+
+    def limit(fields: Fields) -> None:
+        if next(requests) % 3 == 0:
+            raise Refused("auth.rate_limited")
+        service.check_fields(fields)
+
+    service.check = limit
+    report = await examined(service.address, replace(BRIEF, allowance=3 * ALLOWANCE))
+    assert set(report.differing) <= TIMED, lines(report)
+    assert unknowns(report) == ASKED_FOR
+
+
+async def test_a_limit_that_no_key_passes(service: NotedService) -> None:
+    service.keyless = 429, "auth.rate_limited"
+    report = await examined(service.address, facts={"missing-key"})
+    assert finding(report, "missing-key").verdict is Verdict.UNKNOWN
+
+
+async def test_sessions_that_a_limit_of_requests_refuses(service: NotedService) -> None:
+    def limit(fields: Fields) -> None:
+        if len(service.served) > 1:
+            raise Refused("auth.rate_limited")
+
+    service.check = limit
+    report = await examined(service.address, facts={"sessions"})
+    assert finding(report, "sessions").verdict is Verdict.UNKNOWN
+
+
+async def test_a_reply_that_ends_before_it_can_be_cancelled(service: NotedService) -> None:
+    service.speak = lambda fields: b"" if len(fields["text"]) == 150 else speech(fields)
+    report = await examined(service.address, facts={"cancel"})
+    assert finding(report, "cancel").verdict is Verdict.UNKNOWN
 
 
 # Where nothing can be told

@@ -6,21 +6,23 @@ import asyncio
 import re
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import aclosing, asynccontextmanager, closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from kit import ScriptedServer
+from kit import PATIENCE, Conversation, ScriptedServer
 from kit.certificates import authority, server_context, server_context_until
 from kit.proxy import FaultProxy
 from kit.server import refusing
 from kit.service import KEY, Fields, NotedService, Refused, speech, timing
 from yarl import URL
 
-from videosdk.plugins.lokutor._doctor import network, setting
+from videosdk.plugins.lokutor._doctor import network, run, setting
 from videosdk.plugins.lokutor._doctor import speech as speaking
 from videosdk.plugins.lokutor._doctor.lines import Health, Line
 from videosdk.plugins.lokutor._doctor.network import check_clock, check_name, check_quota, check_tls
@@ -30,7 +32,7 @@ from videosdk.plugins.lokutor._doctor.versions import OLDEST
 
 NAMES = [
     "python", "videosdk-agents", "aiohttp", "av", "key", "address", "proxy", "name", "tls", "handshake",
-    "clock", "quota", "first audio", "first sound", "sample rate",
+    "clock", "quota", "first audio", "first sound", "end", "sample format", "sample rate",
 ]  # fmt: skip
 
 
@@ -63,7 +65,39 @@ async def test_a_healthy_service_has_no_wrong_line(service: NotedService) -> Non
     assert list(lines) == NAMES
     assert [str(line) for line in lines.values() if line.health is Health.WRONG] == []
     assert "mono" in lines["sample rate"].says
-    assert sum(len(fields["text"]) for fields in service.served) == 136
+    assert sum(len(fields["text"]) for fields in service.served) == 388
+
+
+async def test_each_line_is_told_as_soon_as_it_is_known(service: NotedService) -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait(_conversation: Conversation, _fields: Fields) -> None:
+        asked.set()
+        await go_on.wait()
+
+    service.before = wait
+    told: list[str] = []
+    async with asyncio.timeout(PATIENCE), aclosing(diagnose(service.address, KEY)) as lines:
+        async for line in lines:
+            told.append(line.name)
+            if line.name == "quota":
+                assert not asked.is_set()
+                go_on.set()
+    assert told == NAMES
+
+
+async def test_a_reply_that_never_ends(service: NotedService, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def go_on(conversation: Conversation, _: Fields) -> None:
+        while True:
+            await conversation.audio(bytes(882))
+            await asyncio.sleep(0.01)
+
+    service.endings, service.after = (), go_on
+    monkeypatch.setattr(run, "_LIMITS", replace(run._LIMITS, patience=1.0))
+    async with asyncio.timeout(3 * PATIENCE):
+        line = await wrong_line(service.address)
+    assert line.name == "end"
+    assert "no end came" in line.says
 
 
 # What is installed
@@ -158,6 +192,26 @@ def test_a_key_that_can_be_none(key: str | None, words: str) -> None:
     assert_advises(line)
     assert words in line.says
     assert "5f" not in str(line)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "your-lokutor-api-key", "YOUR_API_KEY_HERE", "YourApiKey", "<key>", "changeme",
+        "${LOKUTOR_API_KEY}", "$LOKUTOR_API_KEY", "%LOKUTOR_API_KEY%", "{{lokutor_api_key}}", "$(cat_key)",
+        "[api-key]", "xxxxxxxxxx", "***", "sk-...", "null", "undefined", "example-key",
+    ],
+)  # fmt: skip
+def test_a_key_that_stands_for_one(key: str) -> None:
+    line = check_key(key)
+    assert_advises(line, Health.NOTE)
+    assert "placeholder" in line.says
+    assert key not in str(line)
+
+
+@pytest.mark.parametrize("key", ["sk-live-the-key-5f2c9e", "akeyakey1", "lk_0000111122223333"])
+def test_a_key_that_looks_like_one(key: str) -> None:
+    assert check_key(key).health is Health.OK
 
 
 @pytest.mark.parametrize("key", [" key-5f2c9e\n", "key-5f2"])
@@ -382,7 +436,14 @@ def test_a_clock_that_is_wrong(date: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("date", "health"), [("Mon, 05 Jan 2026 12:00:03 GMT", Health.OK), ("soon", Health.SKIPPED)]
+    ("date", "health"),
+    [
+        ("Mon, 05 Jan 2026 12:00:03 GMT", Health.OK),
+        ("soon", Health.SKIPPED),
+        ("Mon, 05 Jan 99999999999999999999 12:00:00 GMT", Health.SKIPPED),
+        ("Mon, 05 Jan 2026 12:00:00 99999999999999999999", Health.SKIPPED),
+        ("Mon, 05 Jan 2026 12:00:03", Health.OK),
+    ],
 )
 def test_a_clock_that_is_right(date: str, health: Health) -> None:
     assert check_clock({"date": date}, NOW).health is health
@@ -395,8 +456,37 @@ def test_a_quota_that_is_used_up() -> None:
     assert line.says == "x-ratelimit-limit 10, x-ratelimit-remaining 0"
 
 
-def test_a_quota_that_lasts() -> None:
-    assert check_quota({"x-ratelimit-remaining": "7"}).health is Health.OK
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("x-ratelimit-remaining", "0.0"),
+        ("x-ratelimit-remaining", " -3 "),
+        ("x-ratelimit-remaining-minute", "0;w=60"),
+        ("ratelimit-remaining", "120, 0;w=60"),
+        ("ratelimit", '"default";r=0;t=30'),
+        ("ratelimit", '"minute";r=3;t=30, "day";r=0;t=3000'),
+        ("ratelimit", "limit=100, remaining=0, reset=50"),
+        ("x-characters-remaining", "-0"),
+    ],
+)
+def test_each_way_to_say_that_a_quota_is_used_up(name: str, value: str) -> None:
+    assert_advises(check_quota({name: value}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("x-ratelimit-remaining", "7"),
+        ("x-ratelimit-remaining", "0.5"),
+        ("x-ratelimit-remaining", "7;w=0"),
+        ("x-ratelimit-remaining", "unlimited"),
+        ("ratelimit", '"default";r=50;t=0'),
+        ("ratelimit-policy", '"default";q=100;w=60'),
+        ("x-ratelimit-reset", "0"),
+    ],
+)
+def test_a_quota_that_lasts(name: str, value: str) -> None:
+    assert check_quota({name: value}).health is Health.OK
 
 
 # The speech
@@ -442,9 +532,26 @@ async def test_silence_in_front(service: NotedService) -> None:
     assert "500 ms of them silence" in line.says
 
 
-async def test_another_sample_rate(service: NotedService) -> None:
-    service.speak = lambda fields: speech({**fields, "speed": fields["speed"] * 2})
+@pytest.mark.parametrize("rate", [22_050, 40_000, 48_000])
+async def test_another_sample_rate(service: NotedService, rate: int) -> None:
+    service.speak = lambda fields: speech({**fields, "speed": fields["speed"] * 44_100 / rate})
     assert (await wrong_line(service.address)).name == "sample rate"
+
+
+async def test_another_sample_format(service: NotedService) -> None:
+    def unsigned(fields: Fields) -> bytes:
+        return (np.frombuffer(speech(fields), "<i2") ^ np.int16(-0x8000)).tobytes()
+
+    service.speak = unsigned
+    assert (await wrong_line(service.address)).name == "sample format"
+    assert (await diagnosed(service.address))["sample rate"].health is Health.SKIPPED
+
+
+async def test_a_limit_that_the_measurement_meets(service: NotedService) -> None:
+    service.refuse_handshake = lambda: bool(service.served)
+    line = (await diagnosed(service.address))["sample rate"]
+    assert line.health is Health.SKIPPED
+    assert "429" in line.says
 
 
 async def test_no_visemes_to_measure_the_rate_by(service: NotedService) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -17,21 +16,24 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._conformance.client import connected
 from .._conformance.facts import Fact
 from .._conformance.findings import Finding, Report, lines_of
 from .._conformance.lab import ALLOWANCE, Limits
+from .._conformance.probe_errors import BEYOND, longest_text
 from .._conformance.run import examine
 from .._doctor.lines import Health
 from .._doctor.run import diagnose
 from ..tts import DEFAULT_BASE_URL
+from .reports import ReportFile
 from .services import bad_values, open_recording, service
-from .terminal import BASE_URL, KEY, MISUSED, CommandError, one_line, remark, say_line, without_keys
+from .terminal import BASE_URL, KEY, MISUSED, CommandError, escaped, one_line, remark, say_line, without_keys
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[Any]
 
-_TOO_LONG = 5_002
-"""Characters of a text over the longest."""
+_LONGEST_SENT = 100_000
+"""Characters of the longest text over which one is sent: where more are allowed, it isn't worth its price."""
 _PER_REQUEST = 3
 _LONGEST_IDLE = 3_600.0
 _MOST_REQUESTS = 1_000
@@ -101,32 +103,47 @@ def _within(text: str, convert: Callable[[str], float], least: float, most: floa
 
 
 def _conformance(arguments: argparse.Namespace) -> None:
-    limits = _limits(arguments)
-    if limits.allowance > ALLOWANCE and not arguments.yes:
-        _ask(f"This may send {limits.allowance:,} characters instead of {ALLOWANCE:,}.")
-    if arguments.out is not None:
-        arguments.out.open("a").close()  # Before anything is spent for a report that can't be written.
-    with bad_values(), ExitStack() as stack:
-        record = None
-        if arguments.record is not None:
-            file = stack.enter_context(open_recording(arguments.record, "wt"))
-            record = partial(print, file=file)
-        report = asyncio.run(_examine(arguments.url, limits, record))
-    if arguments.out is not None:
-        arguments.out.write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    with bad_values():
+        limits = _limits(arguments)
+        if limits.allowance > ALLOWANCE and not arguments.yes:
+            _ask(f"This may send {limits.allowance:,} characters instead of {ALLOWANCE:,}.")
+        with ExitStack() as stack:
+            kept = None if arguments.out is None else stack.enter_context(ReportFile(arguments.out))
+            record = None
+            if arguments.record is not None:
+                file = stack.enter_context(open_recording(arguments.record, "wt"))
+                record = partial(print, file=file)
+            try:
+                report = asyncio.run(_examine(arguments.url, limits, kept, record))
+            finally:
+                if kept is not None and kept.is_partial:
+                    remark(f"{escaped(str(arguments.out))} has what was found until then")
     say_line(f"\n{report.summary()}")
     if report.differing:
         raise CommandError(f"not as assumed: {', '.join(report.differing)}")
 
 
 def _limits(arguments: argparse.Namespace) -> Limits:
-    more = arguments.rate_limit * _PER_REQUEST + _TOO_LONG * arguments.too_long
+    more = arguments.rate_limit * _PER_REQUEST
+    if arguments.too_long:
+        longest = asyncio.run(_longest_text(arguments.url))
+        if longest <= _LONGEST_SENT:
+            more += longest + BEYOND
     return Limits(
         allowance=ALLOWANCE + more,
         idle=arguments.idle,
         requests=arguments.rate_limit,
         too_long=arguments.too_long,
     )
+
+
+async def _longest_text(url: str | None) -> int:
+    """Return how long a text may be, before leave is asked for a longer one. It costs nothing."""
+    async with (
+        service(lambda _: None, url) as used,
+        connected(used.endpoint, Limits().handshake) as client,
+    ):
+        return await longest_text(client)
 
 
 def _ask(what: str) -> None:
@@ -142,9 +159,14 @@ def _ask(what: str) -> None:
         raise CommandError("nothing was sent")
 
 
-async def _examine(url: str | None, limits: Limits, record: Callable[[str], object] | None) -> Report:
+async def _examine(
+    url: str | None, limits: Limits, kept: ReportFile | None, record: Callable[[str], object] | None
+) -> Report:
+    keep: Callable[[Report], object] = (lambda _: None) if kept is None else kept.keep
     async with service(remark, url) as used:
-        return await examine(used.endpoint, limits, notify=remark, tell=_Teller(), record=record)
+        report = await examine(used.endpoint, limits, notify=remark, tell=_Teller(), keep=keep, record=record)
+    keep(report)
+    return report
 
 
 class _Teller:

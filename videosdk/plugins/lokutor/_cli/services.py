@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -19,9 +20,6 @@ from .terminal import BASE_URL, KEY, MISUSED, CommandError, escaped, reason_of
 
 if TYPE_CHECKING:
     from ..local.server import LocalServer
-
-_LOCAL_KEY = "local"
-"""The only key of a local server of our own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +47,9 @@ async def service(notify: Callable[[str], None], url: str | None = None) -> Asyn
         yield Service(base_url or DEFAULT_BASE_URL, api_key)
         return
     notify(f"{KEY} and {BASE_URL} are not set: using a local server")
-    async with local_server("127.0.0.1", 0, _LOCAL_KEY) as server:
-        yield Service(server.url, _LOCAL_KEY)
+    key = secrets.token_hex(16)  # Of this server only. A word would be hidden wherever a line has it.
+    async with local_server("127.0.0.1", 0, key) as server:
+        yield Service(server.url, key)
 
 
 @asynccontextmanager

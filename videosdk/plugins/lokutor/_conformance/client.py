@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,9 +17,12 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from .._audio.pcm import BYTES_PER_SECOND
+from .._audio.silence import silence_at_start
 from .._wire.connection import new_session, open_socket, unreached
 from .._wire.endpoint import Endpoint
 from .._wire.protocol import (
+    Audio,
     EndOfRequest,
     ErrorReply,
     Event,
@@ -31,7 +35,7 @@ from .._wire.protocol import (
 from .._wire.proxy import find_proxy
 from ..errors import LokutorError, NetworkError, ProtocolError
 from .recorder import Recorder
-from .replies import Came, Ending, Reply
+from .replies import Came, Ending, Reply, whole
 
 _UPGRADE = {
     "Connection": "Upgrade",
@@ -43,6 +47,13 @@ _CLOSE_TIMEOUT = 1.0
 """Seconds for a close frame to leave."""
 _SWITCHING = 101
 _PING = b"lokutor"
+_LONGEST = 10.0
+_LONGEST_CHARACTER = 0.5
+"""Seconds of audio that any reply may have, and for each character: several times of what speech takes."""
+_OVERHEAD = 100
+"""Bytes that a message takes beside what it holds."""
+_MOST_HELD = 32 << 20
+"""Bytes of messages that wait to be looked at. Behind them, the socket isn't read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,8 @@ class Wire:
         self._number = number
         self._loop = asyncio.get_running_loop()
         self._inbox: asyncio.Queue[tuple[float, aiohttp.WSMessage]] = asyncio.Queue()
+        self._held = self._taken = 0
+        self._room = asyncio.Event()
         self._ponged = asyncio.Event()
         self._reader = self._loop.create_task(self._read())
 
@@ -93,29 +106,57 @@ class Wire:
         with suppress(aiohttp.ClientError, OSError):  # What it ended with is seen by reading.
             await self._ws.send_str(text)
 
-    async def ask(self, message: Mapping[str, Any] | str, patience: float) -> Reply:
-        """Send a request and return what comes for it, until nothing has come for ``patience`` seconds."""
+    async def ask(
+        self, message: Mapping[str, Any] | str, patience: float, within: float | None = None
+    ) -> Reply:
+        """Send a request and return what comes for it.
+
+        Args:
+            message: The request.
+            patience: Seconds without a sound after which it is given up.
+            within: Seconds after which it is given up whatever comes; None for no such limit.
+        """
         begun = self._loop.time()
         await self.send(message)
-        return await self.reply(message, begun, patience)
+        return await self.reply(message, begun, patience, within)
 
-    async def reply(self, message: Mapping[str, Any] | str, begun: float, patience: float) -> Reply:
-        """Return what comes for a request that was sent at ``begun``."""
+    async def reply(
+        self, message: Mapping[str, Any] | str, begun: float, patience: float, within: float | None = None
+    ) -> Reply:
+        """Return what comes for a request that was sent at ``begun``.
+
+        It ends also when nothing was heard for ``patience`` seconds, whatever else comes, or when more has
+        come than any speech of the text: a service may end no request, and go on for ever.
+        """
         text = "" if isinstance(message, str) else str(message.get("text", ""))
         came: list[Came] = []
+        waited = _Waited(self._loop.time() - begun, patience, within, len(text))
+        taken = self._taken
         while True:
-            event = await self._next(begun, patience)
-            if isinstance(event, Ending):
-                return Reply(text, tuple(came), event, self._ws.close_code)
-            came += event
-            if isinstance(event[-1].event, EndOfRequest):
-                return Reply(text, tuple(came), Ending.END)
-            if isinstance(event[-1].event, ErrorReply):
-                return Reply(text, tuple(came), Ending.ERROR)
+            found = await self._next(begun, waited.left(self._loop.time() - begun))
+            if isinstance(found, Ending):
+                ending: Ending | None = found
+            else:
+                came += found
+                ending = _ending_of(found[-1].event) or waited.ending(found, self._taken - taken)
+            if ending is not None:
+                return Reply(text, tuple(came), ending, self._ws.close_code)
 
-    async def first(self, patience: float) -> None:
-        """Wait for the first message."""
-        await self._next(0.0, patience)
+    async def until_audio(self, patience: float) -> ErrorReply | Ending | None:
+        """Wait for the first audio, and return None, or what came in its place."""
+        due = self._loop.time() + patience
+        while (left := due - self._loop.time()) > 0:
+            came = await self._next(0.0, left)
+            if isinstance(came, Ending):
+                return came
+            for event in (item.event for item in came):
+                if isinstance(event, Audio) and event.pcm:
+                    return None
+                if isinstance(event, ErrorReply):
+                    return event
+                if isinstance(event, EndOfRequest):
+                    return Ending.END
+        return Ending.SILENT
 
     async def rest(self, seconds: float) -> list[Event]:
         """Return what comes within so many seconds, or until it ends."""
@@ -160,6 +201,9 @@ class Wire:
                 at, message = await self._inbox.get()
         except TimeoutError:
             return Ending.SILENT
+        self._held -= _size(message)
+        self._taken += _size(message)
+        self._room.set()
         if message.type is aiohttp.WSMsgType.BINARY:
             return [Came(at - begun, decode_binary(message.data), binary=True)]
         if message.type is aiohttp.WSMsgType.TEXT:
@@ -176,9 +220,13 @@ class Wire:
                 self._ponged.set()
             else:
                 self._inbox.put_nowait((self._loop.time(), message))
+                self._held += _size(message)
                 self._record(message)
             if message.type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.ERROR}:
                 return
+            while self._held > _MOST_HELD:
+                self._room.clear()
+                await self._room.wait()
 
     def _record(self, message: aiohttp.WSMessage) -> None:
         if self._recorder is None:
@@ -187,6 +235,62 @@ class Wire:
             self._recorder.on_message(self._number, message.data, sent=False)
         else:
             self._recorder.on_close(self._number, self._ws.close_code)
+
+
+class _Waited:
+    """Decides when a reply is waited for no longer. Times are seconds since its request.
+
+    Args:
+        since: When waiting has begun.
+        patience: Seconds without a sound.
+        within: Seconds altogether, or None.
+        characters: Of the text.
+    """
+
+    def __init__(self, since: float, patience: float, within: float | None, characters: int) -> None:
+        self._heard_at = since
+        self._patience = patience
+        self._due = math.inf if within is None else since + within
+        self._most = round((_LONGEST + _LONGEST_CHARACTER * characters) * BYTES_PER_SECOND)
+        self._audio = 0
+        self._half = b""
+
+    def left(self, now: float) -> float:
+        """Return for how long to wait for the next message."""
+        return max(min(self._heard_at + self._patience, self._due) - now, 0.0)
+
+    def ending(self, came: list[Came], size: int) -> Ending | None:
+        """Return how the reply ends, if it does: all that has come so far has ``size`` bytes."""
+        at = came[0].at
+        for item in came:
+            if isinstance(item.event, Audio):
+                self._take(item.event.pcm, at)
+        # As JSON, audio is a third larger.
+        if self._audio > self._most or size > 2 * self._most or at > self._due:
+            return Ending.ENDLESS
+        return Ending.SILENT if at > self._heard_at + self._patience else None
+
+    def _take(self, pcm: bytes, at: float) -> None:
+        self._audio += len(pcm)
+        data = self._half + pcm
+        samples = whole(data)
+        self._half = data[len(samples) :]
+        if silence_at_start(samples) < len(samples):
+            self._heard_at = at
+
+
+def _ending_of(event: Event) -> Ending | None:
+    match event:
+        case EndOfRequest():
+            return Ending.END
+        case ErrorReply():
+            return Ending.ERROR
+        case _:
+            return None
+
+
+def _size(message: aiohttp.WSMessage) -> int:
+    return _OVERHEAD + (len(message.data) if isinstance(message.data, str | bytes) else 0)
 
 
 def _decode_all(text: str) -> list[Event]:

@@ -144,6 +144,8 @@ _TABLE = (
         ("viseme-unit", "`t` is in seconds", _B, _GUIDE, "Words and lip-sync come at wrong times."),
         ("viseme-base", "`t` counts from the audio of the request, not of the connection", _B,
          "clients; the guide says otherwise", "Nothing: the plugin finds out which it is."),
+        ("viseme-start", "the first `t` that isn't silence is where the audio begins to sound", _C, "-",
+         "Words and visemes are shifted by as much, and so is what a barge-in remembers."),
         ("viseme-order", "`t` and `v` never go back", _C, "-", "Nothing: the plugin sorts what it gets."),
         ("viseme-lateness", "timing comes before the audio that it describes", _B, _GUIDE,
          "Words are told late, and a barge-in remembers fewer."),

@@ -54,6 +54,7 @@ class Report:
         characters: How many characters were sent to be spoken.
         handshakes: How many connections were opened.
         findings: Each fact, with what was found.
+        complete: Whether these are all, and nothing has interrupted the run.
     """
 
     service: str
@@ -63,6 +64,7 @@ class Report:
     characters: int
     handshakes: int
     findings: tuple[tuple[Fact, Finding], ...]
+    complete: bool = True
 
     @property
     def differing(self) -> list[str]:
@@ -76,6 +78,7 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """Return the report for a file."""
         return {
+            "complete": self.complete,
             "service": self.service,
             "plugin": self.plugin,
             "at": self.at,

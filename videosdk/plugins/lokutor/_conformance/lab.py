@@ -15,7 +15,7 @@ from typing import Any
 from yarl import URL
 
 from .._options import SpeechOptions
-from .._wire.protocol import TTS_PATH
+from .._wire.protocol import TTS_PATH, ErrorReply
 from ..errors import (
     AuthenticationError,
     ConfigurationError,
@@ -42,10 +42,14 @@ _PASSAGE = (
 )
 LENGTHS = (20, 80, 160, 20, 320, 80, 1000, 160, 20)
 """Characters of the requests whose first audio is timed: mixed, so that warming up is no slope."""
+MEASURED = 320
+"""Characters of the one whose sample rate is measured: some 20 seconds, of which the length of the last
+sound, which nobody tells, is a small part."""
 OLD_PATH = "/ws"
 _HURRY = 3.0
-"""Seconds without a message after which a reply is given up, where one has had no end."""
-_LIMITED = "auth.rate_limited"
+"""Seconds without a sound after which a reply is given up, where one has had no end; and for which one is
+listened to, where one went on for ever."""
+LIMITED = "auth.rate_limited"
 _DEFAULTS = SpeechOptions()
 _OMISSIONS: tuple[frozenset[str], ...] = (
     frozenset(),
@@ -67,7 +71,7 @@ class Limits:
 
     Attributes:
         allowance: Characters.
-        patience: Seconds without a message after which a reply is given up.
+        patience: Seconds without a sound after which a reply is given up.
         handshake: Seconds for a handshake.
         quiet: Seconds to look for what comes behind an end.
         idle: Seconds that idle connections are left alone.
@@ -81,7 +85,7 @@ class Limits:
     allowance: int = ALLOWANCE
     patience: float = 15.0
     handshake: float = 10.0
-    quiet: float = 0.5
+    quiet: float = 2.0
     idle: float = 20.0
     sessions: int = 4
     requests: int = 0
@@ -108,6 +112,7 @@ class Lab:
         self._samples: dict[tuple[str, int], Reply] = {}
         self._waits = 0
         self._patience = limits.patience
+        self._within: float | None = None
         self._way: tuple[URL, Mapping[str, str]] = client.endpoint.url, client.endpoint.headers
         self._omitted = _OMISSIONS[0]
 
@@ -209,9 +214,8 @@ class Lab:
         """Send a request, on a connection of its own unless there is one, and return what comes for it."""
         while True:
             reply = await self.ask_unlimited(message, wire)
-            if reply.error is None or reply.error.code != _LIMITED:
+            if not await self.has_waited_for_limit(reply.error):
                 return reply
-            await self._wait_for_limit(error_from_reply(reply.error.message, _LIMITED), None)
 
     async def ask_unlimited(self, message: Mapping[str, Any] | str, wire: Wire | None = None) -> Reply:
         """Do the same, and return also that the limit of requests a minute is reached."""
@@ -219,9 +223,11 @@ class Lab:
             async with self.wire() as own:
                 return await self.ask_unlimited(message, own)
         self.spend(message)
-        reply = await wire.ask(message, self._patience)
+        reply = await wire.ask(message, self._patience, self._within)
         if reply.ending is Ending.SILENT:  # It may end no request at all, and there are many to come.
             self._patience = min(self._patience, _HURRY)
+        elif reply.ending is Ending.ENDLESS:
+            self._within = _HURRY
         self.replies.append(reply)
         return reply
 
@@ -240,6 +246,17 @@ class Lab:
         """Wait until what was done before doesn't count any more."""
         self._notify(f"waiting {self.limits.limit_wait:.0f} s for the limit of requests a minute")
         await asyncio.sleep(self.limits.limit_wait)
+
+    async def has_waited_for_limit(self, error: ErrorReply | None) -> bool:
+        """Return whether an error says that the limit of requests a minute is reached, and wait for it.
+
+        Raises:
+            RateLimitError: It does, and was waited for too often.
+        """
+        if error is None or error.code != LIMITED:
+            return False
+        await self._wait_for_limit(error_from_reply(error.message, LIMITED), None)
+        return True
 
     async def _wait_for_limit(self, error: LokutorError, seconds: float | None) -> None:
         if self._waits >= self.limits.limit_waits:
@@ -265,11 +282,19 @@ class Lab:
         return await self._pair("timed", self.request(SENTENCE, visemes=True))
 
     async def passages(self) -> list[Reply]:
-        """Return the replies to texts of several lengths."""
-        for place, length in enumerate(LENGTHS):
-            if ("passage", place) not in self._samples:
-                self._samples["passage", place] = await self.ask(self.request(passage(length)))
-        return [self._samples["passage", place] for place in range(len(LENGTHS))]
+        """Return the replies to texts of several lengths, with visemes if the service makes them."""
+        visemes = (await self.timed())[0].spoken
+        return [await self._passage(place, visemes=visemes) for place in range(len(LENGTHS))]
+
+    async def measured(self) -> Reply:
+        """Return the one of them that is :data:`MEASURED` characters long, with visemes."""
+        return await self._passage(LENGTHS.index(MEASURED), visemes=True)
+
+    async def _passage(self, place: int, *, visemes: bool) -> Reply:
+        if ("passage", place) not in self._samples:
+            message = self.request(passage(LENGTHS[place]), **({"visemes": True} if visemes else {}))
+            self._samples["passage", place] = await self.ask(message)
+        return self._samples["passage", place]
 
     async def _pair(self, name: str, message: Mapping[str, Any]) -> tuple[Reply, Reply]:
         if (name, 0) not in self._samples:

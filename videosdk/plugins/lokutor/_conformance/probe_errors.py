@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import LokutorError
+from .client import Client
 from .findings import Finding, judged, unknown
 from .lab import SHORT, Lab, probe
 from .replies import Ending
@@ -12,6 +14,8 @@ from .replies import Ending
 _NO_VOICE = "no_such_voice"
 _LONGEST = 5_000
 """Characters of the longest text, where the service doesn't say it."""
+BEYOND = 2
+"""Characters by which a text over the longest is longer, at most."""
 
 
 @probe("error-voice")
@@ -55,13 +59,21 @@ async def probe_error_length(lab: Lab) -> Finding:
     """Send a text over the longest, if that was asked for."""
     if not lab.limits.too_long:
         return unknown("not tried: --too-long tries")
-    body = (await lab.client.route("config")).body
-    stated = body.get("max_text_length") if isinstance(body, dict) else None
-    longest = stated if isinstance(stated, int) and stated > 0 else _LONGEST
-    if longest > lab.limits.allowance:
+    longest = await longest_text(lab.client)
+    if longest + BEYOND > lab.limits.allowance - lab.spent:
         return unknown(f"the longest text has {longest} characters: that is too many to send")
     text = "a " * (longest // 2 + 1)
     return await _refusal(lab, lab.request(text), "validation.text_too_long")
+
+
+async def longest_text(client: Client) -> int:
+    """Return how many characters a text may have, as the service says it, or as is known of others."""
+    try:
+        body = (await client.route("config")).body
+    except LokutorError:
+        return _LONGEST
+    stated = body.get("max_text_length") if isinstance(body, dict) else None
+    return stated if isinstance(stated, int) and stated > 0 else _LONGEST
 
 
 async def _refusal(lab: Lab, message: Mapping[str, Any] | str, code: str) -> Finding:

@@ -49,8 +49,24 @@ async def probe_languages(lab: Lab) -> Finding:
 @probe("models")
 async def probe_models(lab: Lab) -> Finding:
     """Read the models."""
-    names = await _names(lab, "models", "name")
-    return names if isinstance(names, Finding) else judged(bool(names), _listed(names))
+    body = await _object(lab, "models")
+    if isinstance(body, Finding):
+        return body
+    models = body.get("models")
+    if not (isinstance(models, list) and models):
+        return judged(False, "no list of models")
+    names = [_model(item) for item in models]
+    evidence = _listed(frozenset(filter(None, names)))
+    lacking = names.count(None)
+    return judged(not lacking, f"{evidence}; {lacking} without name or default" if lacking else evidence)
+
+
+def _model(item: object) -> str | None:
+    """Return a model's name, and whether it is the default, or None if one of both isn't told."""
+    name, default = (item.get("name"), item.get("default")) if isinstance(item, dict) else (None, None)
+    if not (isinstance(name, str) and isinstance(default, bool)):
+        return None
+    return f"{name} (default)" if default else name
 
 
 @probe("config")

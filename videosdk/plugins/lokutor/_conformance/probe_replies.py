@@ -7,19 +7,21 @@ from collections.abc import Iterable
 from statistics import median
 
 from .._audio.pcm import SAMPLE_RATE, SAMPLE_WIDTH
-from .._timing.words import is_sound
 from .._wire.protocol import Audio, EndOfRequest
 from .findings import Finding, judged, unknown
 from .lab import SHORT, Lab, probe
-from .replies import Ending, Reply, fit, roughness, whole
+from .replies import Ending, Reply, fit, is_smoother_unsigned, roughness, whole
 
 _SMOOTH = 0.8
 """Roughness below which audio can be speech."""
 _SMOOTHER = 1.5
-"""How much rougher it must be with its bytes swapped."""
+"""How much rougher it must be with its bytes swapped, and may be without its sign."""
 _CONTAINERS = {b"RIFF": "WAV", b"OggS": "Ogg", b"ID3": "MP3", b"\xff\xfb": "MP3", b"fLaC": "FLAC"}
-_PLAUSIBLE = (0.85, 1.35)
-"""How long the audio of a sentence is beside the time of its last sound, if the rate is what it should be."""
+_LAST_SOUND = (-0.05, 0.45)
+"""Seconds from the start of the last viseme to where the sound ends: from less than none, as a sound fades
+into what counts as silence, to a long vowel."""
+_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, SAMPLE_RATE, 48_000, 88_200, 96_000)
+"""Rates that audio is made at."""
 _STEREO = 0.99
 """Part of the pairs of samples that are equal in stereo of one voice."""
 _SILENT = "all of the audio is silence"
@@ -38,7 +40,11 @@ _MEASURABLE = 200
 @probe("pcm")
 async def probe_pcm(lab: Lab) -> Finding:
     """Look whether the audio is a curve, and not noise, if it is read as it should be."""
-    reply = await lab.plain()
+    return format_of(await lab.plain())
+
+
+def format_of(reply: Reply) -> Finding:
+    """Return whether a reply's audio has the format that it should have."""
     pcm = reply.pcm
     if not pcm:
         return unknown("no audio")
@@ -47,6 +53,8 @@ async def probe_pcm(lab: Lab) -> Finding:
     name = next((name for head, name in _CONTAINERS.items() if pcm.startswith(head)), None)
     if name is not None:
         return judged(False, f"it begins like {name}")
+    if is_smoother_unsigned(pcm, _SMOOTHER):
+        return judged(False, "it is a curve only if the samples are unsigned")
     little, big = roughness(pcm), roughness(pcm, big=True)
     evidence = f"neighbouring samples differ by {little:.2f} of their size, with the bytes swapped {big:.2f}"
     return judged(little < _SMOOTH and little * _SMOOTHER < big, evidence)
@@ -54,18 +62,29 @@ async def probe_pcm(lab: Lab) -> Finding:
 
 @probe("sample-rate")
 async def probe_sample_rate(lab: Lab) -> Finding:
-    """Hold the length of the audio against the time of its last sound."""
-    reply, _ = await lab.timed()
+    """Hold the length of a passage against the times of its first sound and its last."""
+    return rate_of(await lab.measured())
+
+
+def rate_of(reply: Reply) -> Finding:
+    """Return whether a reply's audio has the sample rate that it should have, as far as its visemes tell.
+
+    How long its last sound is, they don't: the shorter the reply, the less is certain. Where they are wrong
+    themselves, or agree with audio at a wrong rate, nothing but an ear could tell.
+    """
     if reply.pcm and not reply.sounding:
         return unknown(_SILENT)
     if _is_stereo(reply.pcm):
         return judged(False, "each sample comes twice, as in stereo")
-    last = max((item.start for item in reply.visemes if is_sound(item.sound)), default=0.0)
-    if not (last and reply.pcm):
+    between = reply.sounds[-1].start - reply.sounds[0].start if reply.sounds else 0.0
+    if not (reply.pcm and between > -_LAST_SOUND[0]):
         return unknown("there are no visemes to measure it by")
-    ratio = (reply.seconds - reply.silence[1]) / last
-    evidence = f"mono; as 44100 Hz, the sound ends at {ratio:.2f} times the start of the last viseme"
-    return judged(_PLAUSIBLE[0] < ratio < _PLAUSIBLE[1], evidence)
+    high, low = (SAMPLE_RATE * reply.sounding / (between + last) for last in _LAST_SOUND)
+    possible = [rate for rate in _RATES if low <= rate <= high]
+    evidence = f"mono; by the visemes of {between:.1f} s, it is {low:.0f} to {high:.0f} Hz"
+    if SAMPLE_RATE in possible and len(possible) > 1:
+        return unknown(f"{evidence}: too short to tell")
+    return judged(SAMPLE_RATE in possible, evidence)
 
 
 def _is_stereo(pcm: bytes) -> bool:

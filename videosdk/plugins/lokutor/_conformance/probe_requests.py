@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Any
 
 from .findings import Finding, judged, unknown
 from .lab import LENGTHS, SHORT, Lab, probe
 from .replies import Reply
 
-_FASTER = (1.4, 2.6)
-"""How much faster speed 2.0 is than the default of 1.05, within what pauses and taste may change."""
+_FASTER = (1.6, 2.25)
+"""How much faster speed 2.0 is than the default of 1.05: 1.9 times, but that a voice may keep its pauses."""
 _PRICE = ("Pay $7,777.", "Pay seven thousand seven hundred seventy-seven dollars.")
 _YEAR = "1999."
 _YEAR_IN_WORDS = {"es": "Mil novecientos noventa y nueve.", "en": "Nineteen ninety-nine."}
@@ -18,8 +19,13 @@ _READ = 0.8
 _SAME = 0.05
 """Seconds by which two replies to one request may differ: where the second goes on for the first, so much of
 a sound is heard twice, or not at all."""
-_CUT_OFF = 0.6
-"""Part of the usual length for each character, below which a long text wasn't spoken whole."""
+_CUT_OFF = 0.8
+"""Part of the usual length for each character, below which a long text wasn't spoken whole. Only visemes tell
+less from a faster reading."""
+_CUT_SHORT = 0.95
+"""Part of the length that its visemes tell, below which it wasn't either."""
+_LAST_WORDS = 12
+"""Characters within which the last sound lies."""
 
 
 @probe("defaults")
@@ -74,7 +80,7 @@ async def probe_speed(lab: Lab) -> Finding:
     if not (slow.sounding and fast.sounding):
         return unknown(fast.outcome)
     ratio = slow.sounding / fast.sounding
-    return judged(_FASTER[0] < ratio < _FASTER[1], f"{ratio:.2f} times as fast as at 1.05")
+    return judged(_FASTER[0] < ratio < _FASTER[1], f"{ratio:.2f} times as fast as at 1.05, for 1.90")
 
 
 @probe("steps")
@@ -103,12 +109,33 @@ def _spoken(reply: Reply) -> Finding:
 
 @probe("long-text")
 async def probe_long_text(lab: Lab) -> Finding:
-    """Look at the longest text: whether it is as long as the others let expect."""
+    """Look at the longest text: whether it is as long as the others, and its visemes, let expect."""
     replies = await lab.passages()
-    usual = sorted(reply.sounding / len(reply.text) for reply in replies if len(reply.text) > min(LENGTHS))
+    others = [reply for reply in replies if min(LENGTHS) < len(reply.text) < max(LENGTHS)]
     longest = max(replies, key=lambda reply: len(reply.text))
-    whole = longest.sounding / len(longest.text) > _CUT_OFF * usual[len(usual) // 2]
-    return judged(longest.spoken and whole, f"{len(longest.text)} characters: {longest.outcome}")
+    evidence = f"{len(longest.text)} characters: {longest.outcome}"
+    if not longest.spoken:
+        return judged(False, evidence)
+    usual = median(reply.sounding / len(reply.text) for reply in others) * len(longest.text)
+    if not usual:
+        return unknown("the shorter texts have no sound")
+    evidence += f", {longest.sounding / usual:.0%} of what the shorter ones let expect"
+    whole = longest.sounding > _CUT_OFF * usual
+    measured = await lab.measured()
+    if _reaches(measured) and longest.sounds:
+        evidence += f"; its last viseme is at {longest.sounds[-1].index}"
+        whole = whole and _reaches(longest) and _told(longest) > _CUT_SHORT * _told(measured)
+    return judged(whole, evidence)
+
+
+def _reaches(reply: Reply) -> bool:
+    """Return whether the last sound belongs to the last words."""
+    return bool(reply.sounds) and reply.sounds[-1].index >= len(reply.text) - _LAST_WORDS
+
+
+def _told(reply: Reply) -> float:
+    """Return how long the sound is beside what its visemes say."""
+    return reply.sounding / max(reply.sounds[-1].start - reply.sounds[0].start, 0.001)
 
 
 @probe("repeatable")

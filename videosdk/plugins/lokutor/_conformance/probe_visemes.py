@@ -15,6 +15,8 @@ _IN_SECONDS = (0.5, 1.1)
 """Where the last sound of a reply begins, as a part of its audio."""
 _EARLY = 0.5
 """Part of the first request's audio within which the second's first viseme comes, if it counts anew."""
+_SHIFT = 0.15
+"""Seconds between the first viseme and the first sound that a soft consonant may take."""
 _LATENESS = 0.05
 """Seconds: nobody sees or hears them."""
 
@@ -70,8 +72,9 @@ async def probe_viseme_unit(lab: Lab) -> Finding:
     reply, _ = await lab.timed()
     if not (reply.visemes and reply.pcm):
         return unknown("there are no visemes")
-    last = max(item.start for item in reply.visemes)
-    ratio = last / reply.seconds
+    starts = [item.start for item in reply.visemes]
+    last = max(starts)
+    ratio = (last - min(starts)) / reply.seconds  # Whether they are shifted is another fact.
     return judged(
         _IN_SECONDS[0] < ratio < _IN_SECONDS[1], f"the last says {last:g}, of {reply.seconds:.2f} s"
     )
@@ -86,6 +89,17 @@ async def probe_viseme_base(lab: Lab) -> Finding:
     start = min(item.start for item in second.visemes)
     evidence = f"the second request's begin at {start:g}, behind {first.seconds:.2f} s of the first"
     return judged(start < _EARLY * max(item.start for item in first.visemes), evidence)
+
+
+@probe("viseme-start")
+async def probe_viseme_start(lab: Lab) -> Finding:
+    """Hold the time of the first viseme against the first sound of the audio."""
+    reply, _ = await lab.timed()
+    if not (reply.sounds and reply.sounding):
+        return unknown("there are no visemes")
+    told, heard = reply.sounds[0].start, reply.silence[0]
+    evidence = f"the first viseme says {told:.2f} s, and the first sound is at {heard:.2f} s"
+    return judged(abs(told - heard) < _SHIFT, evidence)
 
 
 @probe("viseme-order")

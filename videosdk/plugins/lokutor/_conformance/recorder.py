@@ -1,6 +1,7 @@
 """Keeps what goes over the wire, without the key.
 
-Rule of this file: what is written has gone through :meth:`Recorder.redact`, whichever side it came from.
+Rule of this file: what is written has gone through :meth:`Recorder.redact` or :meth:`Recorder.redact_bytes`,
+whichever side it came from.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from yarl import URL
 
 from .._wire import recording
-from .._wire.endpoint import Endpoint
+from .._wire.endpoint import LONG_KEY, Endpoint
 from .._wire.protocol import API_KEY_HEADER
 from .._wire.recording import RIGHT_KEY, Answered, Handshake
 
@@ -41,10 +42,26 @@ class Recorder:
         """Return a text without the key, in whatever escapes it stands."""
         try:
             plain = json.dumps(json.loads(text), ensure_ascii=False)
+            # Of members of one name, the last is kept: here they all are.
+            every = json.dumps(json.loads(text, object_pairs_hook=list), ensure_ascii=False)
         except (ValueError, RecursionError):
             return self._endpoint.redact(text)
-        hidden = self._endpoint.redact(plain)
-        return text if hidden == plain else hidden
+        if self._endpoint.redact(every) == every:
+            return self._endpoint.redact(text)
+        return self._endpoint.redact(plain)
+
+    def redact_bytes(self, data: bytes) -> bytes:
+        """Return a binary message without the key. It may be text, or hold some beside audio."""
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            text = ""
+        if text and "\0" not in text:
+            hidden = self.redact(text)
+            return data if hidden == text else hidden.encode()
+        if len(self._endpoint.api_key) < LONG_KEY:
+            return data  # So few bytes are in any audio by chance.
+        return self._endpoint.redact(data.decode("latin-1")).encode("latin-1")
 
     def on_handshake(self, url: URL, headers: Mapping[str, str], status: int, body: Any = None) -> int:
         """Note a handshake, and return the number of its connection."""
@@ -62,7 +79,7 @@ class Recorder:
 
     def on_message(self, connection: int, message: str | bytes, *, sent: bool) -> None:
         """Note a message."""
-        shown = self.redact(message) if isinstance(message, str) else message
+        shown = self.redact(message) if isinstance(message, str) else self.redact_bytes(message)
         self._write(recording.message_line(self._at, connection, shown, sent=sent))
 
     def on_close(self, connection: int, code: int | None) -> None:

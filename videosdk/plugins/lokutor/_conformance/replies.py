@@ -15,6 +15,7 @@ from itertools import pairwise
 
 from .._audio.pcm import BYTES_PER_SECOND, SAMPLE_WIDTH
 from .._audio.silence import silence_at_end, silence_at_start
+from .._timing.words import is_sound
 from .._wire.protocol import Audio, EndOfRequest, ErrorReply, Event, Unknown, Visemes
 from ..visemes import Viseme
 
@@ -26,6 +27,7 @@ class Ending(Enum):
     ERROR = auto()
     CLOSED = auto()
     SILENT = auto()
+    ENDLESS = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,11 @@ class Reply:
         return [item for _, items in self.timing for item in items]
 
     @cached_property
+    def sounds(self) -> list[Viseme]:
+        """Those that aren't silence, by their times."""
+        return sorted((item for item in self.visemes if is_sound(item.sound)), key=lambda item: item.start)
+
+    @cached_property
     def timing(self) -> list[tuple[float, tuple[Viseme, ...]]]:
         """Each timing message, with the seconds of audio that had come before it."""
         found, heard = [], 0
@@ -141,7 +148,7 @@ class Reply:
                 return f"refused: {named(self.error)}"
             case Ending.CLOSED:
                 return f"the connection was closed (code {self.close_code})"
-            case Ending.SILENT:
+            case Ending.SILENT | Ending.ENDLESS:
                 return f"no end came, after {self.seconds:.2f} s of audio"
 
 
@@ -159,13 +166,29 @@ def whole(pcm: bytes) -> bytes:
 
 def roughness(pcm: bytes, *, big: bool = False) -> float:
     """Return how much neighbouring samples differ, beside how loud they are: little in speech."""
-    samples = array("h", whole(pcm))
+    samples = _samples(pcm, "h", big=big)
+    loud = sum(map(abs, samples))
+    return _variation(samples) / loud if loud else 1.0
+
+
+def is_smoother_unsigned(pcm: bytes, times: float) -> bool:
+    """Return whether neighbouring samples differ so many times less if none of them is negative.
+
+    What is read with the wrong sign leaps over its whole range wherever a wave crosses its middle.
+    """
+    signed, unsigned = (_variation(_samples(pcm, kind)) for kind in ("h", "H"))
+    return unsigned * times < signed
+
+
+def _samples(pcm: bytes, kind: str, *, big: bool = False) -> array[int]:
+    samples: array[int] = array(kind, whole(pcm))
     if big is (sys.byteorder == "little"):
         samples.byteswap()
-    loud = sum(map(abs, samples))
-    if not loud:
-        return 1.0
-    return sum(abs(after - before) for before, after in pairwise(samples)) / loud
+    return samples
+
+
+def _variation(samples: array[int]) -> int:
+    return sum(abs(after - before) for before, after in pairwise(samples))
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ async def examine(
     facts: Iterable[Fact] = FACTS,
     notify: Callable[[str], None] = lambda _: None,
     tell: Callable[[Fact, Finding], None] = lambda *_: None,
+    keep: Callable[[Report], object] = lambda _: None,
     record: Callable[[str], object] | None = None,
 ) -> Report:
     """Hold a service against the notes.
@@ -39,29 +40,36 @@ async def examine(
         facts: Which ones; all by default.
         notify: Told what takes long.
         tell: Told each finding, as soon as there is one.
+        keep: Given what is known by then, after each finding.
         record: Takes each line of a recording of the wire, without the key.
 
     Raises:
         LokutorError: The service can't be spoken to at all.
     """
-    begun = monotonic()
+    begun, at = monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+    findings: list[tuple[Fact, Finding]] = []
     async with connected(endpoint, limits.handshake, record) as client:
         lab = Lab(client, limits, notify)
+
+        def report(*, complete: bool) -> Report:
+            return Report(
+                service=endpoint.shown_url,
+                plugin=__version__,
+                at=at,
+                seconds=monotonic() - begun,
+                characters=lab.spent,
+                handshakes=client.handshakes,
+                findings=tuple(findings),
+                complete=complete,
+            )
+
         await lab.find_way()
-        findings = []
         for fact in facts:
             finding = await _find(lab, fact)
             findings.append((fact, replace(finding, evidence=endpoint.redact(finding.evidence))))
             tell(*findings[-1])
-        return Report(
-            service=endpoint.shown_url,
-            plugin=__version__,
-            at=datetime.now(UTC).isoformat(timespec="seconds"),
-            seconds=monotonic() - begun,
-            characters=lab.spent,
-            handshakes=client.handshakes,
-            findings=tuple(findings),
-        )
+            keep(report(complete=False))
+        return report(complete=True)
 
 
 async def _find(lab: Lab, fact: Fact) -> Finding:

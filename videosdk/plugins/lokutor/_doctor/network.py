@@ -10,8 +10,7 @@ import re
 import ssl
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from ipaddress import ip_address
 
 from yarl import URL
@@ -19,6 +18,7 @@ from yarl import URL
 from .._conformance.client import Answer, Client
 from .._wire.endpoint import is_loopback
 from .._wire.proxy import find_proxy
+from .._wire.quota import read_date
 from ..errors import (
     AuthenticationError,
     ConfigurationError,
@@ -44,6 +44,10 @@ _SKEW = 60.0
 """Seconds by which a clock may be wrong before signatures and certificates are refused."""
 _QUOTA = re.compile(r"ratelimit|rate-limit|quota|credit|characters|remaining")
 _REMAINING = re.compile(r"remaining")
+_LEFT = re.compile(r"(?:^|,)\s*(-?\d+(?:\.\d+)?)", re.ASCII)
+"""What is left by a header of its own, which may hold one number for each window, as in ``9, 0;w=60``."""
+_LEFT_OF = re.compile(r"\b(?:r|remaining)\s*=\s*(-?\d+(?:\.\d+)?)", re.ASCII)
+"""What is left by ``RateLimit`` (draft-ietf-httpapi-ratelimit-headers, as it is and as it was)."""
 _ADVICE: tuple[tuple[type[LokutorError], str], ...] = (
     (AuthenticationError, "the key is wrong or has expired: copy it again"),
     (RateLimitError, "wait a minute, or get a larger plan"),
@@ -154,11 +158,10 @@ async def answer_of(client: Client) -> Answer | None:
 
 def check_clock(headers: Mapping[str, str], now: datetime) -> Line:
     """Compare this machine's clock with the service's."""
-    try:
-        theirs = parsedate_to_datetime(headers.get("date", ""))
-    except ValueError:
+    theirs = read_date(headers.get("date"))
+    if theirs is None:
         return skipped("clock", "the service doesn't tell the time")
-    skew = (now - (theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC))).total_seconds()
+    skew = (now - theirs).total_seconds()
     if abs(skew) <= _SKEW:
         return ok("clock", f"within {abs(skew):.0f} s of the service's")
     side = "ahead of" if skew > 0 else "behind"
@@ -171,9 +174,14 @@ def check_quota(headers: Mapping[str, str]) -> Line:
     if not found:
         return skipped("quota", "the service says nothing of it")
     says = ", ".join(f"{name} {value}" for name, value in found.items())
-    if any(_REMAINING.search(name) and value.strip() == "0" for name, value in found.items()):
+    if any(map(_is_used_up, found, found.values())):
         return wrong("quota", says, "wait until it is renewed, or get a larger plan")
     return ok("quota", says)
+
+
+def _is_used_up(name: str, value: str) -> bool:
+    pattern = _LEFT if _REMAINING.search(name) else _LEFT_OF
+    return any(float(left) <= 0 for left in pattern.findall(value))
 
 
 def _ms(seconds: float) -> str:

@@ -56,8 +56,8 @@ async def _on_the_way(url: URL, keyed: Line, key: str) -> AsyncGenerator[Line, N
     except ValueError as error:
         yield wrong("address", str(error), "remove the key from the address")
         return
-    async with connected(endpoint, _LIMITS.handshake) as client:
-        for line in await _spoken_to(client):
+    async with connected(endpoint, _LIMITS.handshake) as client, aclosing(_spoken_to(client)) as lines:
+        async for line in lines:
             yield _without_key(endpoint, line)
 
 
@@ -66,15 +66,18 @@ def _without_key(endpoint: Endpoint, line: Line) -> Line:
     return Line(line.name, line.health, endpoint.redact(line.says), line.do)
 
 
-async def _spoken_to(client: Client) -> list[Line]:
+async def _spoken_to(client: Client) -> AsyncGenerator[Line, None]:
     handshake = await check_handshake(client)
+    yield handshake
     answer = await answer_of(client)
-    lines = [handshake]
     if answer is not None:
-        lines += [check_clock(answer.headers, datetime.now(UTC)), check_quota(answer.headers)]
+        yield check_clock(answer.headers, datetime.now(UTC))
+        yield check_quota(answer.headers)
     if handshake.health is Health.WRONG:
-        return lines
+        return
     try:
-        return [*lines, *await check_speech(Lab(client, _LIMITS, lambda _: None))]
+        async with aclosing(check_speech(Lab(client, _LIMITS, lambda _: None))) as lines:
+            async for line in lines:
+                yield line
     except LokutorError as error:
-        return [*lines, wrong("first audio", str(error), advice(error))]
+        yield wrong("first audio", str(error), advice(error))

@@ -5,6 +5,7 @@ Rule of this file: nothing goes to the network, and neither the key nor a proxy'
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +20,14 @@ from .versions import FAULTS, OLDEST, PYTHONS, numbers_of, shown
 
 _QUOTES = "\"'`“”‘’"
 _KEY = "LOKUTOR_API_KEY"
+_PLACEHOLDER_WORDS = re.compile(
+    r"(?:your|my|the|a|an|lokutor|api|key|token|secret|here|insert|enter|paste|put|add|set|replace|change|with|me"
+    r"|this|it|real|actual|placeholder|todo|tbd|fixme|example|sample|dummy|fake|none|null|undefined|value)+"
+)
+_PLACEHOLDER_FORMS = re.compile(
+    r"\$\w+|%\w+%|\$?\{.*\}|\$\(.*\)|<.*>|\[.*\]|(?P<char>.)(?P=char)*|.*\.\.\..*"
+)
+"""A variable that nothing has replaced, what stands in brackets, ``xxxx`` and ``sk-...``."""
 
 
 def check_versions() -> Iterator[Line]:
@@ -61,6 +70,8 @@ def check_key(key: str | None) -> Line:
         return wrong("key", fault, "copy it again, without anything around it")
     if key != key.strip():
         return note("key", "there are spaces around it", "remove them; this plugin ignores them")
+    if _is_placeholder(key):
+        return note("key", "it looks like a placeholder", "set the key itself, from app.lokutor.com")
     if len(key) < LONG_KEY:
         return note("key", f"it has only {len(key)} characters", "look whether it was copied whole")
     return ok("key", f"set, {len(key)} characters")
@@ -74,6 +85,11 @@ def _fault_of(key: str) -> str:
     if key.lower().startswith(("bearer ", "x-api-key", "lokutor_api_key")):
         return "there is more in it than the key"
     return "there is a space in it" if " " in key else ""
+
+
+def _is_placeholder(key: str) -> bool:
+    words = re.sub(r"[\W_]+", "", key.lower())
+    return bool(_PLACEHOLDER_WORDS.fullmatch(words) or _PLACEHOLDER_FORMS.fullmatch(key))
 
 
 def check_address(base_url: str) -> tuple[Line, URL | None]:

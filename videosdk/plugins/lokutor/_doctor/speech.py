@@ -1,36 +1,58 @@
-"""Checks of the speech itself: when it comes, and at which rate."""
+"""Checks of the speech itself: when it comes, in which format and at which rate."""
 
 from __future__ import annotations
 
-from .._conformance.findings import Verdict
-from .._conformance.lab import Lab
-from .._conformance.probe_replies import probe_sample_rate
-from .._conformance.replies import Reply
-from ..errors import error_from_reply
-from .lines import Line, note, ok, skipped, wrong
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from .._conformance.findings import Finding, Verdict
+from .._conformance.lab import SENTENCE, Lab
+from .._conformance.probe_replies import format_of, rate_of
+from .._conformance.replies import Ending, Reply
+from ..errors import LokutorError, error_from_reply
+from .lines import Health, Line, note, ok, skipped, wrong
 from .network import advice
 
 _SLOW_AUDIO = 0.5
 _LONG_SILENCE = 0.4
 
 
-async def check_speech(lab: Lab) -> list[Line]:
-    """Have a sentence spoken, twice on one connection."""
-    first, _ = await lab.timed()
-    if not first.pcm:
-        return [
-            _silent(first),
-            *(skipped(name, "nothing was spoken") for name in ("first sound", "sample rate")),
-        ]
-    if not first.sounding:
-        says = f"{first.seconds:.2f} s of audio, all of it silence"
+async def check_speech(lab: Lab) -> AsyncGenerator[Line, None]:
+    """Have a sentence spoken, and if it is heard, a passage that is long enough to measure."""
+    reply = await lab.ask(lab.request(SENTENCE, visemes=True))
+    if not reply.pcm:
+        yield _silent(reply)
+        for name in ("first sound", "end", "sample format", "sample rate"):
+            yield skipped(name, "nothing was spoken")
+        return
+    yield _first_audio(reply)
+    async with aclosing(_heard(lab, reply)) as lines:
+        async for line in lines:
+            yield line
+
+
+async def _heard(lab: Lab, reply: Reply) -> AsyncGenerator[Line, None]:
+    if not reply.sounding:
+        says = f"{reply.seconds:.2f} s of audio, all of it silence"
         do = "try another voice; if that is silent too, report it to the service"
-        return [
-            _first_audio(first),
-            wrong("first sound", says, do),
-            skipped("sample rate", "nothing was heard"),
-        ]
-    return [_first_audio(first), _first_sound(first), await _sample_rate(lab)]
+        yield wrong("first sound", says, do)
+        yield _end(reply)
+        for name in ("sample format", "sample rate"):
+            yield skipped(name, "nothing was heard")
+        return
+    yield _first_sound(reply)
+    yield _end(reply)
+    formatted = _found("sample format", format_of(reply), "speech will be noise: please report it")
+    yield formatted
+    if formatted.health is Health.WRONG or reply.ending is not Ending.END:
+        yield skipped("sample rate", "not while what is above is wrong")
+        return
+    try:
+        measured = await lab.measured()
+    except LokutorError as error:  # Such as a limit of requests a minute, which one more has reached.
+        yield skipped("sample rate", str(error))
+    else:
+        yield _found("sample rate", rate_of(measured), "speech will sound wrong: please report it")
 
 
 def _silent(reply: Reply) -> Line:
@@ -52,16 +74,21 @@ def _first_sound(reply: Reply) -> Line:
     return _line("first sound", says, "leave trim_silence on" if silence > _LONG_SILENCE else "")
 
 
+def _end(reply: Reply) -> Line:
+    if reply.ending is Ending.END:
+        return ok("end", f"behind {reply.seconds:.2f} s of audio")
+    return wrong("end", reply.outcome, "run 'lokutor conformance', and report what it says: turns may hang")
+
+
 def _line(name: str, says: str, do: str) -> Line:
     return note(name, says, do) if do else ok(name, says)
 
 
-async def _sample_rate(lab: Lab) -> Line:
-    finding = await probe_sample_rate(lab)
+def _found(name: str, finding: Finding, do: str) -> Line:
     match finding.verdict:
         case Verdict.HOLDS:
-            return ok("sample rate", finding.evidence)
+            return ok(name, finding.evidence)
         case Verdict.DIFFERS:
-            return wrong("sample rate", finding.evidence, "speech will sound wrong: please report it")
+            return wrong(name, finding.evidence, do)
         case _:
-            return skipped("sample rate", finding.evidence)
+            return skipped(name, finding.evidence)

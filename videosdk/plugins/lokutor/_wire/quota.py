@@ -47,7 +47,7 @@ def read_quota(headers: Mapping[str, str], now: datetime) -> Quota:
         now: When it came, for a server that doesn't say when it wrote it. Where it does, a date is
             compared with that: our clocks need not agree.
     """
-    now = _date(headers.get("Date")) or now
+    now = read_date(headers.get("Date")) or now
     remaining = _number(headers.get("X-RateLimit-Remaining"))
     reset_after = _reset(headers.get("X-RateLimit-Reset"), now)
     retry_after = _seconds(headers.get("Retry-After"), now)
@@ -75,12 +75,13 @@ def _seconds(value: str | None, now: datetime) -> float | None:
     try:
         seconds = float(value or "")
     except ValueError:
-        due = _date(value)
+        due = read_date(value)
         return None if due is None else max((due - now).total_seconds(), 0.0)
     return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
-def _date(value: str | None) -> datetime | None:
+def read_date(value: str | None) -> datetime | None:
+    """Return a date of HTTP, or None if it is none."""
     try:
         date = parsedate_to_datetime(value or "")
     except (ValueError, OverflowError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -72,6 +71,11 @@ class Exchange:
     def text(self) -> str:
         """The text to speak."""
         return _text_of(self.request)
+
+    @property
+    def meaning(self) -> str:
+        """The request in one spelling, which all that say the same have."""
+        return _meaning_of(self.request)
 
 
 @dataclass(slots=True)
@@ -181,5 +185,17 @@ def _message(entry: dict[str, Any]) -> str | bytes:
 
 
 def _text_of(request: str) -> str:
-    match = re.search(r'"text": ("(?:[^"\\]|\\.)*")', request)
-    return str(json.loads(match.group(1))) if match else ""
+    try:
+        fields = json.loads(request)
+    except (ValueError, RecursionError):
+        return ""
+    text = fields.get("text") if isinstance(fields, dict) else None
+    return text if isinstance(text, str) else ""
+
+
+def _meaning_of(request: str) -> str:
+    """Return one spelling for all that say the same, whatever their spaces and the order of their keys."""
+    try:
+        return json.dumps(json.loads(request), sort_keys=True)
+    except (ValueError, RecursionError):
+        return request

@@ -81,10 +81,11 @@ class ReplayServer(LocalServer):
 
     def _exchange_for(self, request: str) -> Exchange:
         """Return what the same request was answered with, in its turn; else what the nearest was."""
-        same = [exchange for exchange in self._recording.exchanges if exchange.request == request]
-        if self._turns[request] < len(same):
-            return self._next(request, same)
-        wanted = Exchange(request).text
+        asked = Exchange(request)
+        same = [exchange for exchange in self._recording.exchanges if exchange.meaning == asked.meaning]
+        if self._turns[asked.meaning] < len(same):
+            return self._next(asked.meaning, same)
+        wanted = asked.text
         alike = [exchange for exchange in self._finished if exchange.text == wanted]
         if alike:
             return self._next(("again", wanted), alike)
