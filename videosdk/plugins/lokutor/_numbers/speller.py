@@ -546,8 +546,8 @@ class Speller:
     def _ordinal(self, found: re.Match[str]) -> str | None:
         after = re.match(r"\s+(\w+)", text_after(found))
         chain = _CHAIN.search(text_before(found))
-        if chain and chain["comma"]:
-            return None  # "am 1., 2. und 3. Mai": the first one stays.
+        if chain and (chain["comma"] or (chain["first"] or "").lower() == "der"):
+            return None  # "am 1., 2. und 3. Mai": the first one stays, as it does behind "der".
         before = chain["first"] or "" if chain else word_before(found)
         return self._ordinal_of(found, Around(before, after[1] if after else ""))
 
