@@ -42,6 +42,7 @@ PURE = {
     "_numbers.codes": set[str](),
     "_numbers.context": set[str](),
     "_numbers.durations": set[str](),
+    "_numbers.english": set[str](),
     "_numbers.german_hours": set[str](),
     "_numbers.languages": set[str](),
     "_numbers.money": set[str](),

@@ -689,6 +689,32 @@ EITHER_GENDER = [
     ("de", "in der 2. Sitzung, in der 2. Nacht", "in der zweiten Sitzung, in der zweiten Nacht"),
 ]  # fmt: skip
 """Nouns whose gender neither the word nor its ending tells. An empty expectation is the text itself."""
+ENGLISH = [
+    ("two $20 bills, your $45 payment, Your bill: $20 fee, The $2.50 fare, a $12.50 charge", ""),
+    ("two 20 USD bills, your $5 million grant, your $20k deal, $10-20 tickets", ""),
+    ("16 GB phones, the 5 km run, 72°F water, Over 5m people, the 5 km long road", ""),
+    (
+        "a $20 bill, my 20 dollar bill, a $5 million grant",
+        "a twenty dollar bill, my twenty dollar bill, a five million dollar grant",
+    ),
+    (
+        "two $1 bills, $20 each, $20 today, $20 total.",
+        "two one dollar bills, twenty dollars each, twenty dollars today, twenty dollars total.",
+    ),
+    ("20 USD per month, 20 dollars cash", "twenty dollars per month, twenty dollars cash"),
+    ("5 km away, 5 km long, 6 ft tall.", "five kilometers away, five kilometers long, six feet tall."),
+    ("1999 people, 2024 applications, 2015 miles, the 2024 season", ""),
+    (
+        "in 2024 sales rose, May 5, 2024 works, 2024 was",
+        "in twenty twenty-four sales rose, May fifth, twenty twenty-four works, twenty twenty-four was",
+    ),
+    ("Sept 9, Feb 3, Oct. 9, Dec. 31", "Sept ninth, Feb third, Oct. ninth, Dec. thirty-first"),
+    ("21 Aug 2025, Oct. 5-7", "the twenty-first of Aug twenty twenty-five, Oct. fifth to seventh"),
+    ("March 12 to 15, between May 3 and 5.", "March twelfth to fifteenth, between May third and fifth."),
+    ("May 5 people join? On May 5 we met.", "May 5 people join? On May fifth we met."),
+    ("May 3 and 5 people came", "May third and 5 people came"),
+]
+"""What English doesn't show without a word beside it. An empty expectation is the text itself."""
 SUMS = [
     *(
         (language, "5 - 3 = 2, 5-3=2, 2+2=4, 3 x 4 = 12", "")
@@ -864,6 +890,8 @@ CASES = [
     *FUEL,
     *HOURS,
     *((language, text, expected or text) for language, text, expected in EITHER_GENDER),
+    *(("en", text, expected or text) for text, expected in ENGLISH),
+    ("de", "1999 Personen, 1999 war gut", "1999 Personen, neunzehnhundertneunundneunzig war gut"),
     *ALL_OR_NOTHING,
     *((language, text, text) for language, texts in LEFT_ALONE.items() for text in texts),
     *SAID_NEARBY,

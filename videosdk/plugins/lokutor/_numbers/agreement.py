@@ -114,6 +114,11 @@ class Agreement:
             return False
         return word[0].isupper() if self._language.capital_nouns else bool(self._plural.search(word))
 
+    def may_be_counted(self, word: str) -> bool:
+        """Return whether ``word`` isn't sure to be none that is counted, whatever its form."""
+        is_sure = len(word) <= 1 or word.lower() in self._not_nouns
+        return not is_sure and (word[0].isupper() or not self._language.capital_nouns)
+
     def is_hour(self, number: int, before: str, word: str) -> bool:
         """Return whether a number counts hours that nobody names: "a las 21".
 

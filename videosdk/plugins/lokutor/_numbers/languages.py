@@ -205,6 +205,16 @@ ENGLISH = Language(
         "gal": "gallon|gallons",
     },
     hour_words="hours|o['’]clock",
+    not_nouns=(
+        "a an the and or but nor so yet if unless when while as than that which who whose where because "
+        "since until till before after of for in on at to from by with without within over under per each "
+        "every off up down out into onto about around between among through during against upon toward "
+        "towards via plus minus is are was were be been being has have had do does did will would can could "
+        "should may might must shall not no i you he she it we they me him her us them this these those my "
+        "your our their his its there here then now today tomorrow tonight yesterday more less away ago "
+        "later outside inside apart altogether only too also already still just both please thanks back "
+        "again instead either although though however"
+    ),
     emergency="911 999 112",
     abbreviations={"bn": "billion", "mn": "million"},
     more_money={"pesos": "peso|pesos + centavo|centavos"},

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .cardinals import Cardinal, num2words_of, words_in
+from .english import MONTHS
 from .languages import GERMAN
 
 _ES = words_in(
@@ -76,7 +77,6 @@ _DE_FEMININE = re.compile(
     r"(?:(?<!spr)(?<!Spr)(?<!schw)(?<!Schw)(?<!D)(?<!d)ung|[hk]eit|schaft|[ts]ion|tät)$"
 )
 """Ends what "der" stands before in the genitive and dative only: "in der 2. Sitzung"."""
-_EN_MONTHS = words_in("January February March April May June July August September October November December")
 _FR_MONTHS = "janvier|février|mars|avril|mai|juin|juillet|août|septembre|octobre|novembre|décembre"
 _IT_MONTHS = "gennaio|febbraio|marzo|aprile|maggio|giugno|luglio|agosto|settembre|ottobre|novembre|dicembre"
 _IT_RANKED = "piano|posto|secolo|anno|turno|grado|livello|premio|capitolo"
@@ -245,13 +245,13 @@ def _english(language: str, _: Cardinal) -> Ordinals:
 
     def say(number: int, mark: str, around: Around) -> str | None:
         ordinal = words(number, "ordinal").replace(",", "")
-        if mark or (around.before in _EN_MONTHS and 1 <= number <= _LAST_DAY):
+        if mark or (around.before in MONTHS and 1 <= number <= _LAST_DAY):
             return ordinal
-        if around.after in _EN_MONTHS and 1 <= number <= _LAST_DAY:
+        if around.after in MONTHS and 1 <= number <= _LAST_DAY:
             return f"{ordinal} of" if around.before == "the" else f"the {ordinal} of"
         return None
 
-    return Ordinals(ENGLISH_MARKS + r"\b|(?!\S*\d)(?!\s[-–]\s\d)(?![\w°%])", say, months=tuple(_EN_MONTHS))
+    return Ordinals(ENGLISH_MARKS + r"\b|(?!\S*\d)(?!\s[-–]\s\d)(?![\w°%])", say, months=MONTHS)
 
 
 def _french(_: str, __: Cardinal) -> Ordinals:

@@ -29,6 +29,7 @@ from .codes import (
 )
 from .context import text_after, text_before, word_after, word_before
 from .durations import follows_hours, follows_minutes, is_duration, is_ratio
+from .english import ends_with_adjective, form_of, is_same_as_count, month_before, shows_year
 from .german_hours import is_time_of_day
 from .languages import SYMBOLS, THOUSANDS, Noun, language_of, noun
 from .money import EACH, Money, is_sold_by_thousandths
@@ -289,7 +290,7 @@ class Speller:
         parts = [
             rf"\d(?:[-–)]|{_NO_CENTS})",
             r"\d\s?[kKM]",
-            rf"\d\s?(?:[°º{SIGNS}%]|{_any_of(self._units)})(?:\s?[-−–+=×÷])?",
+            rf"\d\s?(?:[°º{SIGNS}%]|{_any_of([*self._units, *self._money.signs])})(?:\s?[-−–+=×÷])?",
             r"\d\s?[-−–+=×÷]",
             rf"\d\s(?:{scales})(?:\s(?:{_OF}))?",
             rf"\d\s?(?:{_any_of(self._short_scales)})\.?(?:\s(?:{_OF}))?",
@@ -320,9 +321,12 @@ class Speller:
         if parsed is None or currency is None:
             return None
         number, end = parsed
-        if by_thousandths and number.grouped and currency in self._money.dear:
-            return found.group()  # "1.459 €/l" is no thousand, whatever the language's mark.
-        major, minor = self._singular_after_article(found, currency[0]), currency[1]
+        major, minor = self._form_of(found, currency[0], end or number), currency[1]
+        # "1.459 €/l" is no thousand, whatever the language's mark; "a $12.50 fare" is neither form.
+        is_unsure = by_thousandths and number.grouped and currency in self._money.dear
+        is_part = major is not currency[0] and not scaled and (end or number).decimals.strip("0")
+        if major is None or is_unsure or is_part:
+            return found.group()
         if scaled:
             scale = self._scale_of(scaled, end or number)
             if end is None and self._one_is_unsure(found, number, scale.gender):
@@ -348,11 +352,18 @@ class Speller:
             cents == "01" and minor and self._one_is_unsure(found, Number(1), minor.gender)
         )
 
-    def _singular_after_article(self, found: re.Match[str], counted: Noun) -> Noun:
-        """Return the form of an English noun that stands before another: "a 16 GB phone"."""
-        if self._code == "en" and word_before(found).lower() in {"a", "an"}:
-            return Noun(counted.one, counted.one, counted.gender)
-        return counted
+    def _form_of(self, found: re.Match[str], counted: Noun, number: Number) -> Noun | None:
+        """Return the forms of what is counted, or None where another noun may follow: "your 16 GB phone"."""
+        if self._code != "en":
+            return counted
+        follows = not found.groupdict().get("per") and self._counted_after(found)
+        return form_of(counted, number, found["unit"], word_before(found), follows or "")
+
+    def _counted_after(self, found: re.Match[str]) -> str:
+        """Return the word after a match, if it may be a noun."""
+        after = word_after(found)
+        is_sure = self._code == "en" and ends_with_adjective(text_after(found))
+        return after if self._nouns.may_be_counted(after) and not is_sure else ""
 
     def _inches(self, found: re.Match[str]) -> str | None:
         """Say the inches of "6 ft 2 in"; elsewhere, "in" is a preposition."""
@@ -434,14 +445,15 @@ class Speller:
         is_minute = number.whole < _MINUTES_OF_HOUR and not number.decimals and not found["sign"]
         if unit == "m" and is_minute and follows_hours(text_before(found)):
             unit = "min"
-        noun = self._singular_after_article(found, self._units[unit])
+        noun = self._form_of(found, self._units[unit], end or number)
+        clock: bool | None = False
         if noun is self._units["h"] and self._language.hour and not found["sign"]:
             clock = is_time_of_day([each for each in parsed if each], text_before(found), text_after(found))
-            if clock is None:
-                return found.group()
-            if clock:
-                hours = [self._cardinal(each.whole, "m") for each in parsed if each]
-                return f"{self._language.to.join(hours)} {self._language.hour.one}"
+        if noun is None or clock is None:
+            return found.group()
+        if clock and self._language.hour:
+            hours = [self._cardinal(each.whole, "m") for each in parsed if each]
+            return f"{self._language.to.join(hours)} {self._language.hour.one}"
         if end is None:
             is_unsure = self._one_is_unsure(found, number, noun.gender)
             return None if is_unsure else self._signed(found, self._count(number, noun))
@@ -549,6 +561,11 @@ class Speller:
         if chain and (chain["comma"] or (chain["first"] or "").lower() == "der"):
             return None  # "am 1., 2. und 3. Mai": the first one stays, as it does behind "der".
         before = chain["first"] or "" if chain else word_before(found)
+        if self._code == "en" and not found["mark"]:
+            month = month_before(text_before(found), self._counted_after(found))
+            if month is None:
+                return found.group()
+            before = month or before
         return self._ordinal_of(found, Around(before, after[1] if after else ""))
 
     def _ordinal_of(self, found: re.Match[str], around: Around) -> str | None:
@@ -574,6 +591,8 @@ class Speller:
             years = self._language.years
             if number.whole not in years or end.whole not in years:
                 return None  # Most are phone numbers.
+        if self._code == "en":
+            before = month_before(text_before(found), "") or before
         if self._code == "en" and (self._ordinals.is_month(before) or self._ordinals.is_month(after)):
             days = [self._ordinals.say(each.whole, "", Around(before, "")) for each in (number, end)]
             return self._language.to.join(filter(None, days)) if all(days) else None
@@ -680,6 +699,9 @@ class Speller:
         if self._unit_follows.match(after) or is_product_or_foreign_money(before, after):
             return True  # What counts it can't be said.
         if text.isdigit():
+            is_year = self._year and int(text) in self._language.years and not is_same_as_count(int(text))
+            if is_year and self._counted_after(found) and not shows_year(before):
+                return True  # "1999 people" is no year.
             is_long = len(text) > _LONGEST_PLAIN and not text.endswith("000")
             is_ordinal = self._ordinals.dotted and self._is_unsaid_ordinal(text, before, after)
             is_named = is_code(text, before, after, capital_nouns=self._language.capital_nouns)
