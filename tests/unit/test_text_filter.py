@@ -85,8 +85,8 @@ SAID = {
             "five dollars, twenty dollars, five billion dollars, five million pounds",
         ),
         (
-            "€1.250 and $1.999",
-            "one thousand two hundred and fifty euros and one thousand nine hundred and ninety-nine dollars",
+            "€1.250 and $1.999, €1,250",
+            "€1.250 and $1.999, one thousand two hundred and fifty euros",
         ),
         ("a 16 GB phone", "a sixteen gigabyte phone"),
         ("6 ft 2 in, 5 in stock", "six feet two inches, five in stock"),
@@ -586,7 +586,7 @@ FUEL = [
     (
         "en",
         "$1,459 a gallon, $1.459 a month",
-        "$1,459 a gallon, one thousand four hundred and fifty-nine dollars a month",
+        "$1,459 a gallon, $1.459 a month",
     ),
     ("en", "2 gal, a 10 gal tank", "two gallons, a ten gallon tank"),
     ("es", "1,459 € el litro", "uno coma cuatrocientos cincuenta y nueve euros el litro"),
@@ -715,6 +715,78 @@ ENGLISH = [
     ("May 3 and 5 people came", "May third and 5 people came"),
 ]
 """What English doesn't show without a word beside it. An empty expectation is the text itself."""
+SIGNS = [
+    ("en", "Your balance is - $20.50. It is - 5 °C, − 5 °C. - 2 kg", ""),
+    ("es", "Su saldo es de - 20,50 €. Hace - 5 °C. Es un - 3 %. Saldo: - 20 €", ""),
+    ("ca", "Fa - 5 °C. El saldo és de - 20,50 €.", ""),
+    ("gl", "Vai a - 5 °C. O saldo é de - 20,50 €.", ""),
+    ("eu", "Saldoa da: - 20,50 €, − 5 °C", ""),
+    ("pt", "O saldo é de - 20,50 €. Faz - 5 °C.", ""),
+    ("fr", "Il fait - 5 °C. Le solde est de - 20,50 €.", ""),
+    ("it", "Il saldo è di - 20,50 €. Siamo a - 5 °C.", ""),
+    ("de", "Es sind - 5 °C. Der Stand ist - 20,50 €.", ""),
+    (
+        "en",
+        "A Margherita - $9, 5 - done, five - six",
+        "A Margherita — nine dollars, five — done, five — six",
+    ),
+    ("de", "Das Zimmer - 20 €", "Das Zimmer — zwanzig Euro"),
+]
+"""A sign that a space parts from its amount isn't lost. An empty expectation is the text itself."""
+PRICE_RANGES = [
+    (
+        "en",
+        "$2.50-$3.00, $2.50–3",
+        "two dollars and fifty cents to three dollars, two dollars and fifty cents to three dollars",
+    ),
+    (
+        "en",
+        "2.50 to 3.00 dollars, 2.50 or 3 € fees",
+        "two dollars and fifty cents to three dollars, 2.50 or 3 € fees",
+    ),
+    (
+        "en",
+        "the $2.50-$3.00 fare, $3.459 a month, 2.00-3.00 €",
+        "the $2.50-$3.00 fare, $3.459 a month, two to three euros",
+    ),
+    ("es", "2,50-3,00 €", "dos euros con cincuenta céntimos a tres euros"),
+    (
+        "es",
+        "de 15,50 a 20,90 €",
+        "de quince euros con cincuenta céntimos a veinte euros con noventa céntimos",
+    ),
+    ("es", "15,50 y 20,90 €", "15,50 y 20,90 €"),
+    ("es-MX", "$1.250 y $1,250", "$1.250 y mil doscientos cincuenta pesos"),
+    ("ca", "2,50-3,00 €", "dos euros amb cinquanta cèntims a tres euros"),
+    ("gl", "2,50 ou 3 €", "dous euros con cincuenta céntimos ou tres euros"),
+    ("eu", "2,50-3,00 €, 2,50 edo 3 €", "2,50-3,00 €, 2,50 edo 3 €"),
+    ("pt", "de 15 a 20,90 €", "de quinze euros a vinte euros e noventa cêntimos"),
+    ("fr", "2,50-3,00 €", "deux euros et cinquante centimes à trois euros"),
+    ("it", "2,50-3,00 €, 2,50 o 3 €", "2,50-3,00 €, due euro e cinquanta centesimi o tre euro"),
+    ("de", "2,50-3,00 €", "zwei Euro und fünfzig Cent bis drei Euro"),
+    ("de", "für 1,01-2,50 €, für 1,01 oder 2,50 €", "für 1,01-2,50 €, für 1,01 oder 2,50 €"),
+]
+POINTS = [
+    (
+        "en",
+        "5 min. away, a 2 lb. bag, an 8 hr. flight",
+        "five minutes away, a two pound bag, an eight hour flight",
+    ),
+    ("en", "It is 5 km. Then 3 kg.", "It is five kilometers. Then three kilograms."),
+    (
+        "es",
+        "Espere 5 min. y vuelva a 3 km. de aquí.",
+        "Espere cinco minutos y vuelva a tres kilómetros de aquí.",
+    ),
+    ("ca", "a 5 min. d'aquí", "a cinc minuts d'aquí"),
+    ("gl", "a 5 min. de aquí", "a cinco minutos de aquí"),
+    ("eu", "5 min. barru", "bost minutu barru"),
+    ("pt", "a 5 min. daqui", "a cinco minutos daqui"),
+    ("fr", "à 5 min. d'ici", "à cinq minutes d'ici"),
+    ("it", "a 5 min. da qui", "a cinque minuti da qui"),
+    ("de", "2 kg. und 5 min. bis dahin", "zwei Kilogramm und fünf Minuten bis dahin"),
+]
+"""The point of an abbreviation doesn't end the sentence that goes on."""
 SUMS = [
     *(
         (language, "5 - 3 = 2, 5-3=2, 2+2=4, 3 x 4 = 12", "")
@@ -892,6 +964,9 @@ CASES = [
     *((language, text, expected or text) for language, text, expected in EITHER_GENDER),
     *(("en", text, expected or text) for text, expected in ENGLISH),
     ("de", "1999 Personen, 1999 war gut", "1999 Personen, neunzehnhundertneunundneunzig war gut"),
+    *((language, text, expected or text) for language, text, expected in SIGNS),
+    *PRICE_RANGES,
+    *POINTS,
     *ALL_OR_NOTHING,
     *((language, text, text) for language, texts in LEFT_ALONE.items() for text in texts),
     *SAID_NEARBY,

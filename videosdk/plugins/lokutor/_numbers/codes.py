@@ -47,6 +47,10 @@ _DIFFERENCE_BEFORE = re.compile(
 )
 _THIRD_BEFORE = re.compile(rf"(?<![\d:.,])\d+{SPACE}[-−–]{SPACE}\d+{SPACE}[-−–]{SPACE}$")
 _LINE_OR_COMMA = re.compile(r"(?:^|,\s+|\n)$")
+_SIGN_BEFORE = re.compile(
+    rf"(?:(?:^|[\s(])−|(?:^\s*|[.,:(!?]\s+|(?:(?<!\w)(?=[a-zß-öø-ÿ])|(?:^|[.!?:(\"“«\n])\s*)[^\W\d_][\w'’]*\s+)-){SPACE}$"
+)
+"""Ends in a sign that a space parts from its number: "your balance is - $20". Behind a name, it is a dash."""
 _POSTCODE = 5
 _LEAST_POSTCODE = 4
 _SHOWS_POSTCODE = re.compile(
@@ -118,6 +122,11 @@ def is_sum(text: str, before: str, after: str, *, is_range: bool) -> bool:
     if not (text[-1].isdigit() and (text[0].isdigit() or text[0] in "-−")):
         return False  # "5 € + 3 €" is said.
     return bool(_SUM_AFTER.match(after) or _SUM_BEFORE.search(before) or _THIRD_BEFORE.search(before))
+
+
+def may_be_negative(text: str, before: str) -> bool:
+    """Return whether an amount of something stands behind what may be a sign or a dash."""
+    return not text.isdigit() and bool(_SIGN_BEFORE.search(before))
 
 
 def is_multiplied(before: str) -> bool:

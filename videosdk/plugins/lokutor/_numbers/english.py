@@ -24,7 +24,7 @@ _YEAR_BEFORE = re.compile(
 )
 _MAY_BEGINS = re.compile(r"(?:^|[.!?:\n\"“(])\s*May\s+$")
 _ADJECTIVE_ENDS = re.compile(
-    r"\s(?:long|wide|high|tall|deep|total|extra|overall|monthly|daily|weekly|yearly|annually)(?![\w\s])"
+    r"\s(?:long|wide|high|tall|deep|total|extra|overall|left|remaining|respectively|monthly|daily|weekly|yearly|annually)(?![\w\s])"
 )
 _HUNDRED = 100
 

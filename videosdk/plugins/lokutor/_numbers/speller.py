@@ -26,13 +26,14 @@ from .codes import (
     is_product_or_foreign_money,
     is_range,
     is_sum,
+    may_be_negative,
 )
 from .context import text_after, text_before, word_after, word_before
 from .durations import follows_hours, follows_minutes, is_duration, is_ratio
 from .english import ends_with_adjective, form_of, is_same_as_count, month_before, shows_year
 from .german_hours import is_time_of_day
 from .languages import SYMBOLS, THOUSANDS, Noun, language_of, noun
-from .money import EACH, Money, is_sold_by_thousandths
+from .money import EACH, Currency, Money, is_sold_by_thousandths
 from .notation import APOSTROPHES, NUMBER, SPACE, Number, parse_number
 from .ordinals import ENGLISH_MARKS, Around, may_be_ordinal, ordinals_of
 
@@ -59,6 +60,7 @@ _SHORTEST_CODE = 3
 """Digits of the shortest code. What is shorter sounds the same as a quantity."""
 _MINUTES = re.compile(r"0[1-9]")
 _HOURS_BEFORE = re.compile(r"\d ?h\s+$")
+_THREE_DECIMALS = re.compile(r"\d{1,3}\.\d{3}")
 _DOTTED_TIME = re.compile(r"(?:[01]?\d|2[0-4])\.[0-5]\d")
 _AT = re.compile(r"(?i)(?<!\w)(?:at|by|until|till|from|to)\s+$")
 """Stands before an English time, which may be written with a point."""
@@ -92,9 +94,9 @@ _WORD_FOLLOWS = re.compile(r"\s+[a-zäöüß]|[,;:]")
 """Follows a date whose last point doesn't end the sentence."""
 _OR = "o|u|ou|oder|a|à|bis|y|e|ed|i|et|und"
 """Words between two numbers of the same noun: "1 o 2 noches"."""
-_AND = ("y", "e", "ed", "i", "et", "und")
+_AND = ("y", "e", "ed", "i", "et", "und", "and", "eta")
 """Those of them that only join two numbers behind :data:`_BETWEEN`."""
-_BETWEEN = ("entre", "tra", "fra", "zwischen")
+_BETWEEN = ("entre", "tra", "fra", "zwischen", "between")
 _DEGREE_SIGN_IN_ORDINALS = ("es", "ca", "gl", "pt", "fr", "it")
 """Languages where "3°" may be an ordinal: its sign is easier to type than "º"."""
 _ELIDING = ("ca", "fr")
@@ -169,7 +171,8 @@ class Speller:
         for pattern, say in self._rules:
             found = pattern.match(text, start.start())
             if found and (words := say(found)) is not None:
-                return found.end(), found.group() if _is_in_sum(found) else words
+                is_kept = _is_in_sum(found) or may_be_negative(found.group(), text_before(found))
+                return found.end(), found.group() if is_kept else words
         skipped = _SKIPPED.match(text, start.start())
         end = skipped.end() if skipped else start.end()
         return end, text[start.start() : end]
@@ -194,8 +197,8 @@ class Speller:
         time = r"(?:[01]?\d|2[0-4])"
         hours = rf"{SPACE}?(?:Uhr|h|hs|hrs)(?!\w)"
         h = rf"{SPACE}?h{SPACE}?"
-        # "20 Min. backen": the point of an abbreviation goes with it.
-        point = r"(?:(?<=Min|Std|Sek)\.(?=\s+[\da-zß-ÿ]))?" if self._code == "de" else ""
+        # "20 Min. backen, 5 km. y": the point of an abbreviation goes with it.
+        point = r"(?:(?<=[^\W\d_])\.(?=\s+[a-zß-ÿ])|(?<=Min|Std|Sek)\.(?=\s+\d))?"
         degrees = rf"\d+{SPACE}?°{_END}" if self._code in _DEGREE_SIGN_IN_ORDINALS else "(?!)"
         gap = f"{SPACE}?" if self._code == "fr" else ""  # "5 € 50"
         rules = [
@@ -264,6 +267,15 @@ class Speller:
             pair = rf"(?P<n>\d{{1,3}}){SPACE}(?P<or>{_OR}){SPACE}(?P<to>\d{{1,3}})"
             rules.insert(0, (rf"{pair}(?={SPACE}(?P<noun>[^\W\d_]+))", self._pair))
             rules.insert(0, (rf"{pair}{SPACE}?(?P<unit>{units}|{money}){_END}", self._pair))
+        cents = r"(?=\S+ \w+ \S+)(?:\d+[.,]\d\d(?!\d)|\d+(?= \w+ \d+[.,]\d\d(?!\d)))"
+        unit = rf"(?P<unit>{money}|(?i:{_any_of(self._money.words)}))"
+        rules.insert(
+            0,
+            (
+                rf"(?P<n>{cents}){SPACE}(?P<or>{_OR}|to|or|and|eta|edo){SPACE}(?P<to>{number}){SPACE}?{unit}{_END}",
+                self._price_pair,
+            ),
+        )
         rules.insert(0, (UNSAID if self._code == "en" else UNSAID_EVERYWHERE, lambda found: found.group()))
         dialled = rf"\d+(?:[ .\-–]\d+)+(?![\w°%]|{SPACE}?[%{SIGNS}]|[.,:]\d)"
         rules.insert(0, (dialled, self._dialled))
@@ -288,6 +300,7 @@ class Speller:
         codes = _any_of([*self._money.signs, "%"])
         scales = _any_of(self._language.scales.split())
         parts = [
+            rf"\d[.,]\d\d\s(?:{_OR}|to|or|and|eta|edo)",
             rf"\d(?:[-–)]|{_NO_CENTS})",
             r"\d\s?[kKM]",
             rf"\d\s?(?:[°º{SIGNS}%]|{_any_of([*self._units, *self._money.signs])})(?:\s?[-−–+=×÷])?",
@@ -297,12 +310,14 @@ class Speller:
             rf"(?<!\w)(?<!\d\s)(?:{codes})",
             rf"000\s(?:{_OF})",
             rf"\d[.,]\d{{3}}(?:\s?(?:{_any_of(self._money.signs)}|(?i:{_any_of(self._money.words)})))?(?:\s(?:{EACH}))?",
+            rf"\d\s?(?:{_any_of(self._units)})\.",
             "&",
+            r"(?<!\S)[-−]",
         ]
         if self._code not in ("en", "eu"):
             parts.append(rf"\d\s(?:{_OR})")
         if self._code == "de":
-            parts += [r"\d\s?(?:Min|Std|Sek)\.", r"\d\s?h", r"\d\.\s[-–]"]
+            parts += [r"\d\s?h", r"\d\.\s[-–]"]
         if self._code == "en":
             parts.append(rf"\d{ENGLISH_MARKS}(?:\s[-–])?")
             parts.append(r"\d\s?(?i:[ap]\.?m)\.?(?:\s?[-–])?")
@@ -324,6 +339,8 @@ class Speller:
         major, minor = self._form_of(found, currency[0], end or number), currency[1]
         # "1.459 €/l" is no thousand, whatever the language's mark; "a $12.50 fare" is neither form.
         is_unsure = by_thousandths and number.grouped and currency in self._money.dear
+        if self._language.decimal == "." and not (scaled or by_thousandths or groups.get("power")):
+            is_unsure = is_unsure or _has_three_decimals(groups)
         is_part = major is not currency[0] and not scaled and (end or number).decimals.strip("0")
         if major is None or is_unsure or is_part:
             return found.group()
@@ -334,14 +351,38 @@ class Speller:
             return self._signed(
                 found, self._range_start(number, end) + self._scaled(end or number, scale, major)
             )
-        if end is not None:
-            words = self._range_words(number, end, major)
-        elif self._price_is_unsure(found, number, major, minor):
-            return found.group()
-        else:
-            words = self._amount(number, major, minor)
+        words = self._price_words(found, number, end, (major, minor))
         per = self._per(groups.get("per"))
-        return None if per is None or words is None else self._signed(found, words + per)
+        return found.group() if per is None or words is None else self._signed(found, words + per)
+
+    def _price_words(
+        self, found: re.Match[str], number: Number, end: Number | None, currency: Currency
+    ) -> str | None:
+        major, minor = currency
+        has_cents = any(each and each.decimals.strip("0") for each in (number, end))
+        if end is not None and not has_cents:
+            return self._range_words(Number(number.whole), Number(end.whole), major)
+        amounts = [number] if end is None else [number, end]
+        if any(self._price_is_unsure(found, each, major, minor) for each in amounts):
+            return None
+        if end is not None and self._language.to == "-":
+            return None  # Its two parts would be joined.
+        return self._language.to.join(self._amount(each, major, minor) for each in amounts)
+
+    def _price_pair(self, found: re.Match[str]) -> str | None:
+        """Say "de 15,50 a 20,90 €", or leave both prices: one of them alone would be a bare number."""
+        parsed = self._parse(found, price=True)
+        if parsed is None or parsed[1] is None or self._is_time_or_price(found["n"]):
+            return None
+        is_pair = found["or"] not in _AND or word_before(found).lower() in _BETWEEN
+        major, minor = self._money.currency(found["unit"], None) or (None, None)
+        is_part = self._code == "en" and self._counted_after(found)
+        if major is None or not is_pair or self._language.one_last or is_part:
+            return found.group()
+        prices = (parsed[0], parsed[1])
+        if any(self._price_is_unsure(found, price, major, minor) for price in prices):
+            return found.group()
+        return f" {found['or']} ".join(self._amount(price, major, minor) for price in prices)
 
     def _price_is_unsure(self, found: re.Match[str], number: Number, major: Noun, minor: Noun | None) -> bool:
         """Return whether the "1" of euros, or of cents, has a case that the text doesn't show."""
@@ -827,6 +868,10 @@ class Speller:
         zeros = _POWERS[power.upper()]
         digits = number.decimals.ljust(zeros, "0")
         return Number(int(f"{number.whole}{digits}"), grouped=True) if len(digits) == zeros else None
+
+
+def _has_three_decimals(groups: dict[str, str | None]) -> bool:
+    return any(_THREE_DECIMALS.fullmatch(groups.get(part) or "") for part in ("n", "to"))
 
 
 def _is_in_sum(found: re.Match[str]) -> bool:
