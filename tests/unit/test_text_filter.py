@@ -787,6 +787,43 @@ POINTS = [
     ("de", "2 kg. und 5 min. bis dahin", "zwei Kilogramm und fünf Minuten bis dahin"),
 ]
 """The point of an abbreviation doesn't end the sentence that goes on."""
+LABELS = {
+    "en": [
+        '600 Mb of internet, 1 Gb. A 21" screen, a 21” screen, 21″, 5\'10"',
+        "Flight 417, flight 1500 leaves. Section 2.5 says it. 1) Soup / 2) Meat",
+    ],
+    "es": [
+        'Pantalla de 21", 600 Mb. Vuelo 1234, el vuelo 417. El artículo 21.1. Abrimos de 9 a 1.',
+        "1) Sopa / 2) Carne",
+    ],
+    "ca": ["Vol 417. Obrim de 9 a 2. L'article 21.1."],
+    "gl": ["Voo 417. De 9 a 2. O artigo 21.1."],
+    "eu": ["417 hegaldia, hegaldia 417."],
+    "pt": ["Voo 417. De 9 a 2. O artigo 21.1. 300 Mb"],
+    "fr": ["Vol 417. L'article 21.1. Le 3949 répond, appelez au 3631. 300 Mb"],
+    "it": ["Volo 417. L'articolo 21.1. 300 Mb"],
+    "de": ["Flug 1234, Ihr Flug 417. Artikel 21.1 gilt. 300 Mb"],
+}
+"""Names of flights and sections, bits, inches and the numbers of lists."""
+AROUND_LABELS = [
+    (
+        "en",
+        '"I have 21", “I have 21”, (he has 21) and "21"',
+        '"I have twenty-one", “I have twenty-one”, (he has twenty-one) and "twenty-one"',
+    ),
+    (
+        "en",
+        "It is 00:00. 12:00 noon, 12:00 midnight, 00:00 hours",
+        "It is midnight. twelve noon, twelve midnight, zero hundred hours",
+    ),
+    (
+        "en",
+        "Fish &amp; chips, AT&amp;T, &euro;5 or &pound; 5",
+        "Fish and chips, AT&amp;T, five euros or five pounds",
+    ),
+    ("es", "pan &amp; vino, de 9 a 5, 2.5", "pan y vino, de nueve a cinco, dos coma cinco"),
+    ("fr", "le 3 mai, le 30", "le trois mai, le trente"),
+]
 SUMS = [
     *(
         (language, "5 - 3 = 2, 5-3=2, 2+2=4, 3 x 4 = 12", "")
@@ -969,6 +1006,8 @@ CASES = [
     *POINTS,
     *ALL_OR_NOTHING,
     *((language, text, text) for language, texts in LEFT_ALONE.items() for text in texts),
+    *((language, text, text) for language, texts in LABELS.items() for text in texts),
+    *AROUND_LABELS,
     *SAID_NEARBY,
 ]
 
@@ -1378,6 +1417,24 @@ async def test_a_sentence_goes_on_where_the_model_is_not_quiet_for_long(clock: C
         await clock.advance(0.1)  # Of the 0.5 s that are waited behind "3.".
     await model.ends()
     assert model.said == "It is three point five kilometers."
+
+
+@pytest.mark.parametrize(
+    ("language", "first", "rest", "said"),
+    [
+        ("en", "It is $5.", "75 now.", "It is five dollars. 75 now."),
+        ("es", "Son 1.", "250,75 € hoy.", "Son uno. 250,75 € hoy."),
+    ],
+)
+async def test_the_rest_of_a_number_that_comes_late_stays_in_digits(
+    clock: Clock, language: str, first: str, rest: str, said: str
+) -> None:
+    model = Model(language)
+    await model.says(first)
+    await clock.advance(0.55)
+    await model.says(rest)
+    await model.ends()
+    assert model.said == said
 
 
 @pytest.mark.parametrize("text", ["It is 3", "Let me check.", "Let me check. "])

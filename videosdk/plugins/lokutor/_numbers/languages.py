@@ -20,7 +20,7 @@ UNITS = (
 """The order of the units in the tables."""
 ALIASES = {
     "Km": "km", "KM": "km", "Kg": "kg", "KG": "kg", "L": "l", "mL": "ml", "Km/h": "km/h", "m2": "m²",
-    "hs": "h", "hrs": "h", "KB": "kB", "Mb": "MB", "Gb": "GB", "Tb": "TB", "ºC": "°C", "ºF": "°F",
+    "hs": "h", "hrs": "h", "KB": "kB", "ºC": "°C", "ºF": "°F",
     "kph": "km/h",
 }  # fmt: skip
 """Other spellings of units."""
@@ -204,7 +204,7 @@ ENGLISH = Language(
         "oz": "ounce|ounces",
         "gal": "gallon|gallons",
     },
-    hour_words="hours|o['’]clock",
+    hour_words="hours|o['’]clock|noon|midnight",
     not_nouns=(
         "a an the and or but nor so yet if unless when while as than that which who whose where because "
         "since until till before after of for in on at to from by with without within over under per each "

@@ -7,6 +7,7 @@ a line of its own: a price is torn apart, and "2024. " at the end of a sentence 
 
 from __future__ import annotations
 
+import html
 import logging
 import re
 from collections.abc import AsyncIterator
@@ -33,6 +34,8 @@ _PATH = re.compile(r"(?<![^\s\ue000(])(?:/[\w-][^\s,;:!?]*|[A-Za-z]:\\[^\s,;:!?]
 """A file. The framework takes the end of "km/h" for one."""
 _DASH = re.compile(r"^(\ue000\s*)-(\s)")
 
+_PLAIN_REFERENCE = re.compile(r"&(?:euro|pound|yen);|(?<!\S)&amp;(?!\S)")
+"""References that are neither markup nor part of a name, and that numbers need."""
 _STRUCK = re.compile("~~+")
 """Strikes text through. One "~" before a number is said."""
 
@@ -96,7 +99,9 @@ class NumbersFilter(BasicTextFilter):
         self._placeholder_map = {}
         self._before = unit.before
         try:
-            text = read_references(unit.text)
+            text = read_references(
+                _PLAIN_REFERENCE.sub(lambda found: html.unescape(found.group()), unit.text)
+            )
             return self._process(_INSIDE_LINE + text if inside else text).replace(_INSIDE_LINE, "")
         except Exception:
             # A number that can't be said must not end the reply.

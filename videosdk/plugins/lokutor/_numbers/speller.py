@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from .agreement import Agreement, italian_one
 from .cardinals import Cardinal, Gender, cardinal_of, num2words_of
-from .clock import clock_of, military
+from .clock import clock_of, military, with_word
 from .code_words import CodeFinder
 from .codes import (
     NO_QUANTITY,
@@ -21,6 +21,7 @@ from .codes import (
     UNSAID_EVERYWHERE,
     is_code,
     is_dialled,
+    is_label,
     is_multiplied,
     is_phone,
     is_product_or_foreign_money,
@@ -53,6 +54,7 @@ _SKIPPED = re.compile(
 _NO_CENTS = r"(?:[.,](?:--?|[–—]))?"
 """Matches the dash in place of cents: "19,- €"."""
 _SENTENCE_BEFORE = re.compile(r"(?:^|[.!?:…\n])[\s\ue000*_\"'»)]*$")
+_LATE = re.compile(r"(\ue000?)(\d\S*)")
 _ABOUT = re.compile(r"(?<!~)[~≈]\s?(?=[\d€$£])")
 _LONGEST_PLAIN = 5
 """Digits of a plain number without separators. Longer ones are codes, unless they are round."""
@@ -61,6 +63,8 @@ _SHORTEST_CODE = 3
 _MINUTES = re.compile(r"0[1-9]")
 _HOURS_BEFORE = re.compile(r"\d ?h\s+$")
 _THREE_DECIMALS = re.compile(r"\d{1,3}\.\d{3}")
+_FRENCH_NAME = re.compile(r"(?i)(?<!\w)(?:années\s+\d+|(?:le|au|du)\s+3\d{3})$")
+"""Ends in a decade, or in a short phone number: "les années 80", "le 3949"."""
 _DOTTED_TIME = re.compile(r"(?:[01]?\d|2[0-4])\.[0-5]\d")
 _AT = re.compile(r"(?i)(?<!\w)(?:at|by|until|till|from|to)\s+$")
 """Stands before an English time, which may be written with a point."""
@@ -96,6 +100,8 @@ _OR = "o|u|ou|oder|a|à|bis|y|e|ed|i|et|und"
 """Words between two numbers of the same noun: "1 o 2 noches"."""
 _AND = ("y", "e", "ed", "i", "et", "und", "and", "eta")
 """Those of them that only join two numbers behind :data:`_BETWEEN`."""
+_FROM = ("de", "entre")
+"""Words before two hours that are written without their article."""
 _BETWEEN = ("entre", "tra", "fra", "zwischen", "between")
 _DEGREE_SIGN_IN_ORDINALS = ("es", "ca", "gl", "pt", "fr", "it")
 """Languages where "3°" may be an ordinal: its sign is easier to type than "º"."""
@@ -148,8 +154,11 @@ class Speller:
 
     def spell(self, text: str, before: str = "") -> str:
         """Return ``text`` with its numbers in words. What stands ``before`` it may tell what they are."""
+        # What comes late behind a mark was part of a number that has been said.
+        late = _LATE.match(text) if before.endswith(".") else None
+        parts = [late.expand(r"\1 \2")] if late else []
+        end = len(before) + (late.end() if late else 0)
         text = before + _ABOUT.sub(f"{self._language.about} ", text)
-        parts, end = [], len(before)
         while found := self._start.search(text, end):
             stop, words = self._say(text, found)
             parts += [text[end : found.start()], words]
@@ -265,6 +274,7 @@ class Speller:
         ]
         if self._code not in ("en", "eu"):
             pair = rf"(?P<n>\d{{1,3}}){SPACE}(?P<or>{_OR}){SPACE}(?P<to>\d{{1,3}})"
+            rules.insert(0, (rf"{pair}(?![\w.,:/%°\-–]\d){_END}", self._bare_pair))
             rules.insert(0, (rf"{pair}(?={SPACE}(?P<noun>[^\W\d_]+))", self._pair))
             rules.insert(0, (rf"{pair}{SPACE}?(?P<unit>{units}|{money}){_END}", self._pair))
         cents = r"(?=\S+ \w+ \S+)(?:\d+[.,]\d\d(?!\d)|\d+(?= \w+ \d+[.,]\d\d(?!\d)))"
@@ -311,6 +321,7 @@ class Speller:
             rf"000\s(?:{_OF})",
             rf"\d[.,]\d{{3}}(?:\s?(?:{_any_of(self._money.signs)}|(?i:{_any_of(self._money.words)})))?(?:\s(?:{EACH}))?",
             rf"\d\s?(?:{_any_of(self._units)})\.",
+            "&(?:euro|pound|yen);",
             "&",
             r"(?<!\S)[-−]",
         ]
@@ -530,8 +541,8 @@ class Speller:
         if self._code == "en" and (groups.get("word") or "").lower() == "hours":
             clock = military
         said = [clock(hour, minute, self._cardinal) for hour, minute in times]
-        if groups.get("word") and self._code == "en" and not said[-1].endswith(("hours", "o'clock")):
-            said[-1] += f" {groups['word']}"
+        if groups.get("word") and self._code == "en":
+            said[-1] = with_word(said[-1], groups["word"])
         return self._to_hour(found).join(said)
 
     def _to_hour(self, found: re.Match[str]) -> str:
@@ -659,6 +670,11 @@ class Speller:
         second = self._count(Number(numbers[1]), unit) if unit else self._cardinal(numbers[1], gender)
         return f"{self._cardinal(numbers[0], first)} {found['or']} {second}"
 
+    def _bare_pair(self, found: re.Match[str]) -> str | None:
+        """Leave "de 9 a 2", which may be hours, where one of the numbers has a feminine."""
+        is_sure = all(self._nouns.has_one_form(int(found[part])) for part in ("n", "to"))
+        return None if is_sure or word_before(found).lower() not in _FROM else found.group()
+
     def _is_no_pair(self, found: re.Match[str], numbers: tuple[int, int]) -> bool:
         noun = found.groupdict().get("noun")
         if noun in (*self._short_scales, *self._language.scales.split()):
@@ -735,9 +751,10 @@ class Speller:
 
     def _is_no_quantity(self, found: re.Match[str], text: str) -> bool:
         before, after = text_before(found), text_after(found)
-        if self._code == "fr" and word_before(found).lower() == "années":
-            return True  # "les années 80": a decade has no plural's s.
-        if self._unit_follows.match(after) or is_product_or_foreign_money(before, after):
+        is_name = self._code == "fr" and _FRENCH_NAME.search(f"{before}{text}")
+        if is_name or is_label(text, before, after) or is_product_or_foreign_money(before, after):
+            return True
+        if self._unit_follows.match(after):
             return True  # What counts it can't be said.
         if text.isdigit():
             is_year = self._year and int(text) in self._language.years and not is_same_as_count(int(text))
