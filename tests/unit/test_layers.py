@@ -48,6 +48,7 @@ PURE = {
     "_numbers.money": set[str](),
     "_numbers.notation": set[str](),
     "_numbers.ordinals": set[str](),
+    "_numbers.patterns": set[str](),
     "_numbers.speller": set[str](),
     "_numbers.splitter": {"videosdk.agents.tokenize"},
     "_pacing.__init__": set[str](),

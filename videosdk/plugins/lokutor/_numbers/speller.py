@@ -7,18 +7,14 @@ order; what no rule is sure of stays as it is, for the service to read.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from .agreement import Agreement, italian_one
 from .cardinals import Cardinal, Gender, cardinal_of, num2words_of
 from .clock import clock_of, military, with_word
 from .code_words import CodeFinder
 from .codes import (
-    NO_QUANTITY,
-    PHONE,
     SIGNS,
-    UNSAID,
-    UNSAID_EVERYWHERE,
     is_code,
     is_dialled,
     is_label,
@@ -33,26 +29,16 @@ from .context import text_after, text_before, word_after, word_before
 from .durations import follows_hours, follows_minutes, is_duration, is_ratio
 from .english import ends_with_adjective, form_of, is_same_as_count, month_before, shows_year
 from .german_hours import is_time_of_day
-from .languages import SYMBOLS, THOUSANDS, Noun, language_of, noun
-from .money import EACH, Currency, Money, is_sold_by_thousandths
-from .notation import APOSTROPHES, NUMBER, SPACE, Number, parse_number
-from .ordinals import ENGLISH_MARKS, Around, may_be_ordinal, ordinals_of
+from .languages import THOUSANDS, Noun, language_of, noun
+from .money import Currency, Money, is_sold_by_thousandths
+from .notation import SPACE, Number, parse_number
+from .ordinals import Around, may_be_ordinal, ordinals_of
+from .patterns import Patterns
 
-_TO = rf"{SPACE}?[-–]{SPACE}?"
-_FREE = (
-    rf"(?<![\w.,/#@+\-–−{SIGNS}])(?:(?<=[nN][°º])|(?<=[nN]\.º)|(?<![°º]))(?<![{SIGNS}] )(?<![{SIGNS}] \ue000)"
-    r"(?<!\d:)(?<![\s\ue000(\d]['’])"
-)
-"""What a number doesn't stand behind: the rest of a word, of a date, of a version."""
-_END = (
-    rf"(?![{APOSTROPHES}]\w|\.[ºª])(?![\w^°ºª%{SIGNS}½¼¾\ufe0f\u20e3])(?!-?[.,:/+\-–]\d)(?![-–/][\w{SIGNS}])"
-)
 _SKIPPED = re.compile(
     rf"\W*?(?:\d{{1,3}}(?:{SPACE}\d{{3}}(?!\d))+|\d)(?:[\w.,:/'’\-–+^%°ºª½¼¾{SIGNS}]*[\w%°ºª½¼¾{SIGNS}])?"
     rf"(?:{SPACE}?[{SIGNS}%°](?:[-/]\w+)?)?"
 )
-_NO_CENTS = r"(?:[.,](?:--?|[–—]))?"
-"""Matches the dash in place of cents: "19,- €"."""
 _SENTENCE_BEFORE = re.compile(r"(?:^|[.!?:…\n])[\s\ue000*_\"'»)]*$")
 _LATE = re.compile(r"(\ue000?)(\d\S*)")
 _ABOUT = re.compile(r"(?<!~)[~≈]\s?(?=[\d€$£])")
@@ -77,8 +63,6 @@ _POINT_AND_CAPITAL = re.compile(r"\.\s+([^\W\d_a-zß-ÿ]\w*)")
 _POINT_AT_END = re.compile(r"\.(?!\w)")
 _POINT_INSIDE = re.compile(r"\.(?:[,;]|\s+[a-zß-ÿ])")
 _DE_ALTERNATIVES = ("bis", "oder")
-_OF = "de|di"
-"""Words between millions and the sign of a currency."""
 _REGIONS = ("pt-br",)
 """Languages with a region that ``num2words`` tells apart."""
 _MINUTES_OF_HOUR = 60
@@ -96,25 +80,20 @@ _BEFORE_DATES = ("am", "vom", "zum", "dem", "den", "des", "der", "ab", "seit", "
 """Words before a German date that has no month's name."""
 _WORD_FOLLOWS = re.compile(r"\s+[a-zäöüß]|[,;:]")
 """Follows a date whose last point doesn't end the sentence."""
-_OR = "o|u|ou|oder|a|à|bis|y|e|ed|i|et|und"
-"""Words between two numbers of the same noun: "1 o 2 noches"."""
 _AND = ("y", "e", "ed", "i", "et", "und", "and", "eta")
-"""Those of them that only join two numbers behind :data:`_BETWEEN`."""
+"""Words that join two numbers of the same noun behind :data:`_BETWEEN` only."""
 _FROM = ("de", "entre")
 """Words before two hours that are written without their article."""
 _BETWEEN = ("entre", "tra", "fra", "zwischen", "between")
-_DEGREE_SIGN_IN_ORDINALS = ("es", "ca", "gl", "pt", "fr", "it")
-"""Languages where "3°" may be an ordinal: its sign is easier to type than "º"."""
 _ELIDING = ("ca", "fr")
-_ELIDING_NUMBERS = ("ca", "fr", "it")
-"""Languages with an apostrophe before numbers: "d'11". Elsewhere, it stands before a short year."""
 _VOWELS = tuple("aeiouéh")
 _POWERS = {"K": 3, "M": 6, "B": 9, "BN": 9}
 """Letters that multiply an amount of money: "$1.5M"."""
 _CENTS = 2
 """Digits of the hundredths of a price."""
 
-Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str | None]]
+Say = Callable[[re.Match[str]], str | None]
+"""Returns the words for a match, or None where another rule has to."""
 
 
 class Speller:
@@ -140,16 +119,13 @@ class Speller:
         self._nouns = Agreement(self._code, self._language, self._cardinal, {*self._units.values()} | majors)
         self._short_scales = {name: noun(text) for name, text in self._language.abbreviations.items()}
         self._times = frozenset(self._language.times.split())
-        follows = _any_of([*self._units, *self._money.signs, *self._short_scales])
-        self._unit_follows = re.compile(rf"{SPACE}?(?:{follows})(?![{APOSTROPHES}]?\w)")
         self._codes = CodeFinder(self._code)
         self._emergency = frozenset(self._language.emergency.split())
-        self._rules = self._make_rules()
-        free = _FREE if self._code in _ELIDING_NUMBERS else rf"{_FREE}(?<!\w['’])"
-        self._start = re.compile(
-            rf"(?=[-−+%\dA-Z{SIGNS}]){free}(?:[-−]?(?:{self._prefixes}){SPACE}?[-−]?\d|[-−]?\d|\+\d)|(?<![^\s\ue000])&(?!\S)"
-        )
-        self.unfinished = self._make_unfinished()
+        patterns = Patterns(self._code, self._language, self._money, self._ordinals, self._nouns.known)
+        says = self._sayers()
+        self._start, self._unit_follows = patterns.start, patterns.unit_follows
+        self._rules = [(pattern, says[name]) for pattern, name in patterns.rules]
+        self.unfinished = patterns.unfinished
         """Found at the end of what needs the next word."""
 
     def spell(self, text: str, before: str = "") -> str:
@@ -186,155 +162,35 @@ class Speller:
         end = skipped.end() if skipped else start.end()
         return end, text[start.start() : end]
 
-    # Patterns
-
-    @property
-    def _prefixes(self) -> str:
-        return _any_of([*self._money.signs, "%"] if self._language.percent_first else self._money.signs)
-
-    def _make_rules(self) -> list[Rule]:
-        number, units = NUMBER, _any_of(self._units)
-        money, prefixes = _any_of(self._money.signs), _any_of(self._money.signs)
-        per = rf"(?:/(?P<per>{units}|[^\W\d_]{{3,}}))?"
-        again = rf"(?:{SPACE}(?P<again>(?i:{_any_of(self._money.again)}))(?!\w))?"
-        sign, scale = "(?P<sign>[-−])?", _any_of(self._language.scales.split())
-        short = rf"(?:{_any_of(self._short_scales)})\b\.?"
-        of = rf"(?:(?:{_OF}){SPACE}|d['’])?"
-        amount = rf"{sign}(?P<n>{number})(?:{_TO}(?P<to>{number}))?"
-        priced = rf"{sign}(?P<n>{number})(?:(?:{SPACE}?(?:{money}))?{_TO}(?P<to>{number}))?{_NO_CENTS}"
-        measured = rf"{sign}(?P<n>{number})(?:(?:{SPACE}?(?P<unit1>{units}))?{_TO}(?P<to>{number}))?{SPACE}?"
-        time = r"(?:[01]?\d|2[0-4])"
-        hours = rf"{SPACE}?(?:Uhr|h|hs|hrs)(?!\w)"
-        h = rf"{SPACE}?h{SPACE}?"
-        # "20 Min. backen, 5 km. y": the point of an abbreviation goes with it.
-        point = r"(?:(?<=[^\W\d_])\.(?=\s+[a-zß-ÿ])|(?<=Min|Std|Sek)\.(?=\s+\d))?"
-        degrees = rf"\d+{SPACE}?°{_END}" if self._code in _DEGREE_SIGN_IN_ORDINALS else "(?!)"
-        gap = f"{SPACE}?" if self._code == "fr" else ""  # "5 € 50"
-        rules = [
-            (
-                rf"{amount}(?:{SPACE}(?P<scale>{scale})|{SPACE}?(?P<short>{short})){SPACE}?{of}"
-                rf"(?P<unit>{money}|(?i:{_any_of(self._money.words)})){_END}",
-                self._price,
-            ),
-            (
-                rf"(?P<n>{number}){SPACE}(?:(?:{_OF}){SPACE}|d['’])(?P<unit>{_any_of(SYMBOLS)}){_END}",
-                self._price,
-            ),
-            (
-                rf"{amount}{SPACE}?(?P<short>{short})(?!{SPACE}?[{SIGNS}]|{SPACE}?{of}[{SIGNS}])",
-                self._shortened,
-            ),
-            (
-                rf"(?P<n>\d{{1,3}}(?:[.,]?\d{{3}})*){gap}(?P<unit>[€£$]){gap}(?P<cents>\d\d)(?![\d.,%]\d|\w)",
-                self._split_price,
-            ),
-            (
-                rf"{priced}(?:{SPACE}?(?P<power>[kKM]))?{SPACE}?"
-                rf"(?P<unit>{money}|(?i:{_any_of(self._money.words)})){per}{_END}{again}",
-                self._price,
-            ),
-            (
-                rf"{sign}(?P<unit>{prefixes}){SPACE}?(?P<sign2>[-−])?(?P<n>{number})"
-                rf"(?:{_TO}(?:{prefixes})?(?P<to>{number}))?{_NO_CENTS}"
-                rf"(?:(?P<power>[kKMBm]|bn)|{SPACE}(?P<scale>{scale})|{SPACE}?(?P<short>{short}))?"
-                rf"{per}{_END}{again}",
-                self._price,
-            ),
-            (rf"{sign}(?P<n>{number})(?:{SPACE}?%?{_TO}(?P<to>{number}))?{SPACE}?%{_END}", self._percent),
-            (
-                rf"(?P<pre>[-−])?%{SPACE}?{sign}(?P<n>{number})(?:{_TO}(?:%{SPACE}?)?(?P<to>{number}))?{_END}",
-                self._percent,
-            ),
-            (
-                rf"(?P<h>{time}):(?P<min>[0-5]\d)(?:{_TO}(?P<h2>{time}):(?P<min2>[0-5]\d))?"
-                rf"(?:{hours}|{SPACE}(?P<word>(?i:{self._language.hour_words}))(?!\w))?{_END}",
-                self._time,
-            ),
-            (
-                rf"(?P<h>{time})(?P<mark>[.,])(?P<min>[0-5]\d)(?:{_TO}(?P<h2>{time})(?P=mark)(?P<min2>[0-5]\d))?"
-                rf"(?P<shown>{hours})?{_END}",
-                self._dotted_time,
-            ),
-            (
-                rf"(?P<h>{time}){h}(?P<min>[0-5]\d)?{_TO}(?P<h2>{time}){h}(?P<min2>[0-5]\d)?{_END}(?!{SPACE}?m)",
-                self._hours,
-            ),
-            (rf"(?P<h>{time}){h}(?P<min>[0-5]\d){_END}(?!{SPACE}?m)", self._time),
-            (
-                rf"{sign}(?P<n>{number})(?:{SPACE}?(?P<unit1>[°º]{SPACE}?[CF])?{_TO}(?P<to>{number}))?{SPACE}?(?P<unit>[°º]{SPACE}?[CF]){_END}",
-                self._measure,
-            ),
-            (rf"(?P<n>\d{{1,3}})(?P<mark>{self._ordinals.pattern})(?![-–/]\d)", self._ordinal),
-            (degrees, self._degrees),
-            (rf"{measured}(?P<unit>{units}){_END}{point}", self._measure),
-            (rf"(?P<n>\d+(?:[ \-–]\d+)*)(?!\w|[.,:]\d){_END}{NO_QUANTITY}", self._named_code),
-            (rf"{sign}(?P<n>{number}){_TO}(?P<to>{number}){_END}{NO_QUANTITY}", self._range),
-            (PHONE, self._phone),
-            (rf"{sign}(?P<n>{number}){_END}{NO_QUANTITY}", self._plain),
-        ]
-        if self._code not in ("en", "eu"):
-            pair = rf"(?P<n>\d{{1,3}}){SPACE}(?P<or>{_OR}){SPACE}(?P<to>\d{{1,3}})"
-            rules.insert(0, (rf"{pair}(?![\w.,:/%°\-–]\d){_END}", self._bare_pair))
-            rules.insert(0, (rf"{pair}(?={SPACE}(?P<noun>[^\W\d_]+))", self._pair))
-            rules.insert(0, (rf"{pair}{SPACE}?(?P<unit>{units}|{money}){_END}", self._pair))
-        cents = r"(?=\S+ \w+ \S+)(?:\d+[.,]\d\d(?!\d)|\d+(?= \w+ \d+[.,]\d\d(?!\d)))"
-        unit = rf"(?P<unit>{money}|(?i:{_any_of(self._money.words)}))"
-        rules.insert(
-            0,
-            (
-                rf"(?P<n>{cents}){SPACE}(?P<or>{_OR}|to|or|and|eta|edo){SPACE}(?P<to>{number}){SPACE}?{unit}{_END}",
-                self._price_pair,
-            ),
-        )
-        rules.insert(0, (UNSAID if self._code == "en" else UNSAID_EVERYWHERE, lambda found: found.group()))
-        dialled = rf"\d+(?:[ .\-–]\d+)+(?![\w°%]|{SPACE}?[%{SIGNS}]|[.,:]\d)"
-        rules.insert(0, (dialled, self._dialled))
-        if self._language.one_last:
-            rules.insert(0, (rf"1{SPACE}(?P<noun>{_any_of(self._nouns.known)}){_END}", self._one_after))
-        if self._code == "de":
-            rules.insert(0, (r"(?P<day>0?[1-9]|[12]\d|3[01])\.(?P<month>0?[1-9]|1[0-2])\.(?!\d)", self._date))
-            ordinals = rf"(?P<n>\d{{1,2}})\.{_TO}(?P<to>\d{{1,2}})\.(?=\s+\w)"
-            rules.insert(0, (ordinals, self._days))
-        if self._code == "en":
-            minutes, half = r"(?:[:.](?P<min{}>[0-5]\d))?", rf"{SPACE}?(?P<half{{}}>(?i:[ap]\.?m)\b)"
-            end = rf"(?:(?:{half.format(1)}\.?)?{_TO}(?P<h2>{time}){minutes.format(2)})?"
-            rules.insert(0, (rf"(?P<n>\d{{1,2}}){SPACE}in(?!\w)", self._inches))
-            mark = ENGLISH_MARKS
-            ordinals = rf"(?P<n>\d{{1,3}}){mark}?{_TO}(?P<to>\d{{1,3}}){mark}(?!\w|[-–/]\d)"
-            rules.insert(0, (ordinals, self._ordinal_range))
-            rules.insert(0, (rf"(?P<h>{time}){minutes.format('')}{end}{half.format('')}", self._half_day))
-        return [(re.compile(pattern), say) for pattern, say in rules]
-
-    def _make_unfinished(self) -> re.Pattern[str]:
-        """Match what ends in a number, or in what stands before one."""
-        codes = _any_of([*self._money.signs, "%"])
-        scales = _any_of(self._language.scales.split())
-        parts = [
-            rf"\d[.,]\d\d\s(?:{_OR}|to|or|and|eta|edo)",
-            rf"\d(?:[-–)]|{_NO_CENTS})",
-            r"\d\s?[kKM]",
-            rf"\d\s?(?:[°º{SIGNS}%]|{_any_of([*self._units, *self._money.signs])})(?:\s?[-−–+=×÷])?",
-            r"\d\s?[-−–+=×÷]",
-            rf"\d\s(?:{scales})(?:\s(?:{_OF}))?",
-            rf"\d\s?(?:{_any_of(self._short_scales)})\.?(?:\s(?:{_OF}))?",
-            rf"(?<!\w)(?<!\d\s)(?:{codes})",
-            rf"000\s(?:{_OF})",
-            rf"\d[.,]\d{{3}}(?:\s?(?:{_any_of(self._money.signs)}|(?i:{_any_of(self._money.words)})))?(?:\s(?:{EACH}))?",
-            rf"\d\s?(?:{_any_of(self._units)})\.",
-            "&(?:euro|pound|yen);",
-            "&",
-            r"(?<!\S)[-−]",
-        ]
-        if self._code not in ("en", "eu"):
-            parts.append(rf"\d\s(?:{_OR})")
-        if self._code == "de":
-            parts += [r"\d\s?h", r"\d\.\s[-–]"]
-        if self._code == "en":
-            parts.append(rf"\d{ENGLISH_MARKS}(?:\s[-–])?")
-            parts.append(r"\d\s?(?i:[ap]\.?m)\.?(?:\s?[-–])?")
-        if self._ordinals.openers:
-            parts.append(self._ordinals.openers)
-        return re.compile(rf"(?:{'|'.join(parts)})$")
+    def _sayers(self) -> dict[str, Say]:
+        """Return what says the rules of the patterns, by their names."""
+        return {
+            "price": self._price,
+            "price_pair": self._price_pair,
+            "shortened": self._shortened,
+            "split_price": self._split_price,
+            "percent": self._percent,
+            "time": self._time,
+            "dotted_time": self._dotted_time,
+            "hours": self._hours,
+            "measure": self._measure,
+            "ordinal": self._ordinal,
+            "degrees": self._degrees,
+            "named_code": self._named_code,
+            "range": self._range,
+            "phone": self._phone,
+            "plain": self._plain,
+            "bare_pair": self._bare_pair,
+            "pair": self._pair,
+            "dialled": self._dialled,
+            "one_after": self._one_after,
+            "date": self._date,
+            "days": self._days,
+            "inches": self._inches,
+            "ordinal_range": self._ordinal_range,
+            "half_day": self._half_day,
+            "unsaid": lambda found: found.group(),
+        }
 
     # Rules
 
@@ -894,7 +750,3 @@ def _has_three_decimals(groups: dict[str, str | None]) -> bool:
 def _is_in_sum(found: re.Match[str]) -> bool:
     is_range = bool(found.groupdict().get("to"))
     return is_sum(found.group(), text_before(found), text_after(found), is_range=is_range)
-
-
-def _any_of(words: Iterable[str]) -> str:
-    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)) or "(?!)"
