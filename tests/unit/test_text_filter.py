@@ -683,6 +683,7 @@ EITHER_GENDER = [
     ("de", "1 neue Nachricht, 1 neuen Brief, 1 freien Tisch, 1 freies Zimmer, 1 großes Bier", ""),
     ("de", "1 halbe Stunde, mit 1 kleinen Hund, 1 offene Rechnung", ""),
     ("de", "1 Nacht, 1 Zimmer, Option 1 ist frei", "eine Nacht, ein Zimmer, Option eins ist frei"),
+    ("de", "1 Buchung, 1 Sprung, mit 1 Buchung", "eine Buchung, 1 Sprung, mit 1 Buchung"),
     ("de", "der 21. Kunde, der 2. Name", "der einundzwanzigste Kunde, der zweite Name"),
     ("de", "der 2. Käse, der 2. Sprung, der 2. Reisende, der 2. Experte, der 2. große Fehler", ""),
     ("de", "in der 2. und 3. Woche, der 1. und 2. Mai, in der 3. Schule", ""),
@@ -713,6 +714,7 @@ ENGLISH = [
     ("March 12 to 15, between May 3 and 5.", "March twelfth to fifteenth, between May third and fifth."),
     ("May 5 people join? On May 5 we met.", "May 5 people join? On May fifth we met."),
     ("May 3 and 5 people came", "May third and 5 people came"),
+    ("May 3, 5 and 7, Dec 24, 25 people", "May third, 5 and 7, Dec twenty-fourth, 25 people"),
 ]
 """What English doesn't show without a word beside it. An empty expectation is the text itself."""
 SIGNS = [
@@ -784,6 +786,7 @@ POINTS = [
     ("pt", "a 5 min. daqui", "a cinco minutos daqui"),
     ("fr", "à 5 min. d'ici", "à cinq minutes d'ici"),
     ("it", "a 5 min. da qui", "a cinque minuti da qui"),
+    ("de", "Es sind 5 Mio. Danach 3 Mio. Leute.", "Es sind fünf Millionen. Danach drei Millionen Leute."),
     ("de", "2 kg. und 5 min. bis dahin", "zwei Kilogramm und fünf Minuten bis dahin"),
 ]
 """The point of an abbreviation doesn't end the sentence that goes on."""
@@ -1062,6 +1065,7 @@ PIECES = [
     "(", ")", "[", "](", "# ", "- ", "1. ", "|", "STATE: a=b", "_", "&", "😀", "https://a.b/1.2",
     "x@a.es", "+34 ", "€/kg", "°", "May ", "der ", "5", " millones",
     "Mio. ", ",- ", "ºC", " am", " dólares", " x ", "las ", "call ", " Stock", "8.30", "(11) ", " ft ",
+    " min.", "- ", "&amp;", "Oct. ", " bills", " to ", '"', ") ", "2,50", "k", " Mio.", "&euro;", " un",
     " = ", "=", "+", " + ", "rd", " l'", " a ", " gallon", "1.459", " hours", "um ", "PIN ", "Code ", " is ",
 ]  # fmt: skip
 

@@ -19,12 +19,14 @@ MONTHS = (
 _MONTH = rf"(?<!\w)(?P<month>{'|'.join(MONTHS)})(?!\w)\.?"
 _DAY = r"\d{1,2}(?:[a-z]{2})?"
 _MONTH_BEFORE = re.compile(rf"{_MONTH}[*_]*\s+[*_]*(?P<day>{_DAY}\s+(?:to|and|or|through|until|till)\s+)?$")
+_DAYS_BEFORE = re.compile(rf"{_MONTH}\s+(?:{_DAY},\s+)+(?:{_DAY},?\s+)?(?:(?:to|and|or)\s+)?$")
+"""Ends in the days of a list, whose last number may count something: "May 3, 5 and 7", "May 3, 5 people"."""
 _YEAR_BEFORE = re.compile(
     rf"(?:(?i:(?<!\w)(?:in|since|until|year|summer|spring|autumn|fall|winter))|{_MONTH}(?:\s+{_DAY},?)?)\s+$"
 )
 _MAY_BEGINS = re.compile(r"(?:^|[.!?:\n\"“(])\s*May\s+$")
 _ADJECTIVE_ENDS = re.compile(
-    r"\s(?:long|wide|high|tall|deep|total|extra|overall|left|remaining|respectively|monthly|daily|weekly|yearly|annually)(?![\w\s])"
+    r"\s(?:long|wide|high|tall|deep|total|extra|overall|cash|north|south|east|west|left|remaining|respectively|monthly|daily|weekly|yearly|annually)(?![\w\s])"
 )
 _HUNDRED = 100
 
@@ -38,7 +40,7 @@ def month_before(before: str, after: str) -> str | None:
     """
     found = _MONTH_BEFORE.search(before)
     if found is None:
-        return ""
+        return None if _DAYS_BEFORE.search(before) else ""
     return None if after and (found["day"] or _MAY_BEGINS.search(before)) else found["month"]
 
 

@@ -254,14 +254,14 @@ SPANISH = Language(
         "idiomas mapa mapas cliente clientes coche coches nivel niveles kilo kilos millón millones "
         "hombre hombres peso pesos real reales niño niños adulto adultos huésped huéspedes billete "
         "billetes producto productos artículo artículos pedido pedidos minuto asiento asientos vuelo "
-        "vuelos intento intentos correo libro libros piso litro punto"
+        "vuelos intento intentos correo libro libros piso litro punto mensaje mensajes"
     ),
     feminine=(
         "noche noches vez veces mano manos foto fotos llave llaves clase clases calle calles tarde "
         "tardes partes mujer mujeres persona personas cama camas semana semanas casa casas mesa mesas "
         "plaza plazas página páginas entrada entradas reserva reservas pregunta preguntas cita citas "
         "niña niñas tarjeta tarjetas tienda tiendas cosa cosas formas firmas normas alarma alarmas "
-        "maleta maletas"
+        "maleta maletas llamada llamadas"
     ),
     unsure=r"(?:moto|radio|modelo|testigo|piloto|soprano|dinamo|polio)s?",
     endings={"f": "(?:[cs]ión|[dt]ad)$", "ms": "os$", "fs": "(?:[cs]iones|[dt]ades)$"},
@@ -317,7 +317,7 @@ CATALAN = Language(
         "nit nits setmana setmanes persona persones vegada vegades dona dones tarda tardes classe "
         "classes casa cases habitació taula taules cosa coses plaça places parts mà mans pàgina "
         "pàgines entrada entrades reserva reserves pregunta preguntes cita cites botiga botigues "
-        "targeta targetes ciutat ciutats"
+        "targeta targetes ciutat ciutats trucada trucades"
     ),
     unsure="fotos|motos|ràdios|dinamos|sopranos|imatges?|hàbitats",
     endings={
@@ -377,7 +377,7 @@ GALICIAN = Language(
         "noite noites vez veces man mans foto fotos clase clases rúa rúas tarde tardes partes muller "
         "mulleres persoa persoas viaxe viaxes semana semanas casa casas mesa mesas cama camas praza "
         "prazas páxina páxinas entrada entradas reserva reservas pregunta preguntas cita citas tenda "
-        "tendas tarxeta tarxetas cousa cousas"
+        "tendas tarxeta tarxetas cousa cousas mensaxe mensaxes chamada chamadas"
     ),
     unsure=r"(?:moto|radio|modelo|piloto|soprano|dinamo)s?",
     endings={"f": "(?:[cs]ión|dade)$", "ms": "os$", "fs": "(?:[cs]ións|dades)$"},
@@ -459,7 +459,7 @@ PORTUGUESE = Language(
         "mulheres pessoa pessoas viagem viagens semana semanas casa casas mesa mesas cama camas praça "
         "praças página páginas entrada entradas reserva reservas pergunta perguntas consulta "
         "consultas loja lojas reunião reuniões opinião opiniões região regiões questão questões "
-        "diária diárias coisa coisas"
+        "diária diárias coisa coisas mensagem mensagens chamada chamadas"
     ),
     unsure=r"(?:moto|rádio|modelo|piloto|soprano|tribo)s?|(?:cora|cal|ca|bra)(?:ção|ções)",
     endings={"f": "(?:ção|[nrs]são|dade)$", "ms": "os$", "fs": "(?:ções|[nrs]sões|dades)$"},
@@ -511,7 +511,7 @@ FRENCH = Language(
     one_below_two=True,
     masculine=(
         "jour jours mois an ans client clients homme hommes million millions kilo kilos peso pesos "
-        "adulte adultes enfant enfants billet billets point points"
+        "adulte adultes enfant enfants billet billets point points message messages appel appels"
     ),
     feminine=(
         "semaine semaines année années fois personne personnes nuit nuits page pages place places femme "
@@ -622,8 +622,9 @@ GERMAN = Language(
     ),
     feminine=(
         "Woche Nacht Person Million Milliarde Seite Frage Minute Stunde Sekunde Reihe Etage Hälfte "
-        "Klasse Runde"
+        "Klasse Runde Nachricht"
     ),
+    endings={"f": r"(?:(?<=\w{3})(?<!spr)(?<!schw)ung|[hk]eit|schaft|[ts]ion|tät)$"},
     years=range(1100, 2000),
     capital_nouns=True,
     more_units={"Std": "Stunde|Stunden|f", "Min": "Minute|Minuten|f", "Sek": "Sekunde|Sekunden|f"},

@@ -73,9 +73,7 @@ _DE_RANKED = (
 
 _DE_MASCULINES = frozenset(words_in(GERMAN.masculine))
 _DE_FEMININES = frozenset(words_in(GERMAN.feminine))
-_DE_FEMININE = re.compile(
-    r"(?:(?<!spr)(?<!Spr)(?<!schw)(?<!Schw)(?<!D)(?<!d)ung|[hk]eit|schaft|[ts]ion|tät)$"
-)
+_DE_FEMININE = re.compile(GERMAN.endings["f"])
 """Ends what "der" stands before in the genitive and dative only: "in der 2. Sitzung"."""
 _FR_MONTHS = "janvier|février|mars|avril|mai|juin|juillet|août|septembre|octobre|novembre|décembre"
 _IT_MONTHS = "gennaio|febbraio|marzo|aprile|maggio|giugno|luglio|agosto|settembre|ottobre|novembre|dicembre"
@@ -327,7 +325,7 @@ def _german_ending(before: str, after: str) -> str | None:
 
 def _ending_after_der(after: str) -> str | None:
     """Return how an ordinal ends before a noun of known gender: "der" is the masculine subject's too."""
-    if after in _DE_FEMININES or _DE_RANKED.get(after) == "" or _DE_FEMININE.search(after):
+    if after in _DE_FEMININES or _DE_RANKED.get(after) == "" or _DE_FEMININE.search(after.lower()):
         return "n"
     return "" if after in _DE_MASCULINES or after in _DE_MONTHS or _DE_RANKED.get(after) == "r" else None
 

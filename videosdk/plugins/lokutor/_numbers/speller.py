@@ -297,7 +297,16 @@ class Speller:
         scale = self._scale_of(found["short"], end or number)
         if end is None and self._one_is_unsure(found, number, scale.gender):
             return None
-        return self._signed(found, self._range_start(number, end) + self._scaled(end or number, scale, None))
+        stop = "." if found["short"].endswith(".") and self._ends_sentence(text_after(found)) else ""
+        words = self._range_start(number, end) + self._scaled(end or number, scale, None)
+        return self._signed(found, words + stop)
+
+    def _ends_sentence(self, after: str) -> bool:
+        """Return whether the point of an abbreviation ends its sentence too: "5 Mio. Das ist viel."."""
+        word = re.match(r"\s+(\w+)", after)
+        if word is None:
+            return not after.strip()
+        return word[1][0].isupper() and not self._ordinals.may_be_ranked(word[1], 1)
 
     def _scaled(self, number: Number, scale: Noun, major: Noun | None) -> str:
         words = self._bare(number) if number.decimals else self._cardinal(number.whole, scale.gender)
