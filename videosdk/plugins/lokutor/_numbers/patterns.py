@@ -158,7 +158,8 @@ class Patterns:
             rules.insert(0, (rf"{pair}(?![\w.,:/%°\-–]\d){_END}", "bare_pair"))
             rules.insert(0, (rf"{pair}(?={SPACE}(?P<noun>[^\W\d_]+))", "pair"))
             rules.insert(0, (rf"{pair}{SPACE}?(?P<unit>{units}|{money}){_END}", "pair"))
-        cents = r"(?=\S+ \w+ \S+)(?:\d+[.,]\d\d(?!\d)|\d+(?= \w+ \d+[.,]\d\d(?!\d)))"
+        # One of the two has cents: "15 a 20,90 €".
+        cents = rf"(?:\d+[.,]\d\d(?!\d)|\d+(?={SPACE}\w+{SPACE}\d+[.,]\d\d(?!\d)))"
         unit = rf"(?P<unit>{money}|(?i:{_any_of(self._money.words)}))"
         rules.insert(
             0,
