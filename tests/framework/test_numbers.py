@@ -28,6 +28,12 @@ REPLIES = [
         "Das macht zwölf Euro und fünfzig Cent am dritten Mai. Geöffnet ist von neun bis siebzehn Uhr.",
     ),
     (
+        "en",
+        "It's about 5 min. away, your balance is - $20.50. Fish &amp; chips cost $2.50-$3.00.",
+        "It's about five minutes away, your balance is - $20.50. "
+        "Fish and chips cost two dollars and fifty cents to three dollars.",
+    ),
+    (
         "fr",
         "En 2025 l'inflation était de 2,1 %. Votre code est 8842, votre carte finit par 4417.",
         "En deux mille vingt-cinq l'inflation était de deux virgule un pour cent. "

@@ -11,7 +11,7 @@ from .cardinals import Cardinal, Gender, words_in
 from .languages import THOUSANDS, Language, Noun
 
 _SHORT_WORD = 2
-"""Letters of a word that isn't counted, unless it is known as a noun."""
+"""Letters of a word that is no plural, unless it is known as a noun."""
 _MANY = 2
 _NO_PLURALS = "$^"
 _CLAUSE_BEFORE = re.compile(r"(?:^|[.,;:!?()\n–—])([^.,;:!?()\n–—]*)$")
@@ -106,11 +106,18 @@ class Agreement:
         """Return whether ``word`` may be what a number counts."""
         if word.lower() in self._genders and (number == 1 or self._language.plurals == _NO_PLURALS):
             return True
-        if len(word) <= _SHORT_WORD or word.lower() in self._not_nouns:
+        if word.lower() in self._not_nouns or len(word) == 1:
             return False
-        if self._language.capital_nouns:
-            return word[0].isupper()
-        return number == 1 or bool(self._plural.search(word))
+        if number == 1:
+            return True  # Also an adjective: "1 neue Nachricht".
+        if len(word) <= _SHORT_WORD:
+            return False
+        return word[0].isupper() if self._language.capital_nouns else bool(self._plural.search(word))
+
+    def may_be_counted(self, word: str) -> bool:
+        """Return whether ``word`` isn't sure to be none that is counted, whatever its form."""
+        is_sure = len(word) <= 1 or word.lower() in self._not_nouns
+        return not is_sure and (word[0].isupper() or not self._language.capital_nouns)
 
     def is_hour(self, number: int, before: str, word: str) -> bool:
         """Return whether a number counts hours that nobody names: "a las 21".

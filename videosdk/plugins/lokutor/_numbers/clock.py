@@ -30,8 +30,17 @@ def military(hour: int, minute: int, cardinal: Cardinal) -> str:
     return _english(hour, minute, cardinal)
 
 
+def with_word(said: str, word: str) -> str:
+    """Return an English time with the word behind it, said once: "twelve noon", "fifteen hundred hours"."""
+    if word.lower() in {"noon", "midnight"}:
+        said = said.removesuffix(" o'clock")
+    return said if said.endswith(("hours", "o'clock", "midnight")) else f"{said} {word}"
+
+
 def _english(hour: int, minute: int, cardinal: Cardinal) -> str:
     hours = cardinal(hour, "")
+    if not minute and not hour:
+        return "midnight"
     if not minute:
         return f"{hours} o'clock" if 1 <= hour <= _NOON else f"{hours} hundred hours"
     return f"{hours} {'oh ' if minute <= _LAST_DIGIT else ''}{cardinal(minute, '')}"

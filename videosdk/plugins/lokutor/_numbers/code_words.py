@@ -114,10 +114,10 @@ ENGLISH = CodeWords(
         "reference|confirmation|"
         "extension|serial|license plate"
     ),
-    things="order|booking|reservation|ticket|invoice|policy|incident|card",
+    things="order|booking|reservation|flight|ticket|invoice|policy|incident|card",
     owners=(
         "case|claim|tracking|account|customer|member|membership|employee|file|contract|registration|licen[cs]e|student|"
-        "patient|user|phone|gate|batch|model|part|routing|sort|flight|parcel|one|line|mobile"
+        "patient|user|phone|gate|batch|model|part|routing|sort|parcel|one|line|mobile"
     ),
     numbers="numbers?|nr",
     short_numbers=r"no\.?|num\.?|#",
@@ -134,7 +134,7 @@ SPANISH = CodeWords(
         "identificador|confirmaci[óo]n|extensi[óo]n|matr[íi]cula"
     ),
     things=(
-        "reservas?|reservaci[óo]n|pedidos?|tarjetas?|facturas?|expediente|p[óo]liza|cliente|billete|boleto|tique|"
+        "reservas?|reservaci[óo]n|vuelo|pedidos?|tarjetas?|facturas?|expediente|p[óo]liza|cliente|billete|boleto|tique|"
         "ticket|contrato|incidencia|seguimiento"
     ),
     owners="caso|cuenta|entrada|tel[ée]fono|m[óo]vil|env[íi]o|socio|empleado|identificaci[óo]n|serie|l[íi]nea",
@@ -153,7 +153,7 @@ CATALAN = CodeWords(
         "identificador|confirmaci[óo]|extensi[óo]|matr[íi]cula"
     ),
     things=(
-        "reserv(?:a|es)|comand(?:a|es)|target(?:a|es)|factur(?:a|es)|expedient|p[òo]lissa|client|bitllet|tiquet|contracte|"
+        "reserv(?:a|es)|vol|comand(?:a|es)|target(?:a|es)|factur(?:a|es)|expedient|p[òo]lissa|client|bitllet|tiquet|contracte|"
         "incid[èe]ncia|seguiment"
     ),
     owners="cas|compte|entrada|tel[èe]fon|m[òo]bil|enviament|soci|empleat|identificaci[óo]|s[èe]rie|l[íi]nia",
@@ -172,7 +172,7 @@ GALICIAN = CodeWords(
         "localizador|identificador|confirmaci[óo]n|extensi[óo]n|matr[íi]cula"
     ),
     things=(
-        "reservas?|pedidos?|tarxetas?|facturas?|expediente|p[óo]liza|cliente|billete|t[íi]cket|contrato|incidencia|"
+        "reservas?|voo|pedidos?|tarxetas?|facturas?|expediente|p[óo]liza|cliente|billete|t[íi]cket|contrato|incidencia|"
         "seguimento"
     ),
     owners="caso|conta|entrada|tel[ée]fono|m[óo]bil|env[íi]o|socio|empregado|identificaci[óo]n|serie|li[ñn]a",
@@ -191,7 +191,7 @@ PORTUGUESE = CodeWords(
         "identificador|confirma[çc][ãa]o|extens[ãa]o|ramal|matr[íi]cula|protocolo"
     ),
     things=(
-        "reservas?|pedidos?|encomendas?|cart[ãa]o|cart[õo]es|faturas?|ap[óo]lice|cliente|bilhete|ticket|contrato|processo|"
+        "reservas?|voo|pedidos?|encomendas?|cart[ãa]o|cart[õo]es|faturas?|ap[óo]lice|cliente|bilhete|ticket|contrato|processo|"
         "seguimento|rastreio"
     ),
     owners=(
@@ -212,7 +212,7 @@ FRENCH = CodeWords(
         "extension|immatriculation"
     ),
     things=(
-        "r[ée]servations?|commandes?|cartes?|factures?|dossiers?|contrat|client|billet|ticket|colis|sinistre|suivi"
+        "r[ée]servations?|vol|commandes?|cartes?|factures?|dossiers?|contrat|client|billet|ticket|colis|sinistre|suivi"
     ),
     owners="cas|compte|t[ée]l[ée]phone|portable|mobile|adh[ée]rent|abonn[ée]|employ[ée]|identification|s[ée]rie|ligne|police",
     numbers="num[ée]ros?|num\\.?|n\\.?[ºo°]",
@@ -232,7 +232,7 @@ ITALIAN = CodeWords(
         "interno|targa"
     ),
     things=(
-        "prenotazion[ei]|ordine|cart[ae]|fattur[ae]|pratica|polizza|cliente|bigliett[oi]|ticket|contratto|spedizione|sinistro"
+        "prenotazion[ei]|volo|ordine|cart[ae]|fattur[ae]|pratica|polizza|cliente|bigliett[oi]|ticket|contratto|spedizione|sinistro"
     ),
     owners="caso|conto|telefono|cellulare|tessera|socio|dipendente|identificazione|serie|linea|tracciamento",
     numbers="numer[oi]|num\\.?|n\\.?[ºo°]|nr\\.?",
@@ -251,7 +251,7 @@ BASQUE = CodeWords(
         "kode(?:a|ak|aren|ek)?|pin-?a|pinaren|pasahitza?|pasahitzak|digitu(?:ak|ek)?|zifra(?:k|ek)|posta-?kodea|erreferentzia|"
         "identifikatzailea|luzapena|matrikula"
     ),
-    things="erreserba|eskaera|eskaria|txartela|faktura|espedientea|poliza|txartel|tiketa|kontratua",
+    things="erreserba|hegaldia?|eskaera|eskaria|txartela|faktura|espedientea|poliza|txartel|tiketa|kontratua",
     owners="kasu|kasua|kontu|kontua|bezero|bezeroa|telefono|telefonoa|mugikor|bidalketa|bazkide|serie",
     numbers="zenbaki(?:a|ak|ek)?|zk\\.?|zenb\\.?",
     short_numbers="zenbaki(?:a|ak|ek|aren)?",
@@ -260,7 +260,7 @@ BASQUE = CodeWords(
     ending="amaitutako|bukatutako",
     typing="idatzi|sartu",
     stops="eta|edo|baina|guztira|prezioa|saldoa",
-    after="zenbakian|zenbakiaz|kodea|kodearen|kodearekin|pina|pinarekin|pasahitza|zenbakia|zenbakiarekin",
+    after="hegaldia|zenbakian|zenbakiaz|kodea|kodearen|kodearekin|pina|pinarekin|pasahitza|zenbakia|zenbakiarekin",
 )
 GERMAN = CodeWords(
     codes=(
@@ -268,7 +268,7 @@ GERMAN = CodeWords(
         r"aktenzeichen|postleitzahl|endung|endziffer|ziffern|-pin|-tan)|tan|plz|referenz|durchwahl|zip"
     ),
     things=(
-        "bestellung|buchung|reservierung|auftrag|rechnung|vorgang|ticket|karte|kunde|vertrag|akte|sendung|police|antrag"
+        "bestellung|buchung|flug|reservierung|auftrag|rechnung|vorgang|ticket|karte|kunde|vertrag|akte|sendung|police|antrag"
     ),
     owners="fall|konto|telefon|handy|mitglied|kreditkarte|girocard|ec-karte|bankkarte|anschluss|stellen",
     numbers=r"nummern?|nr\.?",

@@ -21,7 +21,7 @@ _FOREIGN = "COP|ARS|CLP|PEN|UYU|SEK|NOK|DKK|PLN|CZK|CNY|INR|NZD|HKD"
 NO_QUANTITY = (
     rf"(?!{SPACE}?[%°º{SIGNS}½⅓⅔¼¾⅛])(?!{SPACE}(?:\d+|[a-z]{{1,3}})/\d)(?![.,][-–—])"
     rf"(?!{SPACE}(?:ft|oz|lbs?|yd|gal|mph|km²|cm²|mm²|m³|cm³|m2|m3|m/s|EL|TL|Tsd|tsp|tbsp|Stk|"
-    rf"dm|cl|dl|hl|t|kt|mcg|[µμ]g|V|kV|mA|mAh|Ah|Wh|MW|GW|MWh|kcal|k?J|N|Nm|[hkM]?Pa|mbar|psi|d[Bb]|Hz|[kMG]Hz|rpm|[kMG]bps|[kMG]bit/s|[kMGT]B/s|px|dpi|fps|"
+    rf"dm|cl|dl|hl|t|kt|mcg|[µμ]g|V|kV|mA|mAh|Ah|Wh|MW|GW|MWh|kcal|k?J|N|Nm|[hkM]?Pa|mbar|psi|d[Bb]|Hz|[kMG]Hz|rpm|[kMGT]b|[kMG]bps|[kMGT]bit(?:/s)?|[kMGT]B/s|px|dpi|fps|"
     rf"[CFK]|M|Mio|Mrd|Mill|mln|mld|Mds?|[A-Z]?[A-Z]?\$|{_FOREIGN})"
     rf"(?![\w{APOSTROPHES}]))"
 )
@@ -47,6 +47,18 @@ _DIFFERENCE_BEFORE = re.compile(
 )
 _THIRD_BEFORE = re.compile(rf"(?<![\d:.,])\d+{SPACE}[-−–]{SPACE}\d+{SPACE}[-−–]{SPACE}$")
 _LINE_OR_COMMA = re.compile(r"(?:^|,\s+|\n)$")
+_SIGN_BEFORE = re.compile(
+    rf"(?:(?:^|[\s(])−|(?:^\s*|[.,:(!?]\s+|(?:(?<!\w)(?=[a-zß-öø-ÿ])|(?:^|[.!?:(\"“«\n])\s*)[^\W\d_][\w'’]*\s+)-){SPACE}$"
+)
+"""Ends in a sign that a space parts from its number: "your balance is - $20". Behind a name, it is a dash."""
+_ITEM_BEFORE = re.compile(r"(?:^|[.:;/!?\n])\s*\(?$")
+_ITEM_AFTER = re.compile(r"\)\s+[^\W\d_]")
+_INCHES_AFTER = re.compile("[\"″”]|''")
+_OPEN_QUOTE = re.compile(r'(?:(?<!\S)"|\("|[“„«])[^"“„«”»]*$')
+_SECTION_BEFORE = re.compile(
+    r"(?i)(?<!\w)(?:art[íi]c(?:ulo|le)|article|articolo|artigo|artikel|art\.|secci[óo]n?|section|sezione|se[çc][ãa]o|abschnitt|"
+    r"apartado|apartat|par[áa]gra[fp]h?[oe]?|punkt|chapter|cap[íi]tulo|chapitre|capitolo|kapitel|atala|artikulua)\s+$"
+)
 _POSTCODE = 5
 _LEAST_POSTCODE = 4
 _SHOWS_POSTCODE = re.compile(
@@ -118,6 +130,20 @@ def is_sum(text: str, before: str, after: str, *, is_range: bool) -> bool:
     if not (text[-1].isdigit() and (text[0].isdigit() or text[0] in "-−")):
         return False  # "5 € + 3 €" is said.
     return bool(_SUM_AFTER.match(after) or _SUM_BEFORE.search(before) or _THIRD_BEFORE.search(before))
+
+
+def is_label(text: str, before: str, after: str) -> bool:
+    """Return whether a number is that of a list or a section, or counts inches: "1) Soup", "article 21.1"."""
+    if _ITEM_AFTER.match(after) and _ITEM_BEFORE.search(before):
+        return True
+    if not text.isdigit() and _SECTION_BEFORE.search(before):
+        return True
+    return bool(_INCHES_AFTER.match(after)) and not _OPEN_QUOTE.search(before)
+
+
+def may_be_negative(text: str, before: str) -> bool:
+    """Return whether an amount of something stands behind what may be a sign or a dash."""
+    return not text.isdigit() and bool(_SIGN_BEFORE.search(before))
 
 
 def is_multiplied(before: str) -> bool:

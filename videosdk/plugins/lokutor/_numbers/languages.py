@@ -20,7 +20,7 @@ UNITS = (
 """The order of the units in the tables."""
 ALIASES = {
     "Km": "km", "KM": "km", "Kg": "kg", "KG": "kg", "L": "l", "mL": "ml", "Km/h": "km/h", "m2": "m²",
-    "hs": "h", "hrs": "h", "KB": "kB", "Mb": "MB", "Gb": "GB", "Tb": "TB", "ºC": "°C", "ºF": "°F",
+    "hs": "h", "hrs": "h", "KB": "kB", "ºC": "°C", "ºF": "°F",
     "kph": "km/h",
 }  # fmt: skip
 """Other spellings of units."""
@@ -77,12 +77,12 @@ class Language:
         percent_first: Whether the noun of percentages stands first.
         one_last: Whether "one" follows what it counts.
         one_below_two: Whether 0 and 1.5 take the singular.
-        masculine: Plurals and singulars of nouns that are counted often, or whose ending misleads.
+        masculine: Plurals and singulars of nouns that are counted often.
         feminine: The same.
-        unsure: Nouns of either gender, and others that their endings don't tell, as a pattern.
-        endings: What tells the gender of other nouns: of one and of many, masculine and feminine.
+        unsure: Nouns of either gender, and the exceptions from the endings, as a pattern.
+        endings: What tells the gender of other nouns without fail: of one and many, by gender.
         plurals: What plural nouns end in, where a number's gender shows.
-        not_nouns: Words that follow a number and aren't counted, though they are as long as a noun.
+        not_nouns: Words that follow a number and are sure not to be counted.
         years: The years that are said in hundreds.
         capital_nouns: Whether nouns begin with a capital.
         more_units: Units of this language alone: nouns by their symbols.
@@ -204,7 +204,17 @@ ENGLISH = Language(
         "oz": "ounce|ounces",
         "gal": "gallon|gallons",
     },
-    hour_words="hours|o['’]clock",
+    hour_words="hours|o['’]clock|noon|midnight",
+    not_nouns=(
+        "a an the and or but nor so yet if unless when while as than that which who whose where because "
+        "since until till before after of for in on at to from by with without within over under per each "
+        "every off up down out into onto about around between among through during against upon toward "
+        "towards via plus minus is are was were be been being has have had do does did will would can could "
+        "should may might must shall not no i you he she it we they me him her us them this these those my "
+        "your our their his its there here then now today tomorrow tonight yesterday more less away ago "
+        "later outside inside apart altogether only too also already still just both please thanks back "
+        "again instead either although though however"
+    ),
     emergency="911 999 112",
     abbreviations={"bn": "billion", "mn": "million"},
     more_money={"pesos": "peso|pesos + centavo|centavos"},
@@ -240,26 +250,26 @@ SPANISH = Language(
     of="de",
     scales="mil millón millones billón billones",
     masculine=(
-        "día días mes meses año años problema problemas programa programas sistema sistemas tema temas "
-        "idioma idiomas mapa mapas cliente clientes coche coches viaje viajes nivel niveles kilo kilos "
-        "millón millones hombre hombres peso pesos real reales"
+        "día días mes meses año años problema problemas programa programas sistema sistemas idioma "
+        "idiomas mapa mapas cliente clientes coche coches nivel niveles kilo kilos millón millones "
+        "hombre hombres peso pesos real reales niño niños adulto adultos huésped huéspedes billete "
+        "billetes producto productos artículo artículos pedido pedidos minuto asiento asientos vuelo "
+        "vuelos intento intentos correo libro libros piso litro punto mensaje mensajes"
     ),
     feminine=(
-        "noche noches vez veces mano manos foto fotos llave llaves clase clases calle calles tarde tardes "
-        "parte partes mujer mujeres persona personas cama camas "
-        "crema cremas forma formas firma firmas norma normas "
-        "plataforma plataformas alarma alarmas"
+        "noche noches vez veces mano manos foto fotos llave llaves clase clases calle calles tarde "
+        "tardes partes mujer mujeres persona personas cama camas semana semanas casa casas mesa mesas "
+        "plaza plazas página páginas entrada entradas reserva reservas pregunta preguntas cita citas "
+        "niña niñas tarjeta tarjetas tienda tiendas cosa cosas formas firmas normas alarma alarmas "
+        "maleta maletas llamada llamadas"
     ),
-    unsure=(
-        r"(?:\w*ista|\w*[aeo]ma|\w*[sg]ma|atleta|poeta|planeta|cometa|profeta|guía|policía|espía|vigía|tranvía|sofá|guarda|"
-        r"guardia|colega|cura|camarada|belga|indígena|patriota|idiota|piloto|moto|radio|testigo|modelo|soprano|"
-        r"\w+cida|\w+crata)s?"
-    ),
-    endings={"m": "o$", "f": "(?:a|[cs]ión|dad)$", "ms": "os$", "fs": "(?:as|[cs]iones|dades)$"},
+    unsure=r"(?:moto|radio|modelo|testigo|piloto|soprano|dinamo|polio)s?",
+    endings={"f": "(?:[cs]ión|[dt]ad)$", "ms": "os$", "fs": "(?:[cs]iones|[dt]ades)$"},
     plurals="s$",
     not_nouns=(
         "que con por sin los las más muy una uno del son hay era fue nos les sus para menos entonces "
-        "además después antes pues ellos ellas"
+        "además después antes pues ellos ellas nosotros vosotros cuando como pero si en al se es no "
+        "de la el me te le lo ni ya está sigue"
     ),
     more_units={"gal": "galón|galones|m"},
     emergency="112 911",
@@ -298,25 +308,29 @@ CATALAN = Language(
     of="de",
     scales="mil milió milions bilió bilions",
     masculine=(
-        "dia dies mes mesos any anys problema problemes programa programes sistema sistemes tema temes "
-        "idioma idiomes mapa mapes home homes llibre llibres client clients cotxe cotxes viatge viatges "
-        "quilo quilos milió milions cop cops peso pesos"
+        "dia dies mes mesos any anys problema problemes programa programes sistema sistemes idioma "
+        "idiomes mapa mapes home homes llibre llibres client clients cotxe cotxes quilo quilos milió "
+        "milions cop cops peso pesos nen nens adult adults bitllet bitllets tiquet tiquets producte "
+        "productes minut seient seients vol vols intent intents correu correus punt punts"
     ),
     feminine=(
-        "nit nits setmana setmanes persona persones vegada vegades dona dones tarda tardes classe classes "
-        "casa cases habitació taula taules cosa coses plaça places part parts mà mans"
+        "nit nits setmana setmanes persona persones vegada vegades dona dones tarda tardes classe "
+        "classes casa cases habitació taula taules cosa coses plaça places parts mà mans pàgina "
+        "pàgines entrada entrades reserva reserves pregunta preguntes cita cites botiga botigues "
+        "targeta targetes ciutat ciutats trucada trucades"
     ),
-    unsure=(
-        r"(?:\w*ista|\w*[aeo]ma|\w*[sg]ma|atleta|poeta|planeta|cometa|guia|policia|espia|guarda|col·lega|pilot|moto|"
-        r"\w+cida|\w+crata|dent|font|sort|mort|ment|gent|paret|calor|suor|por|flor|olor|color|amor|dolor|mar|sal|mel|pell|vall|"
-        r"sang|imatge|llum|fam|salut|llar|canal|senyal|fi|clau|veu|creu|neu|nau|pau|fe|art|ram|serp|carn|presó|llei|pols|tos)s?|"
-        r"\w*[^cs]ions|\w*[cçsz]ons|\w*tuds?|canals|raons"
-    ),
-    endings={"m": "(?:t|l|r|n|c)$", "f": "(?:[cs]ió|tat|a)$", "ms": "[^e]s$", "fs": "(?:[cs]ions|tats)$"},
+    unsure="fotos|motos|ràdios|dinamos|sopranos|imatges?|hàbitats",
+    endings={
+        "m": "atge$",
+        "f": "(?:[cs]ió|itat)$",
+        "ms": r"(?:\w{3}ments|atges|os)$",
+        "fs": "(?:[cs]ions|itats)$",
+    },
     plurals="s$",
     not_nouns=(
         "que amb per els les més una són del pel hem han era fou ens sis menys després abans doncs "
-        "llavors aleshores elles dels pels"
+        "llavors aleshores elles dels pels quan com però si en al es és no de la el em et li ni ja "
+        "està"
     ),
     times="les la",
     hours="les",
@@ -355,23 +369,22 @@ GALICIAN = Language(
     of="de",
     scales="mil millón millóns billón billóns",
     masculine=(
-        "día días mes meses ano anos problema problemas programa programas sistema sistemas tema temas "
-        "idioma idiomas mapa mapas cliente clientes coche coches nivel niveis quilo quilos millón millóns "
-        "home homes peso pesos"
+        "día días mes meses ano anos problema problemas programa programas sistema sistemas idioma "
+        "idiomas mapa mapas cliente clientes coche coches nivel niveis quilo quilos millón millóns "
+        "home homes peso pesos neno adulto billete billetes produto pedido minuto voo libro prato"
     ),
     feminine=(
-        "noite noites vez veces man mans foto fotos clase clases rúa rúas tarde tardes parte partes "
-        "muller mulleres persoa persoas viaxe viaxes"
+        "noite noites vez veces man mans foto fotos clase clases rúa rúas tarde tardes partes muller "
+        "mulleres persoa persoas viaxe viaxes semana semanas casa casas mesa mesas cama camas praza "
+        "prazas páxina páxinas entrada entradas reserva reservas pregunta preguntas cita citas tenda "
+        "tendas tarxeta tarxetas cousa cousas mensaxe mensaxes chamada chamadas"
     ),
-    unsure=(
-        r"(?:\w*ista|\w*[aeo]ma|\w*[sg]ma|atleta|poeta|planeta|cometa|guía|policía|espía|tranvía|sofá|garda|colega|cura|piloto|"
-        r"moto|radio|testemuña|modelo|\w+cida|\w+crata)s?"
-    ),
-    endings={"m": "o$", "f": "(?:a|[cs]ión|dade)$", "ms": "os$", "fs": "(?:as|[cs]ións|dades)$"},
+    unsure=r"(?:moto|radio|modelo|piloto|soprano|dinamo)s?",
+    endings={"f": "(?:[cs]ión|dade)$", "ms": "os$", "fs": "(?:[cs]ións|dades)$"},
     plurals="s$",
     not_nouns=(
         "que con por sen dos das nos nas máis unha son foi era para menos entón ademais despois antes "
-        "pois eles elas"
+        "pois eles elas cando como pero se en ao no na do da de é hai xa ou está"
     ),
     most=BY_HAND,
     times="ás á as das",
@@ -404,7 +417,7 @@ BASQUE = Language(
     one_last=True,
     masculine="egun aste hilabete urte aldiz pertsona gau",
     plurals="$^",
-    not_nouns="eta edo ere bat ari den zen baino baina baita izan dira daude ditu eman hartu",
+    not_nouns="eta edo ere bat ari den zen baino baina baita izan dira daude ditu eman hartu da du ez",
     most=BY_HAND,
 )
 
@@ -436,23 +449,24 @@ PORTUGUESE = Language(
     of="de",
     scales="mil milhão milhões bilião biliões bilhão bilhões",
     masculine=(
-        "dia dias mês meses ano anos problema problemas programa programas sistema sistemas tema temas "
-        "idioma idiomas mapa mapas cliente clientes nível níveis quilo quilos milhão milhões homem homens "
+        "dia dias mês meses ano anos problema problemas programa programas sistema sistemas idioma "
+        "idiomas mapa mapas cliente clientes nível níveis quilo quilos milhão milhões homem homens "
         "carro carros peso pesos quilômetro quilômetros grama gramas quilograma quilogramas miligrama "
-        "miligramas"
+        "miligramas adulto bilhete bilhetes produto pedido minuto voo livro prato hóspede hóspedes"
     ),
     feminine=(
-        "noite noites vez vezes mão mãos foto fotos classe classes tarde tardes parte partes mulher "
-        "mulheres pessoa pessoas viagem viagens"
+        "noite noites vez vezes mão mãos foto fotos classe classes tarde tardes partes mulher "
+        "mulheres pessoa pessoas viagem viagens semana semanas casa casas mesa mesas cama camas praça "
+        "praças página páginas entrada entradas reserva reservas pergunta perguntas consulta "
+        "consultas loja lojas reunião reuniões opinião opiniões região regiões questão questões "
+        "diária diárias coisa coisas mensagem mensagens chamada chamadas"
     ),
-    unsure=(
-        r"(?:\w*ista|\w*[aeo]ma|\w*[sg]ma|atleta|poeta|planeta|cometa|guia|polícia|espia|guarda|colega|cura|piloto|moto|rádio|"
-        r"tribo|modelo|\w+cida|\w+crata)s?"
-    ),
-    endings={"m": "o$", "f": "(?:a|ção|são|dade)$", "ms": "os$", "fs": "(?:as|ções|sões|dades)$"},
+    unsure=r"(?:moto|rádio|modelo|piloto|soprano|tribo)s?|(?:cora|cal|ca|bra)(?:ção|ções)",
+    endings={"f": "(?:ção|[nrs]são|dade)$", "ms": "os$", "fs": "(?:ções|[nrs]sões|dades)$"},
     plurals="s$",
     not_nouns=(
-        "que com por sem dos das nos nas uma são foi era aos para menos mais depois antes pois eles elas"
+        "que com por sem dos das nos nas uma são foi era aos para menos mais depois antes pois eles "
+        "elas quando como se em ao no na do da de é há já ou está"
     ),
     emergency="112 190 192 193",
     times="às à as das",
@@ -495,7 +509,10 @@ FRENCH = Language(
     of="de",
     scales="mille million millions milliard milliards",
     one_below_two=True,
-    masculine="jour jours mois an ans client clients homme hommes million millions kilo kilos peso pesos",
+    masculine=(
+        "jour jours mois an ans client clients homme hommes million millions kilo kilos peso pesos "
+        "adulte adultes enfant enfants billet billets point points message messages appel appels"
+    ),
     feminine=(
         "semaine semaines année années fois personne personnes nuit nuits page pages place places femme "
         "femmes question questions chambre chambres journée journées"
@@ -511,7 +528,7 @@ FRENCH = Language(
     },
     not_nouns=(
         "que qui les des une par sur est pas aux ces ses son ont pour mais dans avec plus moins sans "
-        "très puis alors donc nous vous ils elles après"
+        "très puis alors donc nous vous ils elles après de la le et en au du si ce il se ne ni"
     ),
     hour_words="heures?",
     abbreviations={
@@ -552,16 +569,19 @@ ITALIAN = Language(
     per="per",
     of="di",
     scales="mila milione milioni miliardo miliardi",
-    masculine="giorno giorni mese mesi anno anni cliente milione miliardo problema programma sistema chilo",
-    feminine="notte notti volta volte persona persone settimana settimane pagina pagine parte",
-    unsure=(
-        r"\w*ista|\w*[aeo]ma|\w*[sgm]ma|atleta|poeta|pianeta|cometa|collega|guida|guardia|spia|vaglia|gorilla|delta|papa|duca|"
-        r"mano|foto|moto|auto|radio|dinamo|eco|soprano|boia|belga|\w+cida|\w+crata|profeta|yoga|koala|panda"
+    masculine=(
+        "giorno giorni mese mesi anno anni cliente milione miliardo problema programma sistema chilo "
+        "libro zio bambino adulto biglietto ordine prodotto posto tavolo piatto minuto volo studio"
     ),
-    endings={"m": "o$", "f": "(?:a|zione|sione|tà)$"},
+    feminine=(
+        "notte notti volta volte persona persone settimana settimane pagina pagine camera stanza casa "
+        "tavola domanda carta cosa donna bambina"
+    ),
+    endings={"m": r"(?:\w{2}aggio|\w{3}mento)$", "f": "(?:zione|sione)$"},
     not_nouns=(
         "che con per una dei del nel gli più non era tra fra sul sono fino come dopo prima alla dalla "
-        "della sulla nella senza ancora allora sopra sotto"
+        "della sulla nella senza ancora allora sopra sotto quando ma se in al di da la il lo le ed si "
+        "ci mi ti"
     ),
     emergency="112 113 115 118",
     first="primo",
@@ -597,14 +617,23 @@ GERMAN = Language(
     per="pro",
     scales="Million Millionen Milliarde Milliarden",
     digit_by_digit=True,
-    masculine="Uhr Tag Monat Platz Gast Termin Liter Euro Dollar",
-    feminine="Woche Nacht Person Million Milliarde Seite Frage Minute Stunde Sekunde",
+    masculine=(
+        "Uhr Tag Monat Platz Gast Termin Liter Euro Dollar Kunde Name Kollege Junge Zeuge Versuch Anruf"
+    ),
+    feminine=(
+        "Woche Nacht Person Million Milliarde Seite Frage Minute Stunde Sekunde Reihe Etage Hälfte "
+        "Klasse Runde Nachricht"
+    ),
+    endings={"f": r"(?:(?<=\w{3})(?<!spr)(?<!schw)ung|[hk]eit|schaft|[ts]ion|tät)$"},
     years=range(1100, 2000),
     capital_nouns=True,
     more_units={"Std": "Stunde|Stunden|f", "Min": "Minute|Minuten|f", "Sek": "Sekunde|Sekunden|f"},
     hour=noun("Uhr||m"),
     neuter="Prozent Jahr Mal Zimmer Kilo Kind Stück Bett Ticket Glas",
-    not_nouns="oder aber sind wird wäre nach über auch noch",
+    not_nouns=(
+        "und oder aber bis ist sind wird war wäre nach über auch noch für in an auf mit von zu zum "
+        "zur um als pro im am bei hat dann wenn falls drücken wählen plus minus"
+    ),
     emergency="110 112",
     times="um gegen",
     abbreviations={

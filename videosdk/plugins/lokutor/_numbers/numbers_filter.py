@@ -7,6 +7,7 @@ a line of its own: a price is torn apart, and "2024. " at the end of a sentence 
 
 from __future__ import annotations
 
+import html
 import logging
 import re
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ from videosdk.agents.tokenize.patterns import EMAIL_REGEX, PLACEHOLDER_BASE, URL
 
 from .._text.markup import WHOLE_MARKUP, read_references
 from .arrivals import Arrivals
+from .codes import SIGNS
 from .speller import Speller
 from .splitter import Splitter, Unit
 
@@ -30,13 +32,15 @@ _VERSION = re.compile(
 """As the framework's, but thousands that are grouped by points aren't one."""
 _PATH = re.compile(r"(?<![^\s\ue000(])(?:/[\w-][^\s,;:!?]*|[A-Za-z]:\\[^\s,;:!?]+)")
 """A file. The framework takes the end of "km/h" for one."""
-_DASH = re.compile(r"^(\ue000\s*)-(\s+)$")
+_DASH = re.compile(r"^(\ue000\s*)-(\s)")
 
+_PLAIN_REFERENCE = re.compile(r"&(?:euro|pound|yen);|(?<!\S)&amp;(?!\S)")
+"""References that are neither markup nor part of a name, and that numbers need."""
 _STRUCK = re.compile("~~+")
 """Strikes text through. One "~" before a number is said."""
 
-_BETWEEN_DIGITS = re.compile(r"(?<=\d) - (?=\d)")
-"""The hyphen of what isn't said ("5 - 3 = 2"), which is no dash."""
+_SIGN = re.compile(rf"(?:(?<=\s)|(?<=\d )|(?<=^\ue000))-(?= [\d{SIGNS}])")
+"""The hyphen of what isn't said ("5 - 3 = 2", "is - $20"), which is no dash."""
 
 
 class NumbersFilter(BasicTextFilter):
@@ -95,7 +99,9 @@ class NumbersFilter(BasicTextFilter):
         self._placeholder_map = {}
         self._before = unit.before
         try:
-            text = read_references(unit.text)
+            text = read_references(
+                _PLAIN_REFERENCE.sub(lambda found: html.unescape(found.group()), unit.text)
+            )
             return self._process(_INSIDE_LINE + text if inside else text).replace(_INSIDE_LINE, "")
         except Exception:
             # A number that can't be said must not end the reply.
@@ -121,5 +127,5 @@ class NumbersFilter(BasicTextFilter):
         return text
 
     def _expand_numeric_ranges(self, text: str) -> str:
-        said = _DASH.sub(r"\1—\2", self._speller.spell(text, self._before))
-        return self._normalise_punct(_BETWEEN_DIGITS.sub(self._shield, said))
+        said = _SIGN.sub(self._shield, self._speller.spell(text, self._before))
+        return self._normalise_punct(_DASH.sub(r"\1—\2", said))

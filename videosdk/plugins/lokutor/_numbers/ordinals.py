@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .cardinals import Cardinal, num2words_of, words_in
+from .english import MONTHS
+from .languages import GERMAN
 
 _ES = words_in(
     "primero segundo tercero cuarto quinto sexto séptimo octavo noveno décimo undécimo duodécimo "
@@ -69,8 +71,10 @@ _DE_RANKED = (
 """Nouns that are numbered, and how an ordinal without an article ends before them."""
 
 
-_DE_FEMININE = re.compile(r"(?:e|ung|[hk]eit|schaft|ion|tät)$")
-_EN_MONTHS = words_in("January February March April May June July August September October November December")
+_DE_MASCULINES = frozenset(words_in(GERMAN.masculine))
+_DE_FEMININES = frozenset(words_in(GERMAN.feminine))
+_DE_FEMININE = re.compile(GERMAN.endings["f"])
+"""Ends what "der" stands before in the genitive and dative only: "in der 2. Sitzung"."""
 _FR_MONTHS = "janvier|février|mars|avril|mai|juin|juillet|août|septembre|octobre|novembre|décembre"
 _IT_MONTHS = "gennaio|febbraio|marzo|aprile|maggio|giugno|luglio|agosto|settembre|ottobre|novembre|dicembre"
 _IT_RANKED = "piano|posto|secolo|anno|turno|grado|livello|premio|capitolo"
@@ -239,13 +243,13 @@ def _english(language: str, _: Cardinal) -> Ordinals:
 
     def say(number: int, mark: str, around: Around) -> str | None:
         ordinal = words(number, "ordinal").replace(",", "")
-        if mark or (around.before in _EN_MONTHS and 1 <= number <= _LAST_DAY):
+        if mark or (around.before in MONTHS and 1 <= number <= _LAST_DAY):
             return ordinal
-        if around.after in _EN_MONTHS and 1 <= number <= _LAST_DAY:
+        if around.after in MONTHS and 1 <= number <= _LAST_DAY:
             return f"{ordinal} of" if around.before == "the" else f"the {ordinal} of"
         return None
 
-    return Ordinals(ENGLISH_MARKS + r"\b|(?!\S*\d)(?!\s[-–]\s\d)(?![\w°%])", say, months=tuple(_EN_MONTHS))
+    return Ordinals(ENGLISH_MARKS + r"\b|(?!\S*\d)(?!\s[-–]\s\d)(?![\w°%])", say, months=MONTHS)
 
 
 def _french(_: str, __: Cardinal) -> Ordinals:
@@ -304,8 +308,8 @@ def _german(_: str, __: Cardinal) -> Ordinals:
 
 def _german_ending(before: str, after: str) -> str | None:
     """Return how an ordinal ends between two words, or None where that isn't shown."""
-    if before == "der" and _DE_FEMININE.search(after):
-        return "n"  # "in der zweiten Woche": with a feminine, "der" is never the subject's.
+    if before == "der":
+        return _ending_after_der(after)
     if before in _DE_ARTICLES:
         return _DE_ARTICLES[before]
     is_month = after in _DE_MONTHS
@@ -317,6 +321,13 @@ def _german_ending(before: str, after: str) -> str | None:
     if before:
         return None
     return "r" if after in _DE_JOINTS else _DE_RANKED.get(after)
+
+
+def _ending_after_der(after: str) -> str | None:
+    """Return how an ordinal ends before a noun of known gender: "der" is the masculine subject's too."""
+    if after in _DE_FEMININES or _DE_RANKED.get(after) == "" or _DE_FEMININE.search(after.lower()):
+        return "n"
+    return "" if after in _DE_MASCULINES or after in _DE_MONTHS or _DE_RANKED.get(after) == "r" else None
 
 
 _MAKERS: Mapping[str, Callable[[str, Cardinal], Ordinals]] = {

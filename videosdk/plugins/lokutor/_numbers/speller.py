@@ -7,50 +7,40 @@ order; what no rule is sure of stays as it is, for the service to read.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from .agreement import Agreement, italian_one
 from .cardinals import Cardinal, Gender, cardinal_of, num2words_of
-from .clock import clock_of, military
+from .clock import clock_of, military, with_word
 from .code_words import CodeFinder
 from .codes import (
-    NO_QUANTITY,
-    PHONE,
     SIGNS,
-    UNSAID,
-    UNSAID_EVERYWHERE,
     is_code,
     is_dialled,
+    is_label,
     is_multiplied,
     is_phone,
     is_product_or_foreign_money,
     is_range,
     is_sum,
+    may_be_negative,
 )
 from .context import text_after, text_before, word_after, word_before
 from .durations import follows_hours, follows_minutes, is_duration, is_ratio
+from .english import ends_with_adjective, form_of, is_same_as_count, month_before, shows_year
 from .german_hours import is_time_of_day
-from .languages import SYMBOLS, THOUSANDS, Noun, language_of, noun
-from .money import EACH, Money, is_sold_by_thousandths
-from .notation import APOSTROPHES, NUMBER, SPACE, Number, parse_number
-from .ordinals import ENGLISH_MARKS, Around, may_be_ordinal, ordinals_of
+from .languages import THOUSANDS, Noun, language_of, noun
+from .money import Currency, Money, is_sold_by_thousandths
+from .notation import SPACE, Number, parse_number
+from .ordinals import Around, may_be_ordinal, ordinals_of
+from .patterns import Patterns
 
-_TO = rf"{SPACE}?[-–]{SPACE}?"
-_FREE = (
-    rf"(?<![\w.,/#@+\-–−{SIGNS}])(?:(?<=[nN][°º])|(?<=[nN]\.º)|(?<![°º]))(?<![{SIGNS}] )(?<![{SIGNS}] \ue000)"
-    r"(?<!\d:)(?<![\s\ue000(\d]['’])"
-)
-"""What a number doesn't stand behind: the rest of a word, of a date, of a version."""
-_END = (
-    rf"(?![{APOSTROPHES}]\w|\.[ºª])(?![\w^°ºª%{SIGNS}½¼¾\ufe0f\u20e3])(?!-?[.,:/+\-–]\d)(?![-–/][\w{SIGNS}])"
-)
 _SKIPPED = re.compile(
     rf"\W*?(?:\d{{1,3}}(?:{SPACE}\d{{3}}(?!\d))+|\d)(?:[\w.,:/'’\-–+^%°ºª½¼¾{SIGNS}]*[\w%°ºª½¼¾{SIGNS}])?"
     rf"(?:{SPACE}?[{SIGNS}%°](?:[-/]\w+)?)?"
 )
-_NO_CENTS = r"(?:[.,](?:--?|[–—]))?"
-"""Matches the dash in place of cents: "19,- €"."""
 _SENTENCE_BEFORE = re.compile(r"(?:^|[.!?:…\n])[\s\ue000*_\"'»)]*$")
+_LATE = re.compile(r"(\ue000?)(\d\S*)")
 _ABOUT = re.compile(r"(?<!~)[~≈]\s?(?=[\d€$£])")
 _LONGEST_PLAIN = 5
 """Digits of a plain number without separators. Longer ones are codes, unless they are round."""
@@ -58,6 +48,9 @@ _SHORTEST_CODE = 3
 """Digits of the shortest code. What is shorter sounds the same as a quantity."""
 _MINUTES = re.compile(r"0[1-9]")
 _HOURS_BEFORE = re.compile(r"\d ?h\s+$")
+_THREE_DECIMALS = re.compile(r"\d{1,3}\.\d{3}")
+_FRENCH_NAME = re.compile(r"(?i)(?<!\w)(?:années\s+\d+|(?:le|au|du)\s+3\d{3})$")
+"""Ends in a decade, or in a short phone number: "les années 80", "le 3949"."""
 _DOTTED_TIME = re.compile(r"(?:[01]?\d|2[0-4])\.[0-5]\d")
 _AT = re.compile(r"(?i)(?<!\w)(?:at|by|until|till|from|to)\s+$")
 """Stands before an English time, which may be written with a point."""
@@ -70,8 +63,6 @@ _POINT_AND_CAPITAL = re.compile(r"\.\s+([^\W\d_a-zß-ÿ]\w*)")
 _POINT_AT_END = re.compile(r"\.(?!\w)")
 _POINT_INSIDE = re.compile(r"\.(?:[,;]|\s+[a-zß-ÿ])")
 _DE_ALTERNATIVES = ("bis", "oder")
-_OF = "de|di"
-"""Words between millions and the sign of a currency."""
 _REGIONS = ("pt-br",)
 """Languages with a region that ``num2words`` tells apart."""
 _MINUTES_OF_HOUR = 60
@@ -89,23 +80,20 @@ _BEFORE_DATES = ("am", "vom", "zum", "dem", "den", "des", "der", "ab", "seit", "
 """Words before a German date that has no month's name."""
 _WORD_FOLLOWS = re.compile(r"\s+[a-zäöüß]|[,;:]")
 """Follows a date whose last point doesn't end the sentence."""
-_OR = "o|u|ou|oder|a|à|bis|y|e|ed|i|et|und"
-"""Words between two numbers of the same noun: "1 o 2 noches"."""
-_AND = ("y", "e", "ed", "i", "et", "und")
-"""Those of them that only join two numbers behind :data:`_BETWEEN`."""
-_BETWEEN = ("entre", "tra", "fra", "zwischen")
-_DEGREE_SIGN_IN_ORDINALS = ("es", "ca", "gl", "pt", "fr", "it")
-"""Languages where "3°" may be an ordinal: its sign is easier to type than "º"."""
+_AND = ("y", "e", "ed", "i", "et", "und", "and", "eta")
+"""Words that join two numbers of the same noun behind :data:`_BETWEEN` only."""
+_FROM = ("de", "entre")
+"""Words before two hours that are written without their article."""
+_BETWEEN = ("entre", "tra", "fra", "zwischen", "between")
 _ELIDING = ("ca", "fr")
-_ELIDING_NUMBERS = ("ca", "fr", "it")
-"""Languages with an apostrophe before numbers: "d'11". Elsewhere, it stands before a short year."""
 _VOWELS = tuple("aeiouéh")
 _POWERS = {"K": 3, "M": 6, "B": 9, "BN": 9}
 """Letters that multiply an amount of money: "$1.5M"."""
 _CENTS = 2
 """Digits of the hundredths of a price."""
 
-Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str | None]]
+Say = Callable[[re.Match[str]], str | None]
+"""Returns the words for a match, or None where another rule has to."""
 
 
 class Speller:
@@ -131,22 +119,22 @@ class Speller:
         self._nouns = Agreement(self._code, self._language, self._cardinal, {*self._units.values()} | majors)
         self._short_scales = {name: noun(text) for name, text in self._language.abbreviations.items()}
         self._times = frozenset(self._language.times.split())
-        follows = _any_of([*self._units, *self._money.signs, *self._short_scales])
-        self._unit_follows = re.compile(rf"{SPACE}?(?:{follows})(?![{APOSTROPHES}]?\w)")
         self._codes = CodeFinder(self._code)
         self._emergency = frozenset(self._language.emergency.split())
-        self._rules = self._make_rules()
-        free = _FREE if self._code in _ELIDING_NUMBERS else rf"{_FREE}(?<!\w['’])"
-        self._start = re.compile(
-            rf"(?=[-−+%\dA-Z{SIGNS}]){free}(?:[-−]?(?:{self._prefixes}){SPACE}?[-−]?\d|[-−]?\d|\+\d)|(?<![^\s\ue000])&(?!\S)"
-        )
-        self.unfinished = self._make_unfinished()
+        patterns = Patterns(self._code, self._language, self._money, self._ordinals, self._nouns.known)
+        says = self._sayers()
+        self._start, self._unit_follows = patterns.start, patterns.unit_follows
+        self._rules = [(pattern, says[name]) for pattern, name in patterns.rules]
+        self.unfinished = patterns.unfinished
         """Found at the end of what needs the next word."""
 
     def spell(self, text: str, before: str = "") -> str:
         """Return ``text`` with its numbers in words. What stands ``before`` it may tell what they are."""
+        # What comes late behind a mark was part of a number that has been said.
+        late = _LATE.match(text) if before.endswith(".") else None
+        parts = [late.expand(r"\1 \2")] if late else []
+        end = len(before) + (late.end() if late else 0)
         text = before + _ABOUT.sub(f"{self._language.about} ", text)
-        parts, end = [], len(before)
         while found := self._start.search(text, end):
             stop, words = self._say(text, found)
             parts += [text[end : found.start()], words]
@@ -168,146 +156,41 @@ class Speller:
         for pattern, say in self._rules:
             found = pattern.match(text, start.start())
             if found and (words := say(found)) is not None:
-                return found.end(), found.group() if _is_in_sum(found) else words
+                is_kept = _is_in_sum(found) or may_be_negative(found.group(), text_before(found))
+                return found.end(), found.group() if is_kept else words
         skipped = _SKIPPED.match(text, start.start())
         end = skipped.end() if skipped else start.end()
         return end, text[start.start() : end]
 
-    # Patterns
-
-    @property
-    def _prefixes(self) -> str:
-        return _any_of([*self._money.signs, "%"] if self._language.percent_first else self._money.signs)
-
-    def _make_rules(self) -> list[Rule]:
-        number, units = NUMBER, _any_of(self._units)
-        money, prefixes = _any_of(self._money.signs), _any_of(self._money.signs)
-        per = rf"(?:/(?P<per>{units}|[^\W\d_]{{3,}}))?"
-        again = rf"(?:{SPACE}(?P<again>(?i:{_any_of(self._money.again)}))(?!\w))?"
-        sign, scale = "(?P<sign>[-−])?", _any_of(self._language.scales.split())
-        short = rf"(?:{_any_of(self._short_scales)})\b\.?"
-        of = rf"(?:(?:{_OF}){SPACE}|d['’])?"
-        amount = rf"{sign}(?P<n>{number})(?:{_TO}(?P<to>{number}))?"
-        priced = rf"{sign}(?P<n>{number})(?:(?:{SPACE}?(?:{money}))?{_TO}(?P<to>{number}))?{_NO_CENTS}"
-        measured = rf"{sign}(?P<n>{number})(?:(?:{SPACE}?(?P<unit1>{units}))?{_TO}(?P<to>{number}))?{SPACE}?"
-        time = r"(?:[01]?\d|2[0-4])"
-        hours = rf"{SPACE}?(?:Uhr|h|hs|hrs)(?!\w)"
-        h = rf"{SPACE}?h{SPACE}?"
-        # "20 Min. backen": the point of an abbreviation goes with it.
-        point = r"(?:(?<=Min|Std|Sek)\.(?=\s+[\da-zß-ÿ]))?" if self._code == "de" else ""
-        degrees = rf"\d+{SPACE}?°{_END}" if self._code in _DEGREE_SIGN_IN_ORDINALS else "(?!)"
-        gap = f"{SPACE}?" if self._code == "fr" else ""  # "5 € 50"
-        rules = [
-            (
-                rf"{amount}(?:{SPACE}(?P<scale>{scale})|{SPACE}?(?P<short>{short})){SPACE}?{of}"
-                rf"(?P<unit>{money}|(?i:{_any_of(self._money.words)})){_END}",
-                self._price,
-            ),
-            (
-                rf"(?P<n>{number}){SPACE}(?:(?:{_OF}){SPACE}|d['’])(?P<unit>{_any_of(SYMBOLS)}){_END}",
-                self._price,
-            ),
-            (
-                rf"{amount}{SPACE}?(?P<short>{short})(?!{SPACE}?[{SIGNS}]|{SPACE}?{of}[{SIGNS}])",
-                self._shortened,
-            ),
-            (
-                rf"(?P<n>\d{{1,3}}(?:[.,]?\d{{3}})*){gap}(?P<unit>[€£$]){gap}(?P<cents>\d\d)(?![\d.,%]\d|\w)",
-                self._split_price,
-            ),
-            (
-                rf"{priced}(?:{SPACE}?(?P<power>[kKM]))?{SPACE}?"
-                rf"(?P<unit>{money}|(?i:{_any_of(self._money.words)})){per}{_END}{again}",
-                self._price,
-            ),
-            (
-                rf"{sign}(?P<unit>{prefixes}){SPACE}?(?P<sign2>[-−])?(?P<n>{number})"
-                rf"(?:{_TO}(?:{prefixes})?(?P<to>{number}))?{_NO_CENTS}"
-                rf"(?:(?P<power>[kKMBm]|bn)|{SPACE}(?P<scale>{scale})|{SPACE}?(?P<short>{short}))?"
-                rf"{per}{_END}{again}",
-                self._price,
-            ),
-            (rf"{sign}(?P<n>{number})(?:{SPACE}?%?{_TO}(?P<to>{number}))?{SPACE}?%{_END}", self._percent),
-            (
-                rf"(?P<pre>[-−])?%{SPACE}?{sign}(?P<n>{number})(?:{_TO}(?:%{SPACE}?)?(?P<to>{number}))?{_END}",
-                self._percent,
-            ),
-            (
-                rf"(?P<h>{time}):(?P<min>[0-5]\d)(?:{_TO}(?P<h2>{time}):(?P<min2>[0-5]\d))?"
-                rf"(?:{hours}|{SPACE}(?P<word>(?i:{self._language.hour_words}))(?!\w))?{_END}",
-                self._time,
-            ),
-            (
-                rf"(?P<h>{time})(?P<mark>[.,])(?P<min>[0-5]\d)(?:{_TO}(?P<h2>{time})(?P=mark)(?P<min2>[0-5]\d))?"
-                rf"(?P<shown>{hours})?{_END}",
-                self._dotted_time,
-            ),
-            (
-                rf"(?P<h>{time}){h}(?P<min>[0-5]\d)?{_TO}(?P<h2>{time}){h}(?P<min2>[0-5]\d)?{_END}(?!{SPACE}?m)",
-                self._hours,
-            ),
-            (rf"(?P<h>{time}){h}(?P<min>[0-5]\d){_END}(?!{SPACE}?m)", self._time),
-            (
-                rf"{sign}(?P<n>{number})(?:{SPACE}?(?P<unit1>[°º]{SPACE}?[CF])?{_TO}(?P<to>{number}))?{SPACE}?(?P<unit>[°º]{SPACE}?[CF]){_END}",
-                self._measure,
-            ),
-            (rf"(?P<n>\d{{1,3}})(?P<mark>{self._ordinals.pattern})(?![-–/]\d)", self._ordinal),
-            (degrees, self._degrees),
-            (rf"{measured}(?P<unit>{units}){_END}{point}", self._measure),
-            (rf"(?P<n>\d+(?:[ \-–]\d+)*)(?!\w|[.,:]\d){_END}{NO_QUANTITY}", self._named_code),
-            (rf"{sign}(?P<n>{number}){_TO}(?P<to>{number}){_END}{NO_QUANTITY}", self._range),
-            (PHONE, self._phone),
-            (rf"{sign}(?P<n>{number}){_END}{NO_QUANTITY}", self._plain),
-        ]
-        if self._code not in ("en", "eu"):
-            pair = rf"(?P<n>\d{{1,3}}){SPACE}(?P<or>{_OR}){SPACE}(?P<to>\d{{1,3}})"
-            rules.insert(0, (rf"{pair}(?={SPACE}(?P<noun>[^\W\d_]+))", self._pair))
-            rules.insert(0, (rf"{pair}{SPACE}?(?P<unit>{units}|{money}){_END}", self._pair))
-        rules.insert(0, (UNSAID if self._code == "en" else UNSAID_EVERYWHERE, lambda found: found.group()))
-        dialled = rf"\d+(?:[ .\-–]\d+)+(?![\w°%]|{SPACE}?[%{SIGNS}]|[.,:]\d)"
-        rules.insert(0, (dialled, self._dialled))
-        if self._language.one_last:
-            rules.insert(0, (rf"1{SPACE}(?P<noun>{_any_of(self._nouns.known)}){_END}", self._one_after))
-        if self._code == "de":
-            rules.insert(0, (r"(?P<day>0?[1-9]|[12]\d|3[01])\.(?P<month>0?[1-9]|1[0-2])\.(?!\d)", self._date))
-            ordinals = rf"(?P<n>\d{{1,2}})\.{_TO}(?P<to>\d{{1,2}})\.(?=\s+\w)"
-            rules.insert(0, (ordinals, self._days))
-        if self._code == "en":
-            minutes, half = r"(?:[:.](?P<min{}>[0-5]\d))?", rf"{SPACE}?(?P<half{{}}>(?i:[ap]\.?m)\b)"
-            end = rf"(?:(?:{half.format(1)}\.?)?{_TO}(?P<h2>{time}){minutes.format(2)})?"
-            rules.insert(0, (rf"(?P<n>\d{{1,2}}){SPACE}in(?!\w)", self._inches))
-            mark = ENGLISH_MARKS
-            ordinals = rf"(?P<n>\d{{1,3}}){mark}?{_TO}(?P<to>\d{{1,3}}){mark}(?!\w|[-–/]\d)"
-            rules.insert(0, (ordinals, self._ordinal_range))
-            rules.insert(0, (rf"(?P<h>{time}){minutes.format('')}{end}{half.format('')}", self._half_day))
-        return [(re.compile(pattern), say) for pattern, say in rules]
-
-    def _make_unfinished(self) -> re.Pattern[str]:
-        """Match what ends in a number, or in what stands before one."""
-        codes = _any_of([*self._money.signs, "%"])
-        scales = _any_of(self._language.scales.split())
-        parts = [
-            rf"\d(?:[-–)]|{_NO_CENTS})",
-            r"\d\s?[kKM]",
-            rf"\d\s?(?:[°º{SIGNS}%]|{_any_of(self._units)})(?:\s?[-−–+=×÷])?",
-            r"\d\s?[-−–+=×÷]",
-            rf"\d\s(?:{scales})(?:\s(?:{_OF}))?",
-            rf"\d\s?(?:{_any_of(self._short_scales)})\.?(?:\s(?:{_OF}))?",
-            rf"(?<!\w)(?<!\d\s)(?:{codes})",
-            rf"000\s(?:{_OF})",
-            rf"\d[.,]\d{{3}}(?:\s?(?:{_any_of(self._money.signs)}|(?i:{_any_of(self._money.words)})))?(?:\s(?:{EACH}))?",
-            "&",
-        ]
-        if self._code not in ("en", "eu"):
-            parts.append(rf"\d\s(?:{_OR})")
-        if self._code == "de":
-            parts += [r"\d\s?(?:Min|Std|Sek)\.", r"\d\s?h", r"\d\.\s[-–]"]
-        if self._code == "en":
-            parts.append(rf"\d{ENGLISH_MARKS}(?:\s[-–])?")
-            parts.append(r"\d\s?(?i:[ap]\.?m)\.?(?:\s?[-–])?")
-        if self._ordinals.openers:
-            parts.append(self._ordinals.openers)
-        return re.compile(rf"(?:{'|'.join(parts)})$")
+    def _sayers(self) -> dict[str, Say]:
+        """Return what says the rules of the patterns, by their names."""
+        return {
+            "price": self._price,
+            "price_pair": self._price_pair,
+            "shortened": self._shortened,
+            "split_price": self._split_price,
+            "percent": self._percent,
+            "time": self._time,
+            "dotted_time": self._dotted_time,
+            "hours": self._hours,
+            "measure": self._measure,
+            "ordinal": self._ordinal,
+            "degrees": self._degrees,
+            "named_code": self._named_code,
+            "range": self._range,
+            "phone": self._phone,
+            "plain": self._plain,
+            "bare_pair": self._bare_pair,
+            "pair": self._pair,
+            "dialled": self._dialled,
+            "one_after": self._one_after,
+            "date": self._date,
+            "days": self._days,
+            "inches": self._inches,
+            "ordinal_range": self._ordinal_range,
+            "half_day": self._half_day,
+            "unsaid": lambda found: found.group(),
+        }
 
     # Rules
 
@@ -320,9 +203,14 @@ class Speller:
         if parsed is None or currency is None:
             return None
         number, end = parsed
-        if by_thousandths and number.grouped and currency in self._money.dear:
-            return found.group()  # "1.459 €/l" is no thousand, whatever the language's mark.
-        major, minor = self._singular_after_article(found, currency[0]), currency[1]
+        major, minor = self._form_of(found, currency[0], end or number), currency[1]
+        # "1.459 €/l" is no thousand, whatever the language's mark; "a $12.50 fare" is neither form.
+        is_unsure = by_thousandths and number.grouped and currency in self._money.dear
+        if self._language.decimal == "." and not (scaled or by_thousandths or groups.get("power")):
+            is_unsure = is_unsure or _has_three_decimals(groups)
+        is_part = major is not currency[0] and not scaled and (end or number).decimals.strip("0")
+        if major is None or is_unsure or is_part:
+            return found.group()
         if scaled:
             scale = self._scale_of(scaled, end or number)
             if end is None and self._one_is_unsure(found, number, scale.gender):
@@ -330,14 +218,38 @@ class Speller:
             return self._signed(
                 found, self._range_start(number, end) + self._scaled(end or number, scale, major)
             )
-        if end is not None:
-            words = self._range_words(number, end, major)
-        elif self._price_is_unsure(found, number, major, minor):
-            return found.group()
-        else:
-            words = self._amount(number, major, minor)
+        words = self._price_words(found, number, end, (major, minor))
         per = self._per(groups.get("per"))
-        return None if per is None or words is None else self._signed(found, words + per)
+        return found.group() if per is None or words is None else self._signed(found, words + per)
+
+    def _price_words(
+        self, found: re.Match[str], number: Number, end: Number | None, currency: Currency
+    ) -> str | None:
+        major, minor = currency
+        has_cents = any(each and each.decimals.strip("0") for each in (number, end))
+        if end is not None and not has_cents:
+            return self._range_words(Number(number.whole), Number(end.whole), major)
+        amounts = [number] if end is None else [number, end]
+        if any(self._price_is_unsure(found, each, major, minor) for each in amounts):
+            return None
+        if end is not None and self._language.to == "-":
+            return None  # Its two parts would be joined.
+        return self._language.to.join(self._amount(each, major, minor) for each in amounts)
+
+    def _price_pair(self, found: re.Match[str]) -> str | None:
+        """Say "de 15,50 a 20,90 €", or leave both prices: one of them alone would be a bare number."""
+        parsed = self._parse(found, price=True)
+        if parsed is None or parsed[1] is None or self._is_time_or_price(found["n"]):
+            return None
+        is_pair = found["or"] not in _AND or word_before(found).lower() in _BETWEEN
+        major, minor = self._money.currency(found["unit"], None) or (None, None)
+        is_part = self._code == "en" and self._counted_after(found)
+        if major is None or not is_pair or self._language.one_last or is_part:
+            return found.group()
+        prices = (parsed[0], parsed[1])
+        if any(self._price_is_unsure(found, price, major, minor) for price in prices):
+            return found.group()
+        return f" {found['or']} ".join(self._amount(price, major, minor) for price in prices)
 
     def _price_is_unsure(self, found: re.Match[str], number: Number, major: Noun, minor: Noun | None) -> bool:
         """Return whether the "1" of euros, or of cents, has a case that the text doesn't show."""
@@ -348,11 +260,18 @@ class Speller:
             cents == "01" and minor and self._one_is_unsure(found, Number(1), minor.gender)
         )
 
-    def _singular_after_article(self, found: re.Match[str], counted: Noun) -> Noun:
-        """Return the form of an English noun that stands before another: "a 16 GB phone"."""
-        if self._code == "en" and word_before(found).lower() in {"a", "an"}:
-            return Noun(counted.one, counted.one, counted.gender)
-        return counted
+    def _form_of(self, found: re.Match[str], counted: Noun, number: Number) -> Noun | None:
+        """Return the forms of what is counted, or None where another noun may follow: "your 16 GB phone"."""
+        if self._code != "en":
+            return counted
+        follows = not found.groupdict().get("per") and self._counted_after(found)
+        return form_of(counted, number, found["unit"], word_before(found), follows or "")
+
+    def _counted_after(self, found: re.Match[str]) -> str:
+        """Return the word after a match, if it may be a noun."""
+        after = word_after(found)
+        is_sure = self._code == "en" and ends_with_adjective(text_after(found))
+        return after if self._nouns.may_be_counted(after) and not is_sure else ""
 
     def _inches(self, found: re.Match[str]) -> str | None:
         """Say the inches of "6 ft 2 in"; elsewhere, "in" is a preposition."""
@@ -378,7 +297,16 @@ class Speller:
         scale = self._scale_of(found["short"], end or number)
         if end is None and self._one_is_unsure(found, number, scale.gender):
             return None
-        return self._signed(found, self._range_start(number, end) + self._scaled(end or number, scale, None))
+        stop = "." if found["short"].endswith(".") and self._ends_sentence(text_after(found)) else ""
+        words = self._range_start(number, end) + self._scaled(end or number, scale, None)
+        return self._signed(found, words + stop)
+
+    def _ends_sentence(self, after: str) -> bool:
+        """Return whether the point of an abbreviation ends its sentence too: "5 Mio. Das ist viel."."""
+        word = re.match(r"\s+(\w+)", after)
+        if word is None:
+            return not after.strip()
+        return word[1][0].isupper() and not self._ordinals.may_be_ranked(word[1], 1)
 
     def _scaled(self, number: Number, scale: Noun, major: Noun | None) -> str:
         words = self._bare(number) if number.decimals else self._cardinal(number.whole, scale.gender)
@@ -434,14 +362,15 @@ class Speller:
         is_minute = number.whole < _MINUTES_OF_HOUR and not number.decimals and not found["sign"]
         if unit == "m" and is_minute and follows_hours(text_before(found)):
             unit = "min"
-        noun = self._singular_after_article(found, self._units[unit])
+        noun = self._form_of(found, self._units[unit], end or number)
+        clock: bool | None = False
         if noun is self._units["h"] and self._language.hour and not found["sign"]:
             clock = is_time_of_day([each for each in parsed if each], text_before(found), text_after(found))
-            if clock is None:
-                return found.group()
-            if clock:
-                hours = [self._cardinal(each.whole, "m") for each in parsed if each]
-                return f"{self._language.to.join(hours)} {self._language.hour.one}"
+        if noun is None or clock is None:
+            return found.group()
+        if clock and self._language.hour:
+            hours = [self._cardinal(each.whole, "m") for each in parsed if each]
+            return f"{self._language.to.join(hours)} {self._language.hour.one}"
         if end is None:
             is_unsure = self._one_is_unsure(found, number, noun.gender)
             return None if is_unsure else self._signed(found, self._count(number, noun))
@@ -477,8 +406,8 @@ class Speller:
         if self._code == "en" and (groups.get("word") or "").lower() == "hours":
             clock = military
         said = [clock(hour, minute, self._cardinal) for hour, minute in times]
-        if groups.get("word") and self._code == "en" and not said[-1].endswith(("hours", "o'clock")):
-            said[-1] += f" {groups['word']}"
+        if groups.get("word") and self._code == "en":
+            said[-1] = with_word(said[-1], groups["word"])
         return self._to_hour(found).join(said)
 
     def _to_hour(self, found: re.Match[str]) -> str:
@@ -546,9 +475,14 @@ class Speller:
     def _ordinal(self, found: re.Match[str]) -> str | None:
         after = re.match(r"\s+(\w+)", text_after(found))
         chain = _CHAIN.search(text_before(found))
-        if chain and chain["comma"]:
-            return None  # "am 1., 2. und 3. Mai": the first one stays.
+        if chain and (chain["comma"] or (chain["first"] or "").lower() == "der"):
+            return None  # "am 1., 2. und 3. Mai": the first one stays, as it does behind "der".
         before = chain["first"] or "" if chain else word_before(found)
+        if self._code == "en" and not found["mark"]:
+            month = month_before(text_before(found), self._counted_after(found))
+            if month is None:
+                return found.group()
+            before = month or before
         return self._ordinal_of(found, Around(before, after[1] if after else ""))
 
     def _ordinal_of(self, found: re.Match[str], around: Around) -> str | None:
@@ -574,6 +508,8 @@ class Speller:
             years = self._language.years
             if number.whole not in years or end.whole not in years:
                 return None  # Most are phone numbers.
+        if self._code == "en":
+            before = month_before(text_before(found), "") or before
         if self._code == "en" and (self._ordinals.is_month(before) or self._ordinals.is_month(after)):
             days = [self._ordinals.say(each.whole, "", Around(before, "")) for each in (number, end)]
             return self._language.to.join(filter(None, days)) if all(days) else None
@@ -598,6 +534,11 @@ class Speller:
         first: Gender = "f" if gender == "f" else ("m" if self._code == "ca" else "")
         second = self._count(Number(numbers[1]), unit) if unit else self._cardinal(numbers[1], gender)
         return f"{self._cardinal(numbers[0], first)} {found['or']} {second}"
+
+    def _bare_pair(self, found: re.Match[str]) -> str | None:
+        """Leave "de 9 a 2", which may be hours, where one of the numbers has a feminine."""
+        is_sure = all(self._nouns.has_one_form(int(found[part])) for part in ("n", "to"))
+        return None if is_sure or word_before(found).lower() not in _FROM else found.group()
 
     def _is_no_pair(self, found: re.Match[str], numbers: tuple[int, int]) -> bool:
         noun = found.groupdict().get("noun")
@@ -675,11 +616,15 @@ class Speller:
 
     def _is_no_quantity(self, found: re.Match[str], text: str) -> bool:
         before, after = text_before(found), text_after(found)
-        if self._code == "fr" and word_before(found).lower() == "années":
-            return True  # "les années 80": a decade has no plural's s.
-        if self._unit_follows.match(after) or is_product_or_foreign_money(before, after):
+        is_name = self._code == "fr" and _FRENCH_NAME.search(f"{before}{text}")
+        if is_name or is_label(text, before, after) or is_product_or_foreign_money(before, after):
+            return True
+        if self._unit_follows.match(after):
             return True  # What counts it can't be said.
         if text.isdigit():
+            is_year = self._year and int(text) in self._language.years and not is_same_as_count(int(text))
+            if is_year and self._counted_after(found) and not shows_year(before):
+                return True  # "1999 people" is no year.
             is_long = len(text) > _LONGEST_PLAIN and not text.endswith("000")
             is_ordinal = self._ordinals.dotted and self._is_unsaid_ordinal(text, before, after)
             is_named = is_code(text, before, after, capital_nouns=self._language.capital_nouns)
@@ -807,10 +752,10 @@ class Speller:
         return Number(int(f"{number.whole}{digits}"), grouped=True) if len(digits) == zeros else None
 
 
+def _has_three_decimals(groups: dict[str, str | None]) -> bool:
+    return any(_THREE_DECIMALS.fullmatch(groups.get(part) or "") for part in ("n", "to"))
+
+
 def _is_in_sum(found: re.Match[str]) -> bool:
     is_range = bool(found.groupdict().get("to"))
     return is_sum(found.group(), text_before(found), text_after(found), is_range=is_range)
-
-
-def _any_of(words: Iterable[str]) -> str:
-    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)) or "(?!)"
