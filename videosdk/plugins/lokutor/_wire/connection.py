@@ -210,11 +210,12 @@ class Connection:
             NetworkError: The connection is lost.
         """
         self.read_at_once()
-        if self._clock() - self._seen_at > _DOUBTFUL_AFTER:
-            self._find_out_whether_alive()
         first, self._sent = not self._sent, True
         self._unanswered = self._silent = True
         try:
+            if self._clock() - self._seen_at > _DOUBTFUL_AFTER and self._liveness_check is None:
+                self._check_liveness_in(_LIVENESS_TIMEOUT)
+                await self._ws.ping()  # Before the request, with which the service may be busy.
             await self._ws.send_str(encode_request(request))
         except (aiohttp.ClientError, OSError) as error:
             reason = type(error).__name__
@@ -342,7 +343,9 @@ class Connection:
         was_parked, self._parked = self._parked, False
         if not was_parked or self._sent or self._watch().done():
             return False
-        self._find_out_whether_alive()
+        if self._liveness_check is None:  # Else it was given back before the last ping was answered.
+            self._spawn(self._probe())
+            self._check_liveness_in(_LIVENESS_TIMEOUT)
         return True
 
     def give_back(self) -> None:
@@ -460,12 +463,6 @@ class Connection:
         if self._parked and self.keeper is not None:
             self._parked = False
             self.keeper.on_parked_end()
-
-    def _find_out_whether_alive(self) -> None:
-        """Send a ping. Without a sign of life within a second, the connection ends by itself."""
-        if self._liveness_check is None:  # Else the last ping is still to be answered.
-            self._spawn(self._probe())
-            self._check_liveness_in(_LIVENESS_TIMEOUT)
 
     def _check_liveness_in(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
