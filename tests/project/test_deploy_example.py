@@ -29,6 +29,8 @@ from videosdk.agents import UtteranceHandle
 
 DEPLOY = EXAMPLES / "deploy"
 WORKER = Path(__file__).parents[1] / "kit/deployed.py"
+GUARD = 5 * PATIENCE
+"""Seconds for whatever several processes take, each of which imports the framework: a busy machine's."""
 FRAME = 960
 SHORT = "This is a reply of two seconds that its caller hears to the end though the worker was told to end."
 LONG = " ".join(["This goes on and on, for so long that nobody would wait for its end."] * 30)
@@ -88,12 +90,12 @@ class Worker:
 
     async def prints(self, words: str, lines: int = 1) -> None:
         """Wait until it has printed so many lines with ``words``."""
-        async with asyncio.timeout(PATIENCE), self._more:
+        async with asyncio.timeout(GUARD), self._more:
             await self._more.wait_for(lambda: sum(words in line for line in self.lines) >= lines)
 
     async def ends(self, code: int, below: set[tuple[int, str]]) -> None:
         """Wait for its end, and for that of all processes that it has started."""
-        async with asyncio.timeout(2 * PATIENCE):
+        async with asyncio.timeout(GUARD):
             assert await self.process.wait() == code, "".join(self.lines)
             while left_of(below):  # noqa: ASYNC110 - they notify nobody
                 await asyncio.sleep(0.01)
@@ -112,7 +114,7 @@ class Worker:
             stderr=PIPE,
             env=environment_with(AGENT_PORT=str(self.port)),
         )
-        _, said = await asyncio.wait_for(check.communicate(), PATIENCE)
+        _, said = await asyncio.wait_for(check.communicate(), GUARD)
         return check.returncode, said.decode()
 
 
@@ -132,7 +134,7 @@ class Caller:
 
     async def hears(self) -> None:
         """Wait for the first audio."""
-        await asyncio.wait_for(self._spoken_to.wait(), PATIENCE)
+        await asyncio.wait_for(self._spoken_to.wait(), GUARD)
 
     async def says(self, text: str) -> None:
         await self.ws.send_bytes(text.encode())
@@ -157,7 +159,7 @@ async def registry() -> AsyncIterator[Registry]:
 async def worker(request: pytest.FixtureRequest, registry: Registry, tmp_path: Path) -> AsyncIterator[Worker]:
     """Start a worker, and wait until it is registered; a parameter is the ``TURN`` of the example."""
     async with starting(registry, tmp_path, getattr(request, "param", 5.0)) as worker:
-        await asyncio.wait_for(registry.registered.wait(), 3 * PATIENCE)
+        await asyncio.wait_for(registry.registered.wait(), GUARD)
         await worker.prints("initialized successfully")
         yield worker
 
@@ -193,12 +195,11 @@ async def starting(
         yield worker
     finally:
         if process.returncode is None:
-            below = processes_under(process.pid)
-            process.kill()
-            await process.wait()
-            for child, _ in below:
+            # All before any is waited for: asyncio waits for those, too, that have the worker's output.
+            for each in [(process.pid, ""), *processes_under(process.pid)]:
                 with suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGKILL)
+                    os.kill(each[0], signal.SIGKILL)
+            await process.wait()
         await asyncio.wait({reading}, timeout=PATIENCE)
 
 
@@ -220,11 +221,11 @@ async def calling(
         caller = Caller(await connect(http, port), file)
         listening = asyncio.create_task(caller.listen())
         yield caller
-        await asyncio.wait_for(listening, PATIENCE)
+        await asyncio.wait_for(listening, GUARD)
 
 
 async def connect(http: aiohttp.ClientSession, port: int) -> aiohttp.ClientWebSocketResponse:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(GUARD):
         while True:
             try:
                 return await http.ws_connect(f"ws://127.0.0.1:{port}/ws")
@@ -254,11 +255,11 @@ async def test_replies_under_way_are_heard_to_their_ends(
         for job in ("first", "second"):
             await registry.told(type="job_update", job_id=job, status="completed")
         await worker.ends(0, below)
-    await asyncio.wait_for(registry.gone.wait(), PATIENCE)
+    await asyncio.wait_for(registry.gone.wait(), GUARD)
     assert scripted.texts == [SHORT, SHORT]
     assert first.heard() == second.heard() == frames(heard_for(SHORT))
     for conversation in scripted.conversations:
-        await asyncio.wait_for(conversation.closed.wait(), PATIENCE)
+        await asyncio.wait_for(conversation.closed.wait(), GUARD)
     assert (await worker.health())[0] == 1
 
 
@@ -330,7 +331,7 @@ async def test_a_call_that_is_assigned_while_it_drains_is_refused(
 
 async def test_a_worker_without_a_call_stays_to_refuse_one(registry: Registry, tmp_path: Path) -> None:
     async with starting(registry, tmp_path, grace=PATIENCE) as worker:
-        await asyncio.wait_for(registry.registered.wait(), 3 * PATIENCE)
+        await asyncio.wait_for(registry.registered.wait(), GUARD)
         await worker.prints("initialized successfully")
         below = worker.signal()
         await worker.prints("Draining: no new calls")
@@ -360,7 +361,7 @@ async def test_who_awaits_a_reply_that_is_cut_off_gets_its_handle(monkeypatch: p
     waiting = asyncio.create_task(awaited())
     await asyncio.sleep(0)
     await draining._hear_out(Session())
-    assert await asyncio.wait_for(waiting, PATIENCE)
+    assert await asyncio.wait_for(waiting, GUARD)
 
 
 @pytest.mark.parametrize("worker", [PATIENCE], indirect=True, ids=["patiently"])
@@ -433,10 +434,10 @@ async def test_a_signal_during_the_imports_ends_the_agent_at_once(as_process_1: 
     )
     assert process.stdout is not None
     try:
-        assert await asyncio.wait_for(process.stdout.readline(), PATIENCE) == b"importing\n"
+        assert await asyncio.wait_for(process.stdout.readline(), GUARD) == b"importing\n"
         agent = next(iter(processes_under(process.pid)))[0] if as_process_1 else process.pid
         os.kill(agent, signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
+        assert await asyncio.wait_for(process.wait(), GUARD) == 0
     finally:
         if process.returncode is None:
             process.kill()
@@ -482,7 +483,7 @@ async def test_a_second_signal_ends_all_at_once(
 
 async def test_a_worker_that_has_lost_its_registry_is_unhealthy(worker: Worker, registry: Registry) -> None:
     await registry.__aexit__()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(GUARD):
         while (health := await worker.health())[0] == 0:
             pass
     assert health == (1, "The worker isn't registered\n")
