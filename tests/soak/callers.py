@@ -28,8 +28,9 @@ from videosdk.plugins.lokutor.errors import LokutorError
 from videosdk.plugins.lokutor.metrics import SynthesisMetrics
 
 # Nobody plays the track here, so it is chance where the listener runs dry, and silence is put into a gap of
-# the text. That is tested exactly elsewhere (wire/test_text_gaps.py).
+# the text or of the audio. That is tested exactly elsewhere (wire/test_text_gaps.py).
 _utterance._DRY = -1.0
+_utterance._LAST_MOMENT = 3600.0
 
 LIMITS: dict[str, Any] = {
     "connect_timeout": 10.0,

@@ -196,6 +196,11 @@ class Playback:
         """Whether surely nothing of what was pushed is still to be played."""
         return self._ask(lambda gauge: gauge.drained)
 
+    @property
+    def starved(self) -> bool:
+        """Whether a track that is played has nothing left but a rest that is shorter than a frame."""
+        return self.begun and self._ask(lambda gauge: gauge.starved)
+
     def seconds(self) -> float:
         """Return how much of the reply was played; negative while older audio still is."""
         return self._ask(lambda gauge: gauge.look()) / self._rate
@@ -256,6 +261,11 @@ class _Gauge(ABC):
     def drained(self) -> bool:
         """Whether surely nothing of what was pushed is still to be played."""
 
+    @property
+    @abstractmethod
+    def starved(self) -> bool:
+        """Whether a track that is played has nothing left but a rest that is shorter than a frame."""
+
     @abstractmethod
     def look(self) -> int:
         """Return how much of the reply was played; negative while older audio still is."""
@@ -301,6 +311,11 @@ class _TrackGauge(_Gauge):
         """Whether surely nothing of what was pushed is still to be played."""
         # A rest shorter than a frame never plays.
         return self._read(_shows_frames) and self._read(self._backlog_of) < self._rate * FRAME_SECONDS
+
+    @property
+    def starved(self) -> bool:
+        """Whether a track that is played has nothing left but a rest that is shorter than a frame."""
+        return self.plays and self.drained
 
     def look(self) -> int:
         """Return how much of the reply was played; negative while older audio still is."""
@@ -460,6 +475,11 @@ class _ClockGauge(_Gauge):
     def drained(self) -> bool:
         """Whether surely nothing of what was pushed is still to be played."""
         return self.position >= self.pushed
+
+    @property
+    def starved(self) -> bool:
+        """Whether a track that is played has nothing left but a rest: what it keeps back isn't known."""
+        return False
 
     def look(self) -> int:
         """Return how much of the reply was played."""

@@ -150,9 +150,8 @@ class Pacer:
 
     @property
     def starves(self) -> bool:
-        """Whether the track is played, and has nothing left but a rest that is shorter than a frame."""
-        playback = self._playback
-        return playback is not None and playback.begun and playback.plays and playback.drained
+        """Whether the listener's track has nothing left but a rest that is shorter than a frame."""
+        return self._playback is not None and self._playback.starved
 
     def is_short(self, text: str, audio: float) -> bool:
         """Return whether a text can't be spoken in so many seconds."""
