@@ -20,6 +20,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 try:
@@ -121,7 +122,11 @@ def open_room(service: Service, port: int = 0, *, all_addresses: bool = False) -
 
 
 async def serve(port: int, *, all_addresses: bool) -> None:
-    """Wait for callers, one at a time, until cancelled."""
+    """Wait for callers, one at a time, until cancelled. SIGTERM cancels it as Ctrl+C does."""
+    waiting = asyncio.current_task()
+    assert waiting is not None
+    with suppress(NotImplementedError):  # On Windows nobody sends it.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, waiting.cancel)
     async with (
         Service(os.environ.get("LOKUTOR_API_KEY", "")) as service,
         open_room(service, port, all_addresses=all_addresses) as room,
@@ -155,11 +160,10 @@ def main() -> None:
         setup_logging()
     else:  # Its errors come to the page.
         logging.getLogger("videosdk.agents").setLevel(logging.CRITICAL)
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background jobs ignore it.
     try:
         asyncio.run(serve(options.port, all_addresses=options.all_addresses))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         print("Ended.")
     except LocalVoiceMissingError as missing:
         sys.exit(str(missing))

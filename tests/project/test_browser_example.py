@@ -676,7 +676,8 @@ async def test_the_page_loads_nothing_from_elsewhere(room: Any) -> None:
     assert set(re.findall(r"(?:https?:)?//[\w.]+", text)) <= {"http://www.w3.org"}
 
 
-async def test_it_is_run_as_a_user_does_and_ends_cleanly(browser: Browser) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+async def test_it_is_run_as_a_user_does_and_ends_cleanly(browser: Browser, ending: signal.Signals) -> None:
     options = ["-W", "default::ResourceWarning"]
     command = [sys.executable, *options, str(EXAMPLES / "browser_agent.py"), "--port", "0"]
     process = await asyncio.create_subprocess_exec(
@@ -692,7 +693,7 @@ async def test_it_is_run_as_a_user_does_and_ends_cleanly(browser: Browser) -> No
         async with visit(browser, url) as caller:
             await caller.join()
             await caller.told("word", turn=1, count=2)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(ending)
             stdout, stderr = await asyncio.wait_for(process.communicate(), PATIENCE)
             await caller.page.wait_for_selector("#problem:not([hidden]) >> text=hung up")
             await caller.page.click("#problem-close")
