@@ -120,10 +120,11 @@ const HANDLERS = {
   },
   refused({ message }) {
     complain("That can't be done.", message);
+    $("problem").dataset.ends = "sound"; // Over as soon as the agent speaks again.
   },
   error({ message, advice }) {
     complain(message, advice);
-    $("problem").dataset.ends = "sound"; // Over as soon as the agent speaks again.
+    $("problem").dataset.ends = "sound";
     // The framework's own state stays so until the next turn, whatever speaks.
     if (document.body.dataset.state === "thinking") HANDLERS.agent({ state: "failed" });
   },
