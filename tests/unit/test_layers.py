@@ -120,7 +120,7 @@ LAYERS = [
     {"_numbers"},
     {"_text"},
     {"_audio"},
-    {"errors", "metrics", "version", "visemes", "_shown", "_tasks", "_timer"},
+    {"errors", "metrics", "version", "visemes", "_settings", "_shown", "_tasks", "_timer"},
 ]
 """Modules and packages from the top down. Each imports only from those beneath it, and from itself."""
 
@@ -266,3 +266,10 @@ def is_exception(value: object) -> bool:
 def test_the_local_server_does_not_import_the_plugin(module: str) -> None:
     """So that a misunderstanding of the protocol can't be on both sides."""
     assert not ours(module) & {"__init__", "tts", "_utterance", "_connection"}
+
+
+def test_what_the_package_imports_when_it_is_used_is_listed_and_there() -> None:
+    assert set(lokutor.__all__) <= set(dir(lokutor))
+    assert all(getattr(lokutor, name) is not None for name in lokutor.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        lokutor.nothing  # noqa: B018

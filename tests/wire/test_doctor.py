@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, closing, suppress
 from dataclasses import replace
@@ -137,6 +139,24 @@ def test_a_package_that_is_too_old(installed: dict[str, str], package: str, vers
 def test_a_package_that_is_missing(installed: dict[str, str]) -> None:
     del installed["av"]
     assert_advises(version_lines()["av"])
+
+
+def test_a_framework_that_can_not_be_imported(
+    installed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "videosdk.agents", None)  # As the import system marks what isn't there.
+    line = version_lines()["videosdk-agents"]
+    assert_advises(line)
+    assert "can't be imported: ModuleNotFoundError" in line.says
+    del installed["videosdk-agents"]
+    assert "not installed" in version_lines()["videosdk-agents"].says
+
+
+def test_the_doctor_needs_no_framework() -> None:
+    command = "import sys; sys.modules['videosdk.agents'] = None; from {} import main; main(['--version'])"
+    command = command.format("videosdk.plugins.lokutor._cli.commands")
+    said = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+    assert said.stdout.startswith("videosdk-plugins-lokutor ")
 
 
 def test_a_version_with_a_known_fault(installed: dict[str, str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +37,7 @@ from ._options import (
 )
 from ._pacing.pacer import Pacer
 from ._pacing.times import LearnedTimes
+from ._settings import DEFAULT_BASE_URL, find_key, given
 from ._shown import shown
 from ._tasks import keep, was_cancelled
 from ._text.characters import is_speakable, joined
@@ -61,7 +61,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
-DEFAULT_BASE_URL = "wss://api.lokutor.com"
 _PREWARM_TIME = 1.0
 """Seconds for which the framework's start may be held up."""
 _STREAM_PIECES = 32
@@ -185,7 +184,7 @@ class LokutorTTS(TTS):
                 "pronunciations": pronunciations,
             }
         )
-        url = _given("base_url", base_url, "LOKUTOR_BASE_URL") or DEFAULT_BASE_URL
+        url = given("base_url", base_url, "LOKUTOR_BASE_URL") or DEFAULT_BASE_URL
         self._endpoint = Endpoint(parse_base_url(url, allow_insecure=allow_insecure), find_key(api_key))
         self._limits = Limits(
             connect_timeout=connect_timeout,
@@ -719,24 +718,3 @@ async def _drop(_: bytes) -> None:
 
 def _nothing_to_say(text: Text) -> bool:
     return isinstance(text, str) and not is_speakable(text)
-
-
-def _given(name: str, value: object, variable: str) -> str:
-    """Return an argument, else the environment's value; an empty one counts as not given."""
-    if value is not None and not isinstance(value, str):
-        raise ValueError(f"{name} must be a string, got a {type(value).__name__}")
-    return (value or "").strip() or os.environ.get(variable, "").strip()
-
-
-def find_key(api_key: str | None) -> str:
-    """Return the key that is given, else the environment's.
-
-    Raises:
-        ValueError: There is none, or one that no header can hold.
-    """
-    key = _given("api_key", api_key, "LOKUTOR_API_KEY")
-    if not key:
-        raise ValueError("No API key: pass api_key=..., or set the environment variable LOKUTOR_API_KEY")
-    if not (key.isascii() and key.isprintable()):
-        raise ValueError("api_key contains a character that isn't allowed in an HTTP header: copy it again")
-    return key

@@ -24,7 +24,7 @@ from .._conformance.probe_errors import BEYOND, longest_text
 from .._conformance.run import examine
 from .._doctor.lines import Health
 from .._doctor.run import diagnose
-from ..tts import DEFAULT_BASE_URL
+from .._settings import DEFAULT_BASE_URL
 from .reports import ReportFile
 from .services import bad_values, open_recording, service
 from .terminal import BASE_URL, KEY, MISUSED, CommandError, escaped, one_line, remark, say_line, without_keys

@@ -21,7 +21,6 @@ from .._text.characters import is_speakable
 from .._wire.discovery import Offer, discover
 from .._wire.endpoint import LONG_KEY, is_loopback
 from ..errors import LokutorError
-from ..tts import LokutorTTS
 from ..version import __version__
 from .checks import add_conformance, add_doctor
 from .services import bad_values, local_server, named, service
@@ -324,6 +323,8 @@ async def _speak(
     text: str, options: dict[str, Any], wav: WavFile | WavStream, notify: Callable[[str], None]
 ) -> float:
     """Write the speech of ``text`` to ``wav``, as it comes; return the seconds to its first audio."""
+    from ..tts import LokutorTTS  # With the framework, which no other command needs.
+
     async with service(notify) as used:
         tts = LokutorTTS(api_key=used.api_key, base_url=used.base_url, sample_rate=_SAMPLE_RATE, **options)
         async with tts:

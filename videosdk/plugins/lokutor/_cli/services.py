@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
 
+from .._settings import DEFAULT_BASE_URL, find_key
 from .._wire.endpoint import Endpoint, may_be_key, parse_base_url
-from ..tts import DEFAULT_BASE_URL, find_key
 from .terminal import BASE_URL, KEY, MISUSED, CommandError, escaped, reason_of
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 from yarl import URL
@@ -35,6 +36,7 @@ def check_versions() -> Iterator[Line]:
     yield _python(sys.version_info[:2])
     for package, oldest in OLDEST.items():
         yield from _package(package, oldest)
+    yield from _framework()
 
 
 def _python(running: tuple[int, ...]) -> Line:
@@ -59,6 +61,18 @@ def _package(package: str, oldest: tuple[int, ...]) -> Iterator[Line]:
         yield note(package, f"{installed}: {fault.says}", fault.do)
     if not faults:
         yield ok(package, installed)
+
+
+def _framework() -> Iterator[Line]:
+    """Look whether the framework can be imported: what it needs itself may not fit."""
+    try:
+        version("videosdk-agents")
+        import_module("videosdk.agents")
+    except PackageNotFoundError:
+        return  # That was said.
+    except Exception as error:  # noqa: BLE001 - whatever its imports raise, a caller would meet it
+        reason = f"it can't be imported: {type(error).__name__}: {error}"
+        yield wrong("videosdk-agents", reason, "pip install --upgrade videosdk-agents, in a new environment")
 
 
 def check_key(key: str | None) -> Line:
