@@ -9,6 +9,7 @@ import asyncio
 import base64
 import itertools
 import json
+import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
@@ -32,7 +33,15 @@ from kit.service import (
 from videosdk.plugins.lokutor._conformance import client
 from videosdk.plugins.lokutor._conformance.facts import FACTS
 from videosdk.plugins.lokutor._conformance.findings import Finding, Report, Verdict, lines_of
-from videosdk.plugins.lokutor._conformance.lab import ALLOWANCE, LAST_WORDS, PROBES, SENTENCE, SHORT, Limits
+from videosdk.plugins.lokutor._conformance.lab import (
+    ALLOWANCE,
+    LAST_WORDS,
+    PROBES,
+    SENTENCE,
+    SHORT,
+    Lab,
+    Limits,
+)
 from videosdk.plugins.lokutor._conformance.run import examine
 from videosdk.plugins.lokutor._wire.endpoint import Endpoint, parse_base_url
 from videosdk.plugins.lokutor._wire.recording import read_recording
@@ -162,6 +171,61 @@ async def test_whatever_discovery_answers_is_a_verdict(service: NotedService, bo
     service.routes = {f"/{name}": body for name in names}
     report = await examined(service.address, facts=names)
     assert set(report.differing) == names
+
+
+ODD_VALUES: list[Any] = [["ok"], {"tts": "ok"}, None, 7]
+
+
+@pytest.mark.parametrize("value", ODD_VALUES, ids=str)
+async def test_a_value_of_another_type_is_a_verdict(service: NotedService, value: Any) -> None:
+    service.routes = {
+        "/voices": {"voices": [{"id": value, "languages": value}]},
+        "/languages": {"languages": [{"code": value, "name": value}]},
+        "/models": {"models": [{"name": value, "default": value}]},
+        "/config": dict.fromkeys(service.routes["/config"], value),
+        "/health": {"status": value, "version": value},
+    }
+    names = {"voices", "languages", "models", "config", "health"}
+    assert set((await examined(service.address, facts=names)).differing) == names
+
+
+async def test_a_probe_that_fails_is_unknown_and_the_run_goes_on(
+    service: NotedService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(_: Lab) -> Finding:
+        raise TypeError(f"unhashable, with {KEY}")
+
+    monkeypatch.setitem(PROBES, "models", fail)
+    with caplog.at_level(logging.DEBUG, "videosdk.plugins.lokutor"):
+        report = await examined(service.address, facts={"languages", "models", "config"})
+    assert finding(report, "models") == Finding(
+        Verdict.UNKNOWN, "the check failed (TypeError): please report it"
+    )
+    assert len(report.findings) == 3
+    assert report.complete
+    assert "in fail" in caplog.text
+    assert KEY not in caplog.text
+
+
+async def test_a_run_that_is_cancelled_in_a_probe_ends(
+    service: NotedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cancelled(_: Lab) -> Finding:
+        raise asyncio.CancelledError
+
+    monkeypatch.setitem(PROBES, "models", cancelled)
+    with pytest.raises(asyncio.CancelledError):
+        await examined(service.address, facts={"models"})
+
+
+async def test_a_second_request_that_is_too_much_is_unknown_each_time(service: NotedService) -> None:
+    """A pair of which only the first was paid for is no pair for the next probe either."""
+    allowance = len(SHORT) + len(SENTENCE) + 1
+    report = await examined(
+        service.address, replace(BRIEF, allowance=allowance), facts={"two-requests", "repeatable"}
+    )
+    assert unknowns(report) == {"two-requests", "repeatable"}
+    assert all("the check failed" not in found.evidence for _, found in report.findings)
 
 
 async def test_an_answer_that_is_nested_deeply_is_a_verdict(service: NotedService) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -98,6 +99,37 @@ async def test_a_reply_that_never_ends(service: NotedService, monkeypatch: pytes
         line = await wrong_line(service.address)
     assert line.name == "end"
     assert "no end came" in line.says
+
+
+@pytest.mark.parametrize(
+    ("check", "name"),
+    [
+        ("check_name", "name"),
+        ("check_tls", "tls"),
+        ("check_handshake", "handshake"),
+        ("check_clock", "clock"),
+        ("check_quota", "quota"),
+        ("check_speech", "speech"),
+    ],
+)
+async def test_a_check_that_fails_is_said_and_the_others_go_on(
+    service: NotedService,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    check: str,
+    name: str,
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise TypeError(f"unhashable, with {KEY}")
+
+    monkeypatch.setattr(run, check, fail)
+    with caplog.at_level(logging.DEBUG, "videosdk.plugins.lokutor"):
+        lines = await diagnosed(service.address)
+    assert lines[name] == Line(name, Health.SKIPPED, "the check failed (TypeError): please report it")
+    assert [line.name for line in lines.values() if line.health is Health.WRONG] == []
+    assert set(lines) >= {"name", "tls", "handshake", "clock", "quota"}
+    assert "in fail" in caplog.text
+    assert KEY not in caplog.text
 
 
 # What is installed

@@ -299,8 +299,8 @@ class Lab:
     async def _pair(self, name: str, message: Mapping[str, Any]) -> tuple[Reply, Reply]:
         if (name, 0) not in self._samples:
             async with self.wire() as wire:
-                self._samples[name, 0] = await self.ask(message, wire)
-                self._samples[name, 1] = await self.ask(message, wire)
+                first, second = [await self.ask(message, wire) for _ in range(2)]
+            self._samples[name, 0], self._samples[name, 1] = first, second
         return self._samples[name, 0], self._samples[name, 1]
 
 

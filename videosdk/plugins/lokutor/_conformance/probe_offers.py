@@ -21,6 +21,7 @@ _CONFIG = {
     "min_steps": STEPS_RANGE[0],
     "max_steps": STEPS_RANGE[1],
 }
+_HEALTHY = ("ok", "warming_up")
 _SHOWN = 12
 """Names that are listed; of more, only how many there are."""
 
@@ -87,7 +88,7 @@ async def probe_health(lab: Lab) -> Finding:
     if isinstance(body, Finding):
         return body
     status = body.get("status")
-    return judged(status in {"ok", "warming_up"}, f"status {status!r}, version {body.get('version')!r}")
+    return judged(status in _HEALTHY, f"status {status!r}, version {body.get('version')!r}")
 
 
 async def _object(lab: Lab, route: str) -> dict[str, Any] | Finding:

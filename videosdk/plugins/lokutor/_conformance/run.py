@@ -5,6 +5,8 @@ Rule of this file: whatever a service does, a run ends with a verdict on each fa
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +21,7 @@ from .facts import FACTS, Fact
 from .findings import Finding, Report, unknown
 from .lab import PROBES, AllowanceError, Lab, Limits
 
+logger = logging.getLogger("videosdk.plugins.lokutor")
 _FILLED = (probe_connections, probe_errors, probe_offers, probe_replies, probe_requests, probe_visemes)
 
 
@@ -77,3 +80,7 @@ async def _find(lab: Lab, fact: Fact) -> Finding:
         return await PROBES[fact.name](lab)
     except (LokutorError, AllowanceError) as error:
         return unknown(f"it could not be tried: {error}")
+    except Exception as error:  # noqa: BLE001 - a fault of one probe, which the others don't share
+        shown = lab.client.endpoint.redact("".join(traceback.format_exception(error)))
+        logger.debug("The probe of %s failed:\n%s", fact.name, shown)
+        return unknown(f"the check failed ({type(error).__name__}): please report it")
