@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from aiohttp import web
 from kit import PATIENCE, Clock, Conversation, until
 from kit.service import (
     KEY,
@@ -36,7 +37,9 @@ from videosdk.plugins.lokutor._conformance.findings import Finding, Report, Verd
 from videosdk.plugins.lokutor._conformance.lab import (
     ALLOWANCE,
     LAST_WORDS,
+    LENGTHS,
     PROBES,
+    REPEATS,
     SENTENCE,
     SHORT,
     Lab,
@@ -99,7 +102,7 @@ async def test_the_local_server_is_as_noted() -> None:
         assert report.characters >= sum(len(request.text) for request in server.requests)
     assert report.differing == []
     assert unknowns(report) == ASKED_FOR
-    assert report.characters < ALLOWANCE
+    assert report.characters + REPEATS <= ALLOWANCE
 
 
 async def test_a_service_that_is_as_noted(service: NotedService) -> None:
@@ -695,6 +698,39 @@ def an_error_ends_the_connection(service: NotedService) -> None:
     service.after = close
 
 
+@deviation("after-error")
+def an_error_cuts_the_connection(service: NotedService) -> None:
+    async def cut_refused(conversation: Conversation, fields: Fields) -> None:
+        if "refused" in fields:
+            conversation.abort()
+
+    service.after = cut_refused
+
+
+@deviation("two-requests", "early-request", "idle")
+def each_connection_is_cut_behind_a_request(service: NotedService) -> None:
+    async def cut_answered(conversation: Conversation, fields: Fields) -> None:
+        if "refused" not in fields:
+            conversation.abort()
+
+    service.after = cut_answered
+
+
+@deviation("new-voices")
+def a_new_voice_cuts_the_connection(service: NotedService) -> None:
+    async def cut(conversation: Conversation, fields: Fields) -> None:
+        if fields["voice"] == "en_f1":
+            conversation.abort()
+            raise EOFError
+
+    service.before = cut
+
+
+@deviation("missing-key", "wrong-key")
+def keys_that_are_refused_make_the_service_fail(service: NotedService) -> None:
+    service.keyless = service.wrong_key = 500, "internal.error"
+
+
 @pytest.mark.parametrize("name", DEVIATIONS)
 async def test_what_is_otherwise_is_found_out(service: NotedService, name: str) -> None:
     deviate, differing = DEVIATIONS[name]
@@ -795,6 +831,85 @@ async def test_an_early_request_that_is_dropped(service: NotedService) -> None:
     report = await examined(service.address, HURRIED, facts={"early-request"})
     assert report.differing == ["early-request"]
     assert "second no end came" in finding(report, "early-request").evidence
+
+
+# What is lost by chance
+
+
+def cut_at(service: NotedService, is_lost: Callable[[int, Fields], bool]) -> None:
+    """Have a service lose the connections of such requests, by their numbers from 1 on."""
+    numbers = itertools.count(1)
+
+    async def cut(conversation: Conversation, fields: Fields) -> None:
+        if is_lost(next(numbers), fields):
+            conversation.abort()
+            raise EOFError
+
+    service.before = cut
+
+
+@pytest.mark.parametrize("number", [1, 2, 5, 8, 12, 20, 24, 29, 30, 36, 44])
+async def test_one_lost_connection_is_no_deviation(service: NotedService, number: int) -> None:
+    cut_at(service, lambda count, _: count == number)
+    report = await examined(service.address)
+    assert set(report.differing) <= TIMED, lines(report)
+    assert unknowns(report) == ASKED_FOR, lines(report)
+    assert report.characters <= ALLOWANCE
+
+
+async def test_a_passage_that_is_lost_and_too_long_to_repeat_is_not_known(service: NotedService) -> None:
+    cut_at(service, lambda _, fields: len(fields["text"]) == max(LENGTHS))
+    report = await examined(service.address)
+    assert set(report.differing) <= TIMED, lines(report)
+    assert unknowns(report) == {*ASKED_FOR, "long-text"}, lines(report)
+    assert sum(len(fields["text"]) == max(LENGTHS) for fields in service.served) == 1
+    assert report.characters <= ALLOWANCE
+
+
+async def test_what_is_lost_each_time_is_not_known_where_others_were_lost_by_chance(
+    service: NotedService,
+) -> None:
+    cut_at(service, lambda count, fields: count == 2 or fields["voice"] == "en_f1")
+    report = await examined(service.address)
+    assert set(report.differing) <= TIMED, lines(report)
+    assert unknowns(report) == {*ASKED_FOR, "new-voices"}, lines(report)
+    assert "code 1006" in finding(report, "new-voices").evidence
+
+
+async def test_all_connections_are_lost_from_some_moment_on(service: NotedService) -> None:
+    cut_at(service, lambda count, _: count > 3)
+    report = await examined(service.address)
+    assert set(report.differing) <= TIMED, lines(report)
+    assert report.complete
+    assert report.characters <= ALLOWANCE
+
+
+async def test_a_service_that_fails_at_every_third_handshake(service: NotedService) -> None:
+    handshakes, refusal_of = itertools.count(1), service._refusal_of
+
+    def fail(http: web.Request) -> tuple[int, str] | None:
+        return (503, "") if next(handshakes) % 3 == 0 else refusal_of(http)
+
+    service._refusal_of = fail  # type: ignore[method-assign]
+    report = await examined(service.address)
+    assert set(report.differing) <= {"sessions", *TIMED}, lines(report)
+    assert unknowns(report) <= {*ASKED_FOR, "sessions", "cancel"}, lines(report)
+
+
+async def test_routes_that_fail_are_asked_again(service: NotedService) -> None:
+    asked = itertools.count(1)
+    routes = service.routes
+
+    class Failing(dict[str, Any]):
+        def __contains__(self, path: object) -> bool:
+            if path in routes and next(asked) % 2:
+                raise web.HTTPBadGateway
+            return path in routes
+
+    service.routes = Failing(routes)
+    names = {"voices", "languages", "models", "config", "health"}
+    report = await examined(service.address, facts=names)
+    assert {found.verdict for _, found in report.findings} == {Verdict.HOLDS}, lines(report)
 
 
 # What is a matter of time

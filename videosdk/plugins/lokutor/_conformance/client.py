@@ -35,7 +35,7 @@ from .._wire.protocol import (
 from .._wire.proxy import find_proxy
 from ..errors import LokutorError, NetworkError, ProtocolError
 from .recorder import Recorder
-from .replies import Came, Ending, Reply, whole
+from .replies import LOST_CODES, Came, Ending, Reply, whole
 
 _UPGRADE = {
     "Connection": "Upgrade",
@@ -46,6 +46,7 @@ _UPGRADE = {
 _CLOSE_TIMEOUT = 1.0
 """Seconds for a close frame to leave."""
 _SWITCHING = 101
+_FAILED = range(500, 600)
 _PING = b"lokutor"
 _LONGEST = 10.0
 _LONGEST_CHARACTER = 0.5
@@ -81,9 +82,14 @@ class Wire:
     """One open WebSocket. A task reads it all the time, so that each message has its time."""
 
     def __init__(
-        self, ws: aiohttp.ClientWebSocketResponse, recorder: Recorder | None = None, number: int = 0
+        self,
+        ws: aiohttp.ClientWebSocketResponse,
+        on_lost: Callable[[], None],
+        recorder: Recorder | None = None,
+        number: int = 0,
     ) -> None:
         self._ws = ws
+        self._on_lost = on_lost
         self._recorder = recorder
         self._number = number
         self._loop = asyncio.get_running_loop()
@@ -223,6 +229,8 @@ class Wire:
                 self._held += _size(message)
                 self._record(message)
             if message.type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.ERROR}:
+                if self._ws.close_code in LOST_CODES:
+                    self._on_lost()
                 return
             while self._held > _MOST_HELD:
                 self._room.clear()
@@ -329,6 +337,8 @@ class Client:
         self.endpoint = endpoint
         self._recorder = recorder
         self.handshakes = 0
+        self.losses = 0
+        """How often a connection was lost or not made, or the service said that it failed."""
         self._session = session
         self._within = within
         self._proxy = find_proxy(endpoint.url)
@@ -349,8 +359,10 @@ class Client:
             ws = await open_socket(self._session, url, headers, within=self._within, proxy=self._proxy)
         except LokutorError as error:
             self._note(url, headers, error.status)
+            if is_loss(error):
+                self._count_loss()
             raise
-        wire = Wire(ws, self._recorder, self._note(url, headers, _SWITCHING))
+        wire = Wire(ws, self._count_loss, self._recorder, self._note(url, headers, _SWITCHING))
         try:
             yield wire
         finally:
@@ -371,6 +383,9 @@ class Client:
             self._recorder.on_route(url.path, answer.status, answer.body)
         return answer
 
+    def _count_loss(self) -> None:
+        self.losses += 1
+
     def _note(self, url: URL, headers: Mapping[str, str], status: int | None, body: Any = None) -> int:
         """Record a handshake, and return the number of its connection."""
         if self._recorder is None or status is None:
@@ -386,12 +401,21 @@ class Client:
                 # Who switches protocols has no body, and no end.
                 body = b"" if response.status == _SWITCHING else await response.read()
                 names = {name.lower(): value for name, value in response.headers.items()}
+                if response.status in _FAILED:
+                    self._count_loss()
                 return Answer(response.status, _json(body), names)
         except TimeoutError:
             failure: LokutorError = NetworkError(f"{url.host} did not answer within {self._within:g} s")
         except (aiohttp.ClientError, OSError) as error:
             failure = unreached(error, url)
+        if is_loss(failure):
+            self._count_loss()
         raise failure
+
+
+def is_loss(error: LokutorError) -> bool:
+    """Return whether an error may be chance: the network's, or one that the service says is its own."""
+    return isinstance(error, NetworkError) or error.status in _FAILED
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ from .setting import check_address, check_key, check_proxy, check_versions
 from .speech import check_speech
 
 logger = logging.getLogger("videosdk.plugins.lokutor")
-_LIMITS = Limits(limit_waits=0)
+_LIMITS = Limits(limit_waits=0, repeats=False)  # One lost connection is what it looks for.
 
 
 async def diagnose(base_url: str, key: str | None) -> AsyncGenerator[Line, None]:
