@@ -51,7 +51,7 @@ from videosdk.plugins.lokutor._wire.recording import read_recording
 from videosdk.plugins.lokutor.errors import AuthenticationError, NetworkError, ServiceError
 from videosdk.plugins.lokutor.local.espeak import EspeakEngine
 from videosdk.plugins.lokutor.local.replay import ReplayServer
-from videosdk.plugins.lokutor.local.server import LocalServer
+from videosdk.plugins.lokutor.local.server import LocalServer, _discovery
 
 BRIEF = Limits(idle=0.01, quiet=0.02, patience=PATIENCE, limit_waits=50, limit_wait=0.01)
 """As short as a server on loopback allows."""
@@ -174,6 +174,56 @@ async def test_whatever_discovery_answers_is_a_verdict(service: NotedService, bo
     service.routes = {f"/{name}": body for name in names}
     report = await examined(service.address, facts=names)
     assert set(report.differing) == names
+
+
+IDS = [voice["id"] for voice in _discovery()["/voices"]["voices"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "shape"),
+    [
+        ({"voices": IDS}, "plain strings"),
+        ({"voices": [{"name": name} for name in IDS]}, "`name` in place of `id`"),
+        ({"voices": [{"voice_id": name, "name": "Ann"} for name in IDS]}, "`voice_id` in place of `id`"),
+        ([{"id": name} for name in IDS], "a list without an object around it"),
+    ],
+    ids=["strings", "name", "voice_id", "list"],
+)
+async def test_voices_in_another_shape_are_read_and_it_is_told(
+    service: NotedService, body: Any, shape: str
+) -> None:
+    service.routes["/voices"] = body
+    found = finding(await examined(service.address, facts={"voices"}), "voices")
+    assert found.verdict is Verdict.HOLDS
+    assert found.evidence.startswith(f"{len(IDS)} voices;")
+    assert found.evidence.endswith(f"; in another shape: {shape}")
+
+
+@pytest.mark.parametrize(
+    ("body", "shape"),
+    [
+        ({"voices": {"en": ["F1"]}}, "`voices` is an object with en"),
+        ({"voices": [{"id": ["en_f1"]}]}, "`id` is a list"),
+        ({"voices": [["en_f1"], 7]}, "a list; a number"),
+        ({"items": []}, "an object with items"),
+        ({"voices": [{"gender": "female"}]}, "an object with gender"),
+    ],
+    ids=str,
+)
+async def test_voices_that_can_not_be_read_differ_by_their_shape(
+    service: NotedService, body: Any, shape: str
+) -> None:
+    service.routes["/voices"] = body
+    found = finding(await examined(service.address, facts={"voices"}), "voices")
+    assert found == Finding(Verdict.DIFFERS, f"no list of voices that can be read: {shape}")
+
+
+async def test_few_voices_in_another_shape_are_named(service: NotedService) -> None:
+    service.routes["/voices"] = {"voices": ["maria", "en_f1"]}
+    found = finding(await examined(service.address, facts={"voices"}), "voices")
+    assert found.verdict is Verdict.DIFFERS
+    assert found.evidence.startswith("2 voices; missing: en_f2, ")
+    assert found.evidence.endswith("; further: maria; in another shape: plain strings")
 
 
 ODD_VALUES: list[Any] = [["ok"], {"tts": "ok"}, None, 7]
