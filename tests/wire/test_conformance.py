@@ -981,6 +981,23 @@ async def test_a_late_first_audio(service: NotedService, clock: Clock) -> None:
     assert "median 5" in finding(report, "first-audio").evidence
 
 
+@pytest.mark.parametrize(("seconds", "verdict"), [(0.6, Verdict.HOLDS), (2.0, Verdict.DIFFERS)])
+async def test_the_way_there_and_back_is_not_the_services(
+    service: NotedService, clock: Clock, seconds: float, verdict: Verdict
+) -> None:
+    def answer_from_afar() -> bool:
+        clock.skip(0.5)
+        return False
+
+    service.refuse_handshake = answer_from_afar
+    slow(service, clock, lambda _: seconds)
+    found = finding(await examined(service.address, facts={"first-audio"}), "first-audio")
+    assert found.verdict is verdict, found
+    way = re.search(r"the way there and back takes (\d+) ms of them", found.evidence)
+    assert way
+    assert 500 <= int(way[1]) < 600
+
+
 async def test_a_first_audio_that_depends_on_the_length(service: NotedService, clock: Clock) -> None:
     slow(service, clock, lambda length: 0.01 * length)
     report = await examined(service.address, facts={"first-audio-length"})

@@ -12,6 +12,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -342,6 +343,16 @@ class Client:
         self._session = session
         self._within = within
         self._proxy = find_proxy(endpoint.url)
+        self._ways: list[float] = []
+        session.trace_configs.append(_timing(self._ways))
+
+    @property
+    def way(self) -> float:
+        """Seconds of the way there and back: the fastest answer to a handshake, once it was connected.
+
+        A ping may be answered by something on the way.
+        """
+        return min(self._ways, default=0.0)
 
     @asynccontextmanager
     async def wire(self, url: URL, headers: Mapping[str, str]) -> AsyncIterator[Wire]:
@@ -411,6 +422,28 @@ class Client:
         if is_loss(failure):
             self._count_loss()
         raise failure
+
+
+def _timing(ways: list[float]) -> aiohttp.TraceConfig:
+    """Return what notes how long the answer to each handshake takes, from when its headers have left."""
+    clock = asyncio.get_running_loop().time
+
+    async def on_sent(
+        _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceRequestHeadersSentParams
+    ) -> None:
+        context.sent_at = clock()
+
+    async def on_end(
+        _: aiohttp.ClientSession, context: SimpleNamespace, end: aiohttp.TraceRequestEndParams
+    ) -> None:
+        if end.response.status == _SWITCHING:
+            ways.append(clock() - context.sent_at)
+
+    config = aiohttp.TraceConfig()
+    config.on_request_headers_sent.append(on_sent)
+    config.on_request_end.append(on_end)
+    config.freeze()
+    return config
 
 
 def is_loss(error: LokutorError) -> bool:
