@@ -934,13 +934,24 @@ async def test_all_connections_are_lost_from_some_moment_on(service: NotedServic
     assert report.characters <= ALLOWANCE
 
 
-async def test_a_service_that_fails_at_every_third_handshake(service: NotedService) -> None:
+def fail_at_every_third_handshake(service: NotedService) -> None:
     handshakes, refusal_of = itertools.count(1), service._refusal_of
 
     def fail(http: web.Request) -> tuple[int, str] | None:
         return (503, "") if next(handshakes) % 3 == 0 else refusal_of(http)
 
     service._refusal_of = fail  # type: ignore[method-assign]
+
+
+async def test_what_is_otherwise_is_found_out_beside_handshakes_that_fail(service: NotedService) -> None:
+    fail_at_every_third_handshake(service)
+    digits_are_left_out(service)
+    report = await examined(service.address, facts={"numbers", "number-language"})
+    assert set(report.differing) == {"numbers", "number-language"}, lines(report)
+
+
+async def test_a_service_that_fails_at_every_third_handshake(service: NotedService) -> None:
+    fail_at_every_third_handshake(service)
     report = await examined(service.address)
     assert set(report.differing) <= {"sessions", *TIMED}, lines(report)
     assert unknowns(report) <= {*ASKED_FOR, "sessions", "cancel"}, lines(report)

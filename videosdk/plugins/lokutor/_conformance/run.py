@@ -111,10 +111,10 @@ async def _find_again(lab: Lab, fact: Fact, first: Finding) -> Finding:
 
 async def _tried(lab: Lab, fact: Fact) -> tuple[Finding, bool]:
     """Return what a probe finds, and whether anything was lost that may have misled it."""
-    before = lab.client.losses
+    before = lab.losses
     lab.met.clear()
     finding = await _probed(lab, fact)
-    return finding, bool(lab.client.losses > before or lab.met)
+    return finding, bool(lab.losses > before or lab.met)
 
 
 async def _probed(lab: Lab, fact: Fact) -> Finding:
