@@ -902,7 +902,53 @@ async def test_what_a_service_lists_can_not_break_the_table(
     async with discovery(odd, {"languages": []}) as (url, _):
         monkeypatch.setenv("LOKUTOR_BASE_URL", url)
         result = await call("voices")
-    assert result.out.splitlines()[1:3] == ["F1 [31m  -       -", "-        -       -"]
+    assert result.out.splitlines()[:3] == ["VOICE    GENDER  LANGUAGES", "F1 [31m  -       -", ""]
+
+
+@pytest.mark.parametrize(
+    "voices",
+    [
+        {"voices": ["F1", "clone_7"]},
+        {"voices": [{"name": "F1"}, {"name": "clone_7"}]},
+        {"voices": [{"voice_id": "F1", "name": "Ann"}, {"voice_id": "clone_7", "name": "Ben"}]},
+        ["F1", "clone_7"],
+    ],
+    ids=str,
+)
+async def test_voices_in_another_shape_are_listed(
+    voices: Any, call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with discovery(voices, {"languages": ["en", "es"]}) as (url, _):
+        monkeypatch.setenv("LOKUTOR_BASE_URL", url)
+        result = await call("voices")
+    assert (result.status, result.err) == (0, "")
+    assert [line.split() for line in result.out.splitlines()] == [
+        ["VOICE", "GENDER", "LANGUAGES"],
+        ["F1", "-", "-"],
+        ["clone_7", "-", "-"],
+        [],
+        ["LANGUAGE", "NAME"],
+        ["en", "-"],
+        ["es", "-"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("voices", "shape"),
+    [
+        ({"voices": [{"id": ["F1"], "name": "Ann"}]}, "`id` is a list"),
+        ({"voices": {"en": ["F1"]}}, "`voices` is an object with en"),
+        ({"voices": [{"gender": "female"}, 7]}, "an object with gender; a number"),
+        ({"items": ["F1"]}, "an object with items"),
+    ],
+    ids=str,
+)
+async def test_voices_that_can_not_be_read_are_told_by_their_shape(
+    voices: Any, shape: str, call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with discovery(voices, LANGUAGES) as (url, _):
+        monkeypatch.setenv("LOKUTOR_BASE_URL", url)
+        assert_error(await call("voices"), 1, "/voices", shape)
 
 
 async def test_voices_of_a_service_without_discovery_is_one_line(service: ScriptedServer, call: Any) -> None:

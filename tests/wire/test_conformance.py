@@ -9,6 +9,7 @@ import asyncio
 import base64
 import itertools
 import json
+import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from aiohttp import web
 from kit import PATIENCE, Clock, Conversation, until
 from kit.service import (
     KEY,
@@ -32,14 +34,24 @@ from kit.service import (
 from videosdk.plugins.lokutor._conformance import client
 from videosdk.plugins.lokutor._conformance.facts import FACTS
 from videosdk.plugins.lokutor._conformance.findings import Finding, Report, Verdict, lines_of
-from videosdk.plugins.lokutor._conformance.lab import ALLOWANCE, LAST_WORDS, PROBES, SENTENCE, SHORT, Limits
+from videosdk.plugins.lokutor._conformance.lab import (
+    ALLOWANCE,
+    LAST_WORDS,
+    LENGTHS,
+    PROBES,
+    REPEATS,
+    SENTENCE,
+    SHORT,
+    Lab,
+    Limits,
+)
 from videosdk.plugins.lokutor._conformance.run import examine
 from videosdk.plugins.lokutor._wire.endpoint import Endpoint, parse_base_url
 from videosdk.plugins.lokutor._wire.recording import read_recording
 from videosdk.plugins.lokutor.errors import AuthenticationError, NetworkError, ServiceError
 from videosdk.plugins.lokutor.local.espeak import EspeakEngine
 from videosdk.plugins.lokutor.local.replay import ReplayServer
-from videosdk.plugins.lokutor.local.server import LocalServer
+from videosdk.plugins.lokutor.local.server import LocalServer, _discovery
 
 BRIEF = Limits(idle=0.01, quiet=0.02, patience=PATIENCE, limit_waits=50, limit_wait=0.01)
 """As short as a server on loopback allows."""
@@ -90,7 +102,7 @@ async def test_the_local_server_is_as_noted() -> None:
         assert report.characters >= sum(len(request.text) for request in server.requests)
     assert report.differing == []
     assert unknowns(report) == ASKED_FOR
-    assert report.characters < ALLOWANCE
+    assert report.characters + REPEATS <= ALLOWANCE
 
 
 async def test_a_service_that_is_as_noted(service: NotedService) -> None:
@@ -162,6 +174,111 @@ async def test_whatever_discovery_answers_is_a_verdict(service: NotedService, bo
     service.routes = {f"/{name}": body for name in names}
     report = await examined(service.address, facts=names)
     assert set(report.differing) == names
+
+
+IDS = [voice["id"] for voice in _discovery()["/voices"]["voices"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "shape"),
+    [
+        ({"voices": IDS}, "plain strings"),
+        ({"voices": [{"name": name} for name in IDS]}, "`name` in place of `id`"),
+        ({"voices": [{"voice_id": name, "name": "Ann"} for name in IDS]}, "`voice_id` in place of `id`"),
+        ([{"id": name} for name in IDS], "a list without an object around it"),
+    ],
+    ids=["strings", "name", "voice_id", "list"],
+)
+async def test_voices_in_another_shape_are_read_and_it_is_told(
+    service: NotedService, body: Any, shape: str
+) -> None:
+    service.routes["/voices"] = body
+    found = finding(await examined(service.address, facts={"voices"}), "voices")
+    assert found.verdict is Verdict.HOLDS
+    assert found.evidence.startswith(f"{len(IDS)} voices;")
+    assert found.evidence.endswith(f"; in another shape: {shape}")
+
+
+@pytest.mark.parametrize(
+    ("body", "shape"),
+    [
+        ({"voices": {"en": ["F1"]}}, "`voices` is an object with en"),
+        ({"voices": [{"id": ["en_f1"]}]}, "`id` is a list"),
+        ({"voices": [["en_f1"], 7]}, "a list; a number"),
+        ({"items": []}, "an object with items"),
+        ({"voices": [{"gender": "female"}]}, "an object with gender"),
+    ],
+    ids=str,
+)
+async def test_voices_that_can_not_be_read_differ_by_their_shape(
+    service: NotedService, body: Any, shape: str
+) -> None:
+    service.routes["/voices"] = body
+    found = finding(await examined(service.address, facts={"voices"}), "voices")
+    assert found == Finding(Verdict.DIFFERS, f"no list of voices that can be read: {shape}")
+
+
+async def test_few_voices_in_another_shape_are_named(service: NotedService) -> None:
+    service.routes["/voices"] = {"voices": ["maria", "en_f1"]}
+    found = finding(await examined(service.address, facts={"voices"}), "voices")
+    assert found.verdict is Verdict.DIFFERS
+    assert found.evidence.startswith("2 voices; missing: en_f2, ")
+    assert found.evidence.endswith("; further: maria; in another shape: plain strings")
+
+
+ODD_VALUES: list[Any] = [["ok"], {"tts": "ok"}, None, 7]
+
+
+@pytest.mark.parametrize("value", ODD_VALUES, ids=str)
+async def test_a_value_of_another_type_is_a_verdict(service: NotedService, value: Any) -> None:
+    service.routes = {
+        "/voices": {"voices": [{"id": value, "languages": value}]},
+        "/languages": {"languages": [{"code": value, "name": value}]},
+        "/models": {"models": [{"name": value, "default": value}]},
+        "/config": dict.fromkeys(service.routes["/config"], value),
+        "/health": {"status": value, "version": value},
+    }
+    names = {"voices", "languages", "models", "config", "health"}
+    assert set((await examined(service.address, facts=names)).differing) == names
+
+
+async def test_a_probe_that_fails_is_unknown_and_the_run_goes_on(
+    service: NotedService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(_: Lab) -> Finding:
+        raise TypeError(f"unhashable, with {KEY}")
+
+    monkeypatch.setitem(PROBES, "models", fail)
+    with caplog.at_level(logging.DEBUG, "videosdk.plugins.lokutor"):
+        report = await examined(service.address, facts={"languages", "models", "config"})
+    assert finding(report, "models") == Finding(
+        Verdict.UNKNOWN, "the check failed (TypeError): please report it"
+    )
+    assert len(report.findings) == 3
+    assert report.complete
+    assert "in fail" in caplog.text
+    assert KEY not in caplog.text
+
+
+async def test_a_run_that_is_cancelled_in_a_probe_ends(
+    service: NotedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cancelled(_: Lab) -> Finding:
+        raise asyncio.CancelledError
+
+    monkeypatch.setitem(PROBES, "models", cancelled)
+    with pytest.raises(asyncio.CancelledError):
+        await examined(service.address, facts={"models"})
+
+
+async def test_a_second_request_that_is_too_much_is_unknown_each_time(service: NotedService) -> None:
+    """A pair of which only the first was paid for is no pair for the next probe either."""
+    allowance = len(SHORT) + len(SENTENCE) + 1
+    report = await examined(
+        service.address, replace(BRIEF, allowance=allowance), facts={"two-requests", "repeatable"}
+    )
+    assert unknowns(report) == {"two-requests", "repeatable"}
+    assert all("the check failed" not in found.evidence for _, found in report.findings)
 
 
 async def test_an_answer_that_is_nested_deeply_is_a_verdict(service: NotedService) -> None:
@@ -631,6 +748,39 @@ def an_error_ends_the_connection(service: NotedService) -> None:
     service.after = close
 
 
+@deviation("after-error")
+def an_error_cuts_the_connection(service: NotedService) -> None:
+    async def cut_refused(conversation: Conversation, fields: Fields) -> None:
+        if "refused" in fields:
+            conversation.abort()
+
+    service.after = cut_refused
+
+
+@deviation("two-requests", "early-request", "idle")
+def each_connection_is_cut_behind_a_request(service: NotedService) -> None:
+    async def cut_answered(conversation: Conversation, fields: Fields) -> None:
+        if "refused" not in fields:
+            conversation.abort()
+
+    service.after = cut_answered
+
+
+@deviation("new-voices")
+def a_new_voice_cuts_the_connection(service: NotedService) -> None:
+    async def cut(conversation: Conversation, fields: Fields) -> None:
+        if fields["voice"] == "en_f1":
+            conversation.abort()
+            raise EOFError
+
+    service.before = cut
+
+
+@deviation("missing-key", "wrong-key")
+def keys_that_are_refused_make_the_service_fail(service: NotedService) -> None:
+    service.keyless = service.wrong_key = 500, "internal.error"
+
+
 @pytest.mark.parametrize("name", DEVIATIONS)
 async def test_what_is_otherwise_is_found_out(service: NotedService, name: str) -> None:
     deviate, differing = DEVIATIONS[name]
@@ -733,6 +883,96 @@ async def test_an_early_request_that_is_dropped(service: NotedService) -> None:
     assert "second no end came" in finding(report, "early-request").evidence
 
 
+# What is lost by chance
+
+
+def cut_at(service: NotedService, is_lost: Callable[[int, Fields], bool]) -> None:
+    """Have a service lose the connections of such requests, by their numbers from 1 on."""
+    numbers = itertools.count(1)
+
+    async def cut(conversation: Conversation, fields: Fields) -> None:
+        if is_lost(next(numbers), fields):
+            conversation.abort()
+            raise EOFError
+
+    service.before = cut
+
+
+@pytest.mark.parametrize("number", [1, 2, 5, 8, 12, 20, 24, 29, 30, 36, 44])
+async def test_one_lost_connection_is_no_deviation(service: NotedService, number: int) -> None:
+    cut_at(service, lambda count, _: count == number)
+    report = await examined(service.address)
+    assert set(report.differing) <= TIMED, lines(report)
+    assert unknowns(report) == ASKED_FOR, lines(report)
+    assert report.characters <= ALLOWANCE
+
+
+async def test_a_passage_that_is_lost_and_too_long_to_repeat_is_not_known(service: NotedService) -> None:
+    cut_at(service, lambda _, fields: len(fields["text"]) == max(LENGTHS))
+    report = await examined(service.address)
+    assert set(report.differing) <= TIMED, lines(report)
+    assert unknowns(report) == {*ASKED_FOR, "long-text"}, lines(report)
+    assert sum(len(fields["text"]) == max(LENGTHS) for fields in service.served) == 1
+    assert report.characters <= ALLOWANCE
+
+
+async def test_what_is_lost_each_time_is_not_known_where_others_were_lost_by_chance(
+    service: NotedService,
+) -> None:
+    cut_at(service, lambda count, fields: count == 2 or fields["voice"] == "en_f1")
+    report = await examined(service.address)
+    assert set(report.differing) <= TIMED, lines(report)
+    assert unknowns(report) == {*ASKED_FOR, "new-voices"}, lines(report)
+    assert "code 1006" in finding(report, "new-voices").evidence
+
+
+async def test_all_connections_are_lost_from_some_moment_on(service: NotedService) -> None:
+    cut_at(service, lambda count, _: count > 3)
+    report = await examined(service.address)
+    assert set(report.differing) <= TIMED, lines(report)
+    assert report.complete
+    assert report.characters <= ALLOWANCE
+
+
+def fail_at_every_third_handshake(service: NotedService) -> None:
+    handshakes, refusal_of = itertools.count(1), service._refusal_of
+
+    def fail(http: web.Request) -> tuple[int, str] | None:
+        return (503, "") if next(handshakes) % 3 == 0 else refusal_of(http)
+
+    service._refusal_of = fail  # type: ignore[method-assign]
+
+
+async def test_what_is_otherwise_is_found_out_beside_handshakes_that_fail(service: NotedService) -> None:
+    fail_at_every_third_handshake(service)
+    digits_are_left_out(service)
+    report = await examined(service.address, facts={"numbers", "number-language"})
+    assert set(report.differing) == {"numbers", "number-language"}, lines(report)
+
+
+async def test_a_service_that_fails_at_every_third_handshake(service: NotedService) -> None:
+    fail_at_every_third_handshake(service)
+    report = await examined(service.address)
+    assert set(report.differing) <= {"sessions", *TIMED}, lines(report)
+    assert unknowns(report) <= {*ASKED_FOR, "sessions", "cancel"}, lines(report)
+
+
+async def test_routes_that_fail_are_asked_again(service: NotedService) -> None:
+    asked = itertools.count(1)
+    routes = service.routes
+
+    class Failing(dict[str, Any]):
+        def __contains__(self, path: object) -> bool:
+            if path in routes and next(asked) % 2:
+                raise web.HTTPBadGateway
+            return path in routes
+
+    service.routes = Failing(routes)
+    names = {"voices", "languages", "models", "config", "health"}
+    report = await examined(service.address, facts=names)
+    assert {found.verdict for _, found in report.findings} == {Verdict.HOLDS}, lines(report)
+
+
 # What is a matter of time
 
 
@@ -750,6 +990,23 @@ async def test_a_late_first_audio(service: NotedService, clock: Clock) -> None:
     report = await examined(service.address, facts={"first-audio", "first-audio-length"})
     assert report.differing == ["first-audio"]
     assert "median 5" in finding(report, "first-audio").evidence
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(0.6, Verdict.HOLDS), (2.0, Verdict.DIFFERS)])
+async def test_the_way_there_and_back_is_not_the_services(
+    service: NotedService, clock: Clock, seconds: float, verdict: Verdict
+) -> None:
+    def answer_from_afar() -> bool:
+        clock.skip(0.5)
+        return False
+
+    service.refuse_handshake = answer_from_afar
+    slow(service, clock, lambda _: seconds)
+    found = finding(await examined(service.address, facts={"first-audio"}), "first-audio")
+    assert found.verdict is verdict, found
+    way = re.search(r"the way there and back takes (\d+) ms of them", found.evidence)
+    assert way
+    assert 500 <= int(way[1]) < 600
 
 
 async def test_a_first_audio_that_depends_on_the_length(service: NotedService, clock: Clock) -> None:

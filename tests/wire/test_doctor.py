@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import trustme
 from kit import PATIENCE, Conversation, ScriptedServer
 from kit.certificates import authority, server_context, server_context_until
 from kit.proxy import FaultProxy
@@ -31,6 +33,7 @@ from videosdk.plugins.lokutor._doctor.network import check_clock, check_name, ch
 from videosdk.plugins.lokutor._doctor.run import diagnose
 from videosdk.plugins.lokutor._doctor.setting import check_address, check_key, check_proxy, check_versions
 from videosdk.plugins.lokutor._doctor.versions import OLDEST
+from videosdk.plugins.lokutor.errors import ConfigurationError
 
 NAMES = [
     "python", "videosdk-agents", "aiohttp", "av", "key", "address", "proxy", "name", "tls", "handshake",
@@ -100,6 +103,37 @@ async def test_a_reply_that_never_ends(service: NotedService, monkeypatch: pytes
         line = await wrong_line(service.address)
     assert line.name == "end"
     assert "no end came" in line.says
+
+
+@pytest.mark.parametrize(
+    ("check", "name"),
+    [
+        ("check_name", "name"),
+        ("check_tls", "tls"),
+        ("check_handshake", "handshake"),
+        ("check_clock", "clock"),
+        ("check_quota", "quota"),
+        ("check_speech", "speech"),
+    ],
+)
+async def test_a_check_that_fails_is_said_and_the_others_go_on(
+    service: NotedService,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    check: str,
+    name: str,
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise TypeError(f"unhashable, with {KEY}")
+
+    monkeypatch.setattr(run, check, fail)
+    with caplog.at_level(logging.DEBUG, "videosdk.plugins.lokutor"):
+        lines = await diagnosed(service.address)
+    assert lines[name] == Line(name, Health.SKIPPED, "the check failed (TypeError): please report it")
+    assert [line.name for line in lines.values() if line.health is Health.WRONG] == []
+    assert set(lines) >= {"name", "tls", "handshake", "clock", "quota"}
+    assert "in fail" in caplog.text
+    assert KEY not in caplog.text
 
 
 # What is installed
@@ -371,6 +405,45 @@ async def test_a_certificate_that_nobody_trusts() -> None:
     async with tls_port(server_context()) as url:
         line = await wrong_line(str(url))
     assert (line.name, "SSL_CERT_FILE" in line.do) == ("tls", True)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (None, "isn't there"),
+        ("", "holds no certificates that can be read"),
+        ("no certificate\n", "holds no certificates that can be read"),
+    ],
+)
+async def test_authorities_that_can_not_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, fault: str
+) -> None:
+    path = tmp_path / "authorities.pem"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    async with tls_port(server_context()) as url:
+        line = await wrong_line(str(url))
+    assert line.name == "tls"
+    assert line.do == f"correct or unset SSL_CERT_FILE: it names {str(path)!r}, which {fault}"
+
+
+async def test_authorities_that_are_good_and_not_the_right_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.pem"
+    other.write_bytes(trustme.CA().cert_pem.bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(other))
+    async with tls_port(server_context()) as url:
+        line = await wrong_line(str(url))
+    assert (line.name, line.do) == ("tls", "set SSL_CERT_FILE to the authorities that you trust")
+
+
+def test_authorities_that_are_missing_behind_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/authorities.pem")
+    error = ConfigurationError("The certificate of tts.example is not trusted")
+    advised = network._handshake_advice(URL("wss://tts.example/ws/tts"), error)
+    assert "'/nowhere/authorities.pem', which isn't there" in advised
 
 
 async def test_a_port_without_tls(service: NotedService) -> None:

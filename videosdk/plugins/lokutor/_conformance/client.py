@@ -12,6 +12,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -35,7 +36,7 @@ from .._wire.protocol import (
 from .._wire.proxy import find_proxy
 from ..errors import LokutorError, NetworkError, ProtocolError
 from .recorder import Recorder
-from .replies import Came, Ending, Reply, whole
+from .replies import LOST_CODES, Came, Ending, Reply, whole
 
 _UPGRADE = {
     "Connection": "Upgrade",
@@ -46,6 +47,7 @@ _UPGRADE = {
 _CLOSE_TIMEOUT = 1.0
 """Seconds for a close frame to leave."""
 _SWITCHING = 101
+_FAILED = range(500, 600)
 _PING = b"lokutor"
 _LONGEST = 10.0
 _LONGEST_CHARACTER = 0.5
@@ -81,9 +83,14 @@ class Wire:
     """One open WebSocket. A task reads it all the time, so that each message has its time."""
 
     def __init__(
-        self, ws: aiohttp.ClientWebSocketResponse, recorder: Recorder | None = None, number: int = 0
+        self,
+        ws: aiohttp.ClientWebSocketResponse,
+        on_lost: Callable[[], None],
+        recorder: Recorder | None = None,
+        number: int = 0,
     ) -> None:
         self._ws = ws
+        self._on_lost = on_lost
         self._recorder = recorder
         self._number = number
         self._loop = asyncio.get_running_loop()
@@ -223,6 +230,8 @@ class Wire:
                 self._held += _size(message)
                 self._record(message)
             if message.type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.ERROR}:
+                if self._ws.close_code in LOST_CODES:
+                    self._on_lost()
                 return
             while self._held > _MOST_HELD:
                 self._room.clear()
@@ -329,9 +338,21 @@ class Client:
         self.endpoint = endpoint
         self._recorder = recorder
         self.handshakes = 0
+        self.losses = 0
+        """How often a connection was lost or not made, or the service said that it failed."""
         self._session = session
         self._within = within
         self._proxy = find_proxy(endpoint.url)
+        self._ways: list[float] = []
+        session.trace_configs.append(_timing(self._ways))
+
+    @property
+    def way(self) -> float:
+        """Seconds of the way there and back: the fastest answer to a handshake, once it was connected.
+
+        A ping may be answered by something on the way.
+        """
+        return min(self._ways, default=0.0)
 
     @asynccontextmanager
     async def wire(self, url: URL, headers: Mapping[str, str]) -> AsyncIterator[Wire]:
@@ -349,8 +370,10 @@ class Client:
             ws = await open_socket(self._session, url, headers, within=self._within, proxy=self._proxy)
         except LokutorError as error:
             self._note(url, headers, error.status)
+            if is_loss(error):
+                self._count_loss()
             raise
-        wire = Wire(ws, self._recorder, self._note(url, headers, _SWITCHING))
+        wire = Wire(ws, self._count_loss, self._recorder, self._note(url, headers, _SWITCHING))
         try:
             yield wire
         finally:
@@ -371,6 +394,9 @@ class Client:
             self._recorder.on_route(url.path, answer.status, answer.body)
         return answer
 
+    def _count_loss(self) -> None:
+        self.losses += 1
+
     def _note(self, url: URL, headers: Mapping[str, str], status: int | None, body: Any = None) -> int:
         """Record a handshake, and return the number of its connection."""
         if self._recorder is None or status is None:
@@ -386,12 +412,43 @@ class Client:
                 # Who switches protocols has no body, and no end.
                 body = b"" if response.status == _SWITCHING else await response.read()
                 names = {name.lower(): value for name, value in response.headers.items()}
+                if response.status in _FAILED:
+                    self._count_loss()
                 return Answer(response.status, _json(body), names)
         except TimeoutError:
             failure: LokutorError = NetworkError(f"{url.host} did not answer within {self._within:g} s")
         except (aiohttp.ClientError, OSError) as error:
             failure = unreached(error, url)
+        if is_loss(failure):
+            self._count_loss()
         raise failure
+
+
+def _timing(ways: list[float]) -> aiohttp.TraceConfig:
+    """Return what notes how long the answer to each handshake takes, from when its headers have left."""
+    clock = asyncio.get_running_loop().time
+
+    async def on_sent(
+        _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceRequestHeadersSentParams
+    ) -> None:
+        context.sent_at = clock()
+
+    async def on_end(
+        _: aiohttp.ClientSession, context: SimpleNamespace, end: aiohttp.TraceRequestEndParams
+    ) -> None:
+        if end.response.status == _SWITCHING:
+            ways.append(clock() - context.sent_at)
+
+    config = aiohttp.TraceConfig()
+    config.on_request_headers_sent.append(on_sent)
+    config.on_request_end.append(on_end)
+    config.freeze()
+    return config
+
+
+def is_loss(error: LokutorError) -> bool:
+    """Return whether an error may be chance: the network's, or one that the service says is its own."""
+    return isinstance(error, NetworkError) or error.status in _FAILED
 
 
 @asynccontextmanager

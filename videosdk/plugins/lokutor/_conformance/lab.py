@@ -1,15 +1,17 @@
 """What the probes work with: requests that are counted, and replies that several of them look at.
 
-Rule of this file: no character is sent to be spoken beyond the allowance, whatever a probe asks for. A limit
-of requests a minute is waited for, not reported as what it isn't.
+Rule of this file: no character is sent to be spoken beyond the allowance, whatever a probe asks for. Neither
+a limit of requests a minute nor a lost connection is reported as what it isn't: the one is waited for, and
+what met the other is tried once more.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from yarl import URL
@@ -24,12 +26,14 @@ from ..errors import (
     ServiceError,
     error_from_reply,
 )
-from .client import Client, Wire
+from .client import Client, Wire, is_loss
 from .findings import Finding
 from .replies import Ending, Reply
 
 ALLOWANCE = 3_000
 """Characters that a run may send without asking."""
+REPEATS = 280
+"""Those of them that may go to what a lost connection has cut off: all others are spoken for."""
 SHORT = "Hi."
 LAST_WORDS = "Nothing comes behind these words."
 """For listening behind the end: long enough for an end that comes too early."""
@@ -80,6 +84,7 @@ class Limits:
         too_long: Whether a text over the longest is sent.
         limit_waits: How often a limit a minute is waited for, altogether.
         limit_wait: Seconds for each time.
+        repeats: Whether what was lost is tried once more.
     """
 
     allowance: int = ALLOWANCE
@@ -92,6 +97,29 @@ class Limits:
     too_long: bool = False
     limit_waits: int = 20
     limit_wait: float = 61.0
+    repeats: bool = True
+
+
+class Loss(Enum):
+    """How often a sample was lost."""
+
+    ONCE = auto()
+    TWICE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """Replies that more than one probe looks at, and whether they came at the second try."""
+
+    replies: tuple[Reply, ...]
+    is_second: bool = False
+
+    @property
+    def is_lost(self) -> bool:
+        return any(reply.lost for reply in self.replies)
+
+
+_Ask = Callable[[], Awaitable[tuple[Reply, ...]]]
 
 
 class Lab:
@@ -109,7 +137,14 @@ class Lab:
         self.spent = 0
         self.replies: list[Reply] = []
         self._notify = notify
-        self._samples: dict[tuple[str, int], Reply] = {}
+        self.is_unsteady = False
+        """Whether something was lost that came at the second try."""
+        self.met: set[Loss] = set()
+        """What the samples that were looked at have lost; a probe begins with none."""
+        self._samples: dict[tuple[str, int], _Sample] = {}
+        self._repeating = False
+        self._room = REPEATS
+        self._made_good = 0
         self._waits = 0
         self._patience = limits.patience
         self._within: float | None = None
@@ -132,6 +167,11 @@ class Lab:
     def headers(self) -> Mapping[str, str]:
         """The headers that work with it."""
         return self._way[1]
+
+    @property
+    def losses(self) -> int:
+        """How often something was lost, but for handshakes that came at the second try."""
+        return self.client.losses - self._made_good
 
     async def find_way(self) -> None:
         """Find an address, a place for the key and a form of request that the service takes.
@@ -156,7 +196,7 @@ class Lab:
         first: Reply | None = None
         for omitted in _OMISSIONS:
             self._omitted = omitted
-            reply = await self.ask(self.request(SHORT))
+            reply = (await self._sampled(self._ask_short, len(SHORT))).replies[0]
             if reply.pcm:
                 return
             first = first or reply
@@ -164,6 +204,16 @@ class Lab:
         if first.error is not None:
             raise error_from_reply(first.error.message, first.error.code)
         raise ServiceError(f"Lokutor speaks nothing: {first.outcome}")
+
+    async def _ask_short(self) -> tuple[Reply]:
+        return (await self.ask(self.request(SHORT)),)
+
+    async def speaks(self) -> bool:
+        """Return whether a request that was spoken before is spoken now."""
+        try:
+            return bool((await self.ask(self.request(SHORT))).pcm)
+        except (LokutorError, AllowanceError):
+            return False
 
     def request(self, text: str, **fields: Any) -> dict[str, Any]:
         """Return a request as the plugin sends it; of ``fields``, None leaves a key out."""
@@ -187,7 +237,7 @@ class Lab:
     async def wire(
         self, url: URL | None = None, headers: Mapping[str, str] | None = None
     ) -> AsyncIterator[Wire]:
-        """Open a connection, if need be when the limit of this minute is over.
+        """Open a connection, if need be when the limit of this minute is over, or at the second try.
 
         Args:
             url: Another address than the one that works.
@@ -198,6 +248,7 @@ class Lab:
         """
         way = self._way if url is None else (url, headers or {})
         context = self.client.wire(*way)
+        failed = False
         while True:
             try:
                 wire = await context.__aenter__()
@@ -205,6 +256,14 @@ class Lab:
             except RateLimitError as error:
                 await self._wait_for_limit(error, error.retry_after)
                 context = self.client.wire(*way)
+            except LokutorError as error:
+                if failed or not (self.limits.repeats and is_loss(error)):
+                    raise
+                failed = True
+                context = self.client.wire(*way)
+        if failed:
+            self.is_unsteady = True
+            self._made_good += 1
         try:
             yield wire
         finally:
@@ -240,7 +299,20 @@ class Lab:
         cost = 0 if isinstance(message, str) else len(str(message.get("text", "")))
         if self.spent + cost > self.limits.allowance:
             raise AllowanceError(f"it would take more than {self.limits.allowance} characters")
+        if self._repeating:
+            if cost > self._room:
+                raise AllowanceError(f"more than {REPEATS} characters would be repeated")
+            self._room -= cost
         self.spent += cost
+
+    @contextmanager
+    def repeating(self) -> Iterator[None]:
+        """Count what is sent meanwhile as repeated."""
+        before, self._repeating = self._repeating, True
+        try:
+            yield
+        finally:
+            self._repeating = before
 
     async def wait_for_minute(self) -> None:
         """Wait until what was done before doesn't count any more."""
@@ -271,15 +343,18 @@ class Lab:
 
     async def plain(self) -> Reply:
         """Return the reply to a sentence, which has come twice, once after the other."""
-        return (await self.twice())[0]
+        [first] = await self._pair("plain", self.request(SENTENCE), count=1)
+        return first
 
     async def twice(self) -> tuple[Reply, Reply]:
         """Return the replies to the same sentence, one after another on one connection."""
-        return await self._pair("plain", self.request(SENTENCE))
+        first, second = await self._pair("plain", self.request(SENTENCE))
+        return first, second
 
     async def timed(self) -> tuple[Reply, Reply]:
         """Return the replies to the same sentence with visemes, one after another on one connection."""
-        return await self._pair("timed", self.request(SENTENCE, visemes=True))
+        first, second = await self._pair("timed", self.request(SENTENCE, visemes=True))
+        return first, second
 
     async def passages(self) -> list[Reply]:
         """Return the replies to texts of several lengths, with visemes if the service makes them."""
@@ -291,17 +366,42 @@ class Lab:
         return await self._passage(LENGTHS.index(MEASURED), visemes=True)
 
     async def _passage(self, place: int, *, visemes: bool) -> Reply:
-        if ("passage", place) not in self._samples:
-            message = self.request(passage(LENGTHS[place]), **({"visemes": True} if visemes else {}))
-            self._samples["passage", place] = await self.ask(message)
-        return self._samples["passage", place]
+        message = self.request(passage(LENGTHS[place]), **({"visemes": True} if visemes else {}))
 
-    async def _pair(self, name: str, message: Mapping[str, Any]) -> tuple[Reply, Reply]:
-        if (name, 0) not in self._samples:
+        async def ask() -> tuple[Reply]:
+            return (await self.ask(message),)
+
+        return (await self._kept(("passage", place), ask, LENGTHS[place]))[0]
+
+    async def _pair(self, name: str, message: Mapping[str, Any], count: int = 2) -> tuple[Reply, ...]:
+        async def ask() -> tuple[Reply, ...]:
             async with self.wire() as wire:
-                self._samples[name, 0] = await self.ask(message, wire)
-                self._samples[name, 1] = await self.ask(message, wire)
-        return self._samples[name, 0], self._samples[name, 1]
+                return await self.ask(message, wire), await self.ask(message, wire)
+
+        return await self._kept((name, 0), ask, 2 * len(message["text"]), count)
+
+    async def _kept(self, key: tuple[str, int], ask: _Ask, cost: int, count: int = 1) -> tuple[Reply, ...]:
+        """Return the first replies of a sample, which is asked for when the first probe looks at it."""
+        if key not in self._samples:
+            self._samples[key] = await self._sampled(ask, cost)
+        sample = self._samples[key]
+        replies = sample.replies[:count]
+        if any(reply.lost for reply in replies):
+            self.met.add(Loss.TWICE if sample.is_second else Loss.ONCE)
+        return replies
+
+    async def _sampled(self, ask: _Ask, cost: int) -> _Sample:
+        """Ask, and once more where a connection was lost and there is room for it."""
+        first = _Sample(await ask())
+        if not (first.is_lost and self.limits.repeats and cost <= self._room):
+            return first
+        try:
+            with self.repeating():
+                second = _Sample(await ask(), is_second=True)
+        except (LokutorError, AllowanceError):
+            return first
+        self.is_unsteady = self.is_unsteady or not second.is_lost
+        return second
 
 
 def ways(client: Client) -> list[tuple[URL, Mapping[str, str]]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .._audio.pcm import SAMPLE_RATE
+from .._wire.discovery import LANGUAGE_KEYS, VOICE_KEYS, listing_of, shape_of
 from .._wire.protocol import LANGUAGES, SPEED_RANGE, STEPS_RANGE
 from .findings import Finding, judged
 from .lab import Lab, probe
@@ -21,6 +23,7 @@ _CONFIG = {
     "min_steps": STEPS_RANGE[0],
     "max_steps": STEPS_RANGE[1],
 }
+_HEALTHY = ("ok", "warming_up")
 _SHOWN = 12
 """Names that are listed; of more, only how many there are."""
 
@@ -28,21 +31,22 @@ _SHOWN = 12
 @probe("voices")
 async def probe_voices(lab: Lab) -> Finding:
     """Read what the voices are called."""
-    names = await _names(lab, "voices", "id")
-    if isinstance(names, Finding):
-        return names
-    return judged(
-        names >= _VOICES, f"{len(names)} voices{_missing(_VOICES - names)}{_further(names - _VOICES)}"
-    )
+    found = await _names(lab, "voices", VOICE_KEYS)
+    if isinstance(found, Finding):
+        return found
+    names, shape = found
+    evidence = f"{len(names)} voices{_missing(_VOICES - names)}{_further(names - _VOICES)}{shape}"
+    return judged(names >= _VOICES, evidence)
 
 
 @probe("languages")
 async def probe_languages(lab: Lab) -> Finding:
     """Read the languages."""
-    names = await _names(lab, "languages", "code")
-    if isinstance(names, Finding):
-        return names
-    evidence = f"{len(names)} languages{_missing(LANGUAGES - names)}{_further(names - LANGUAGES)}"
+    found = await _names(lab, "languages", LANGUAGE_KEYS)
+    if isinstance(found, Finding):
+        return found
+    names, shape = found
+    evidence = f"{len(names)} languages{_missing(LANGUAGES - names)}{_further(names - LANGUAGES)}{shape}"
     return judged(names == LANGUAGES, evidence)
 
 
@@ -54,7 +58,8 @@ async def probe_models(lab: Lab) -> Finding:
         return body
     models = body.get("models")
     if not (isinstance(models, list) and models):
-        return judged(False, "no list of models")
+        shape = f"`models` is {shape_of(models)}" if "models" in body else shape_of(body)
+        return judged(False, f"no list of models: {shape}")
     names = [_model(item) for item in models]
     evidence = _listed(frozenset(filter(None, names)))
     lacking = names.count(None)
@@ -87,27 +92,33 @@ async def probe_health(lab: Lab) -> Finding:
     if isinstance(body, Finding):
         return body
     status = body.get("status")
-    return judged(status in {"ok", "warming_up"}, f"status {status!r}, version {body.get('version')!r}")
+    return judged(status in _HEALTHY, f"status {status!r}, version {body.get('version')!r}")
 
 
 async def _object(lab: Lab, route: str) -> dict[str, Any] | Finding:
+    body = await _answer(lab, route)
+    if isinstance(body, dict | Finding):
+        return body
+    return judged(False, f"{shape_of(body)} in place of an object")
+
+
+async def _answer(lab: Lab, route: str) -> Any | Finding:
+    """Return the JSON that a route answers with, which isn't null."""
     answer = await lab.client.route(route)
-    if answer.status == _OK and isinstance(answer.body, dict):
-        return answer.body
-    return judged(
-        False, f"HTTP {answer.status}, no JSON object" if answer.body is None else f"HTTP {answer.status}"
-    )
+    if answer.status != _OK or answer.body is None:
+        return judged(False, f"HTTP {answer.status}{'' if answer.body is not None else ', no JSON object'}")
+    return answer.body
 
 
-async def _names(lab: Lab, route: str, key: str) -> frozenset[str] | Finding:
-    body = await _object(lab, route)
+async def _names(lab: Lab, route: str, keys: Sequence[str]) -> tuple[frozenset[str], str] | Finding:
+    """Return the names that a route lists, and what has another shape, for the evidence."""
+    body = await _answer(lab, route)
     if isinstance(body, Finding):
         return body
-    items = body.get(route)
-    if not isinstance(items, list):
-        return judged(False, f"no list of {route}")
-    values = (item.get(key) for item in items if isinstance(item, dict))
-    return frozenset(value for value in values if isinstance(value, str))
+    listing = listing_of(body, route, keys)
+    if listing.shape and not listing.entries:
+        return judged(False, f"no list of {route} that can be read: {listing.shape}")
+    return frozenset(listing.ids), f"; in another shape: {listing.shape}" if listing.shape else ""
 
 
 def _missing(names: frozenset[str]) -> str:

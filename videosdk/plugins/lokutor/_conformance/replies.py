@@ -19,6 +19,9 @@ from .._timing.words import is_sound
 from .._wire.protocol import Audio, EndOfRequest, ErrorReply, Event, Unknown, Visemes
 from ..visemes import Viseme
 
+LOST_CODES = frozenset({None, 1001, 1006, 1011, 1012, 1013, 1014})
+"""Close codes of a connection that was lost, or that the service or something before it gave up."""
+
 
 class Ending(Enum):
     """How the messages of a request ended."""
@@ -65,6 +68,11 @@ class Reply:
     def spoken(self) -> bool:
         """Whether audio came, and an end behind it."""
         return self.ending is Ending.END and bool(self.pcm)
+
+    @property
+    def lost(self) -> bool:
+        """Whether its connection was lost, which may be chance."""
+        return self.ending is Ending.CLOSED and self.close_code in LOST_CODES
 
     @cached_property
     def pcm(self) -> bytes:

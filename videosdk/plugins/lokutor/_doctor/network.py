@@ -6,6 +6,7 @@ Rule of this file: the key is sent in a header only, and no line carries it.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import ssl
 import time
@@ -35,6 +36,7 @@ _SLOW_HANDSHAKE = 1.0
 _SOON = 14
 """Days before a certificate ends."""
 _DAY = 86_400
+_AUTHORITIES = "SSL_CERT_FILE"
 _UNTRUSTED = "set SSL_CERT_FILE to the authorities that you trust"
 _OUT_OF_DATE = "look at this machine's clock; if it is right, the service needs another certificate"
 _OTHER_NAME = "use the name that the certificate is for"
@@ -109,11 +111,30 @@ def _unconnected(error: OSError) -> Line:
             return wrong("tls", f"no answer within {_PATIENCE:g} s", "look whether a firewall stands between")
         case ssl.SSLCertVerificationError():
             says = f"the certificate is not trusted: {error.verify_message}"
-            return wrong("tls", says, _CERTIFICATE_ADVICE.get(error.verify_code, _UNTRUSTED))
+            advised = _CERTIFICATE_ADVICE.get(error.verify_code)
+            return wrong("tls", says, advised or _authorities_advice() or _UNTRUSTED)
         case ssl.SSLError():
             return wrong("tls", f"no handshake ({error.reason})", "look whether this port speaks TLS")
         case _:
             return wrong("tls", f"no connection ({type(error).__name__})", "look at port, firewall and proxy")
+
+
+def _authorities_advice() -> str:
+    """Return what to do about the file of authorities that is set, or nothing: OpenSSL is silent about it."""
+    path = os.environ.get(_AUTHORITIES)
+    if path is None:
+        return ""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except FileNotFoundError:
+        fault = "isn't there"
+    except ssl.SSLError:
+        fault = "holds no certificates that can be read"
+    except OSError as error:
+        fault = f"can't be read ({error.strerror})"
+    else:
+        return ""
+    return f"correct or unset {_AUTHORITIES}: it names {path!r}, which {fault}"
 
 
 def _certificate(session: ssl.SSLObject, took: float) -> Line:
@@ -140,6 +161,8 @@ async def check_handshake(client: Client) -> Line:
 def _handshake_advice(url: URL, error: LokutorError) -> str:
     if isinstance(error, NetworkError) and is_loopback(url.host or ""):
         return "look whether the server is running: 'lokutor serve' starts the local one"
+    if isinstance(error, ConfigurationError) and url.scheme == "wss" and error.status is None:
+        return _authorities_advice() or advice(error)  # Behind a proxy, no certificate was looked at before.
     return advice(error)
 
 
