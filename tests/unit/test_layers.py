@@ -36,6 +36,7 @@ PURE = {
     "_audio.silence": set[str](),
     "_audio.resample": {"av", "av.error", "av.filter", "av.filter.context", "contextlib", "os"},
     "_numbers.agreement": set[str](),
+    "_numbers.bare": set[str](),
     "_numbers.cardinals": {"num2words"},
     "_numbers.clock": set[str](),
     "_numbers.code_words": set[str](),

@@ -390,7 +390,7 @@ GALICIAN = Language(
     times="ás á as das",
     to_hours={"das": " ás "},
     hours="ás as das",
-    one_hour=r"\bá",
+    one_hour=r"\b(?:á|(?:antes|despois|partir|arredor) da|(?:desde|dende|ata|entre) a)",
     more_money={"pesos": "peso|pesos|m + centavo|centavos|m"},
 )
 
@@ -472,7 +472,7 @@ PORTUGUESE = Language(
     times="às à as das",
     to_hours={"das": " às "},
     hours="às as das",
-    one_hour=r"\bà",
+    one_hour=r"\b(?:à|(?:antes|depois|partir|volta|cerca) da|(?:desde|até|entre|para) a)",
     abbreviations={"mi": "milhão|milhões|m", "bi": "bilhão|bilhões|m"},
     more_money={
         "pesos": "peso|pesos|m + centavo|centavos|m",
