@@ -44,6 +44,7 @@ PURE = {
     "_numbers.context": set[str](),
     "_numbers.durations": set[str](),
     "_numbers.english": set[str](),
+    "_numbers.foreign": set[str](),
     "_numbers.german_hours": set[str](),
     "_numbers.languages": set[str](),
     "_numbers.money": set[str](),
