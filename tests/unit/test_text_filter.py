@@ -1130,9 +1130,25 @@ IN_ANOTHER_LANGUAGE = [
     ),
 ]
 """What is inside of an element of another language is left for that."""
+FORMS = [
+    (
+        "de",
+        "In 500 m rechts, nach ca. 1,5 km, in 1 km",
+        "In fünfhundert Metern rechts, nach ca. eins Komma fünf Kilometern, in 1 km",
+    ),
+    ("de", "500 m weiter, in 2 m lange Stücke", "fünfhundert Meter weiter, in zwei Meter lange Stücke"),
+    ("eu", "1 milioi euro, 1 milioi €, 2 milioi euro", "milioi bat euro, milioi bat euro, bi milioi euro"),
+    ("eu", "Kale Nagusia 21, 2. B.", "Kale Nagusia hogeita bat, 2. B."),
+    ("it", "5 €/mese, 20 €/h, 90 €/anno", "cinque euro al mese, venti euro all'ora, novanta euro all'anno"),
+    ("it", "3 €/giorno, 2 €/kg", "tre euro al giorno, due euro per chilogrammo"),
+    ("en", "$45/mo, $60k/yr", "forty-five dollars per month, sixty thousand dollars per year"),
+    ("en", "500 mg twice a day, $20 due", "five hundred milligrams twice a day, twenty dollars due"),
+]
+"""What is declined, or written in short."""
 CASES = [
     *((language, text, expected or text) for language, text, expected in NOT_COUNTED_HERE),
     *BETWEEN,
+    *FORMS,
     *IN_ANOTHER_LANGUAGE,
     *((language, *case) for language, cases in SAID.items() for case in cases),
     *ELIDED,

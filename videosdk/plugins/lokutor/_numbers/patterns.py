@@ -76,7 +76,8 @@ class Patterns:
     def _make_rules(self) -> list[tuple[re.Pattern[str], str]]:
         number, units = NUMBER, _any_of(self._units)
         money, prefixes = _any_of(self._money.signs), _any_of(self._money.signs)
-        per = rf"(?:/(?P<per>{units}|[^\W\d_]{{3,}}))?"
+        names = _any_of([*self._units, *self._language.per_units])
+        per = rf"(?:/(?P<per>{names}|[^\W\d_]{{3,}}))?"
         again = rf"(?:{SPACE}(?P<again>(?i:{_any_of(self._money.again)}))(?!\w))?"
         sign, scale = "(?P<sign>[-−])?", _any_of(self._language.scales.split())
         short = rf"(?:{_any_of(self._short_scales)})\b\.?"

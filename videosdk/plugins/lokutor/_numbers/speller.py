@@ -61,6 +61,8 @@ _CHAIN = re.compile(
 )
 """Stands before an ordinal that is joined to another, and declined as that is: "am 1. und 2. Mai"."""
 _POINT_AND_CAPITAL = re.compile(r"\.\s+([^\W\d_a-zß-ÿ]\w*)")
+_POINT_AND_LETTER = re.compile(r"\.\s+[A-Z](?!\w)")
+"""Follows the ordinal of a floor: "2. B"."""
 _POINT_AT_END = re.compile(r"\.(?!\w)")
 _POINT_INSIDE = re.compile(r"\.(?:[,;]|\s+[a-zß-ÿ])")
 _DE_ALTERNATIVES = ("bis", "oder")
@@ -93,6 +95,8 @@ _BETWEEN_BEFORE = re.compile(
 )
 """Stands before a range whose ends "and" joins: "between $50-100"."""
 _ELIDING = ("ca", "fr")
+_MEASURED = re.compile(r"\s+(?:lang|breit|hoh|tief|dick|groß)e")
+"""Follows a measure that is part of an adjective: "in 2 m lange Stücke"."""
 _VOWELS = tuple("aeiouéh")
 _POWERS = {"K": 3, "M": 6, "B": 9, "BN": 9}
 """Letters that multiply an amount of money: "$1.5M"."""
@@ -127,6 +131,7 @@ class Speller:
         scales = [self._language.percent.one, *self._language.scales.split()]
         self._bare_numbers = Bare(self._code, scales, JOINTS)
         self._short_scales = {name: noun(text) for name, text in self._language.abbreviations.items()}
+        self._dative_before = re.compile(f"(?i){self._language.datives}$")
         self._times = frozenset(self._language.times.split())
         self._codes = CodeFinder(self._code)
         self._emergency = frozenset(self._language.emergency.split())
@@ -328,6 +333,8 @@ class Speller:
 
     def _scaled(self, number: Number, scale: Noun, major: Noun | None) -> str:
         words = self._bare(number) if number.decimals else self._cardinal(number.whole, scale.gender)
+        if self._language.one_last and number.whole == 1 and not number.decimals:
+            return f"{scale.one} {words}{' ' + major.many if major else ''}"  # "milioi bat euro"
         if major is None:
             return f"{words} {scale.many}"
         joint = " " if scale.many in THOUSANDS else self._of(major.many)
@@ -389,6 +396,8 @@ class Speller:
         if clock and self._language.hour:
             hours = [self._cardinal(each.whole, "m") for each in parsed if each]
             return f"{self._language.to.join(hours)} {self._language.hour.one}"
+        if self._takes_dative(found, noun, end or number):
+            noun = Noun(noun.one, f"{noun.many}n", noun.gender)
         if end is None:
             is_unsure = self._one_is_unsure(found, number, noun.gender)
             return None if is_unsure else self._signed(found, self._count(number, noun))
@@ -398,6 +407,15 @@ class Speller:
         if words and noun is self._units["h"]:
             words = words.replace(self._language.to, self._to_hour(found), 1)
         return None if words is None else self._signed(found, words)
+
+    def _takes_dative(self, found: re.Match[str], noun: Noun, number: Number) -> bool:
+        """Return whether a measure stands in the German dative: "in 500 m" is "in fünfhundert Metern"."""
+        is_one = number.whole == 1 and not number.decimals
+        if is_one or not noun.many.lower().endswith("meter") or self._counted_after(found):
+            return False
+        if _MEASURED.match(text_after(found)):
+            return False
+        return bool(self._dative_before.search(text_before(found)))
 
     def _degrees(self, found: re.Match[str]) -> str | None:
         """Leave "3°" alone where it may be "third"."""
@@ -697,6 +715,8 @@ class Speller:
         """Return whether a point follows that doesn't end a sentence, though the ordinal isn't known."""
         if _POINT_AT_END.match(after) and self._ordinals.is_article(before):
             return True  # "Ich komme am 12."
+        if _POINT_AND_LETTER.match(after):
+            return True
         if found := _POINT_AND_CAPITAL.match(after):
             if self._ordinals.is_ranked(found[1]) or self._ordinals.may_be_ranked(found[1], len(text)):
                 return True
@@ -785,6 +805,8 @@ class Speller:
         """Say "per unit"; None where that can't be said with one word."""
         if unit is None:
             return ""
+        if unit in self._language.per_units:
+            return f" {self._language.per_units[unit]}"
         name = self._units[unit].one if unit in self._units else unit
         return None if self._language.per is None else f" {self._language.per} {name}"
 
