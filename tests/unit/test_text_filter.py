@@ -1142,6 +1142,11 @@ FORMS = [
     ("it", "5 €/mese, 20 €/h, 90 €/anno", "cinque euro al mese, venti euro all'ora, novanta euro all'anno"),
     ("it", "3 €/giorno, 2 €/kg", "tre euro al giorno, due euro per chilogrammo"),
     ("en", "$45/mo, $60k/yr", "forty-five dollars per month, sixty thousand dollars per year"),
+    (
+        "en",
+        "$45/mo. for two. It is $45/mo.",
+        "forty-five dollars per month for two. It is forty-five dollars per month.",
+    ),
     ("en", "500 mg twice a day, $20 due", "five hundred milligrams twice a day, twenty dollars due"),
 ]
 """What is declined, or written in short."""

@@ -77,7 +77,8 @@ class Patterns:
         number, units = NUMBER, _any_of(self._units)
         money, prefixes = _any_of(self._money.signs), _any_of(self._money.signs)
         names = _any_of([*self._units, *self._language.per_units])
-        per = rf"(?:/(?P<per>{names}|[^\W\d_]{{3,}}))?"
+        # "$45/mo. for two": the point goes with it.
+        per = rf"(?:/(?P<per>{names}|[^\W\d_]{{3,}})(?:(?<=/mo|/yr|/wk)\.(?=\s+[a-z]))?)?"
         again = rf"(?:{SPACE}(?P<again>(?i:{_any_of(self._money.again)}))(?!\w))?"
         sign, scale = "(?P<sign>[-−])?", _any_of(self._language.scales.split())
         short = rf"(?:{_any_of(self._short_scales)})\b\.?"
@@ -215,6 +216,7 @@ class Patterns:
         if self._code == "de":
             parts += [r"\d\s?h", r"\d\.\s[-–]"]
         if self._code == "en":
+            parts.append(r"/(?:mo|yr|wk)\.")
             parts.append(rf"\d{ENGLISH_MARKS}(?:\s[-–])?")
             parts.append(r"\d\s?(?i:[ap]\.?m)\.?(?:\s?[-–])?")
         if self._ordinals.openers:
