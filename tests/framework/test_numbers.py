@@ -80,6 +80,30 @@ async def test_the_service_gets_numbers_in_the_callers_language(
         assert await speak(call, kind, text, scripted) == expected
 
 
+@pytest.mark.parametrize("kind", ["say", "reply"])
+async def test_numbers_in_another_language_stay_for_the_service_to_read(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, kind: str
+) -> None:
+    text = (
+        'It is at <lang xml:lang="ca">Carrer de Mallorca 401</lang>, '
+        '5 minutes away. <lang xml:lang="en-GB">It costs 21 €</lang> for 2 people.'
+    )
+    tts = make_tts(scripted.url, language="en", markup=True)
+    async with calling(tts, track, text_filter=text_filter("en")) as call:
+        await speak(call, kind, text, scripted)
+    assert [
+        (request["text"], request["lang"])
+        for conversation in scripted.conversations
+        for request in conversation.requests
+    ] == [
+        ("It is at", "en"),
+        ("Carrer de Mallorca 401,", "ca"),
+        ("five minutes away.", "en"),
+        ("It costs twenty-one euros", "en"),
+        ("for two people.", "en"),
+    ]
+
+
 async def test_who_would_hear_english_prices_is_told_once(
     make_tts: Maker,
     scripted: ScriptedServer,

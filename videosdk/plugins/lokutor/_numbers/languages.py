@@ -97,6 +97,8 @@ class Language:
         more_money: Currencies without a code: what is counted, and its hundredth, by their plurals.
         hour_words: Words behind a time that it may be said with, as a pattern: "15:00 hours".
         emergency: Numbers that are dialled in an emergency.
+        per_units: Says the slash before these units, where that isn't ``per`` ("al mese").
+        datives: What ends before a measure whose noun then takes an "n", as a pattern ("in 500 m").
         inflects_one: Whether "one" has cases, so that only some sentences show its form.
         most: The largest number.
     """
@@ -138,6 +140,8 @@ class Language:
     more_money: Mapping[str, str] = field(default_factory=dict)
     hour_words: str = "(?!)"
     emergency: str = "112"
+    per_units: Mapping[str, str] = field(default_factory=dict)
+    datives: str = "(?!)"
     inflects_one: bool = False
     most: int = BY_NUM2WORDS
 
@@ -192,6 +196,7 @@ ENGLISH = Language(
     decimal=".",
     per="per",
     scales="thousand million billion trillion",
+    per_units={"mo": "per month", "yr": "per year", "wk": "per week"},
     digit_by_digit=True,
     years=range(1100, 2100),
     more_units={
@@ -213,7 +218,7 @@ ENGLISH = Language(
         "should may might must shall not no i you he she it we they me him her us them this these those my "
         "your our their his its there here then now today tomorrow tonight yesterday more less away ago "
         "later outside inside apart altogether only too also already still just both please thanks back "
-        "again instead either although though however"
+        "again instead either although though however once twice due"
     ),
     emergency="911 999 112",
     abbreviations={"bn": "billion", "mn": "million"},
@@ -390,7 +395,7 @@ GALICIAN = Language(
     times="ás á as das",
     to_hours={"das": " ás "},
     hours="ás as das",
-    one_hour=r"\bá",
+    one_hour=r"\b(?:á|(?:antes|despois|partir|arredor) da|(?:desde|dende|ata|entre) a)",
     more_money={"pesos": "peso|pesos|m + centavo|centavos|m"},
 )
 
@@ -472,7 +477,7 @@ PORTUGUESE = Language(
     times="às à as das",
     to_hours={"das": " às "},
     hours="às as das",
-    one_hour=r"\bà",
+    one_hour=r"\b(?:à|(?:antes|depois|partir|volta|cerca) da|(?:desde|até|entre|para) a)",
     abbreviations={"mi": "milhão|milhões|m", "bi": "bilhão|bilhões|m"},
     more_money={
         "pesos": "peso|pesos|m + centavo|centavos|m",
@@ -567,6 +572,14 @@ ITALIAN = Language(
     conjunction="e",
     about="circa",
     per="per",
+    per_units={
+        "mese": "al mese",
+        "anno": "all'anno",
+        "giorno": "al giorno",
+        "settimana": "alla settimana",
+        "ora": "all'ora",
+        "h": "all'ora",
+    },
     of="di",
     scales="mila milione milioni miliardo miliardi",
     masculine=(
@@ -642,6 +655,7 @@ GERMAN = Language(
         "Mrd": "Milliarde|Milliarden|f",
     },
     more_money={"Pesos": "Peso|Pesos|m + Centavo|Centavos|m"},
+    datives=r"\b(?:in|nach)\s+(?:(?:nur|noch|etwa|circa|ca\.|rund|ungefähr|knapp|weiteren)\s+)*",
     inflects_one=True,
 )
 

@@ -18,6 +18,7 @@ from videosdk.agents.tokenize.patterns import EMAIL_REGEX, PLACEHOLDER_BASE, URL
 from .._text.markup import WHOLE_MARKUP, read_references
 from .arrivals import Arrivals
 from .codes import SIGNS
+from .foreign import ForeignText
 from .speller import Speller
 from .splitter import Splitter, Unit
 
@@ -71,19 +72,19 @@ class NumbersFilter(BasicTextFilter):
 
     async def filter(self, chunks: AsyncIterator[str]) -> AsyncIterator[str]:
         """Rewrite a reply as it arrives. Only the last word, or a number, is held back."""
-        splitter = Splitter(self._speller.unfinished)
+        splitter, foreign = Splitter(self._speller.unfinished), ForeignText(self.language)
         arrivals = Arrivals(chunks)
         try:
             while not arrivals.ended:
-                for text in await self._next(arrivals, splitter):
+                for text in await self._next(arrivals, splitter, foreign):
                     yield text
             for unit in splitter.end():
-                if text := self._rewrite(unit):
+                if text := self._rewrite(unit, foreign):
                     yield text
         finally:
             await arrivals.close()
 
-    async def _next(self, arrivals: Arrivals, splitter: Splitter) -> list[str]:
+    async def _next(self, arrivals: Arrivals, splitter: Splitter, foreign: ForeignText) -> list[str]:
         """Return what can be said once the next chunk is there, or has not come for a while."""
         try:
             chunk = await arrivals.next(splitter.quiet_time)
@@ -92,16 +93,15 @@ class NumbersFilter(BasicTextFilter):
             logger.exception("The text of a reply ended with an error")
             return []
         units = splitter.release() if chunk is None else splitter.push(chunk)
-        return [text for unit in units if (text := self._rewrite(unit))]
+        return [text for unit in units if (text := self._rewrite(unit, foreign))]
 
-    def _rewrite(self, unit: Unit) -> str:
+    def _rewrite(self, unit: Unit, foreign: ForeignText) -> str:
         inside = not unit.begins_line or self._speller.begins_with_ordinal(unit.text)
         self._placeholder_map = {}
         self._before = unit.before
         try:
-            text = read_references(
-                _PLAIN_REFERENCE.sub(lambda found: html.unescape(found.group()), unit.text)
-            )
+            text = self._shield_all(unit.text, foreign.numbers(unit.text))
+            text = read_references(_PLAIN_REFERENCE.sub(lambda found: html.unescape(found.group()), text))
             return self._process(_INSIDE_LINE + text if inside else text).replace(_INSIDE_LINE, "")
         except Exception:
             # A number that can't be said must not end the reply.
@@ -115,9 +115,17 @@ class NumbersFilter(BasicTextFilter):
             text = pattern.sub(self._shield, text)
         return text
 
+    def _shield_all(self, text: str, spans: list[tuple[int, int]]) -> str:
+        for begin, end in reversed(spans):
+            text = f"{text[:begin]}{self._keep(text[begin:end])}{text[end:]}"
+        return text
+
     def _shield(self, found: re.Match[str]) -> str:
+        return self._keep(found.group())
+
+    def _keep(self, text: str) -> str:
         key = chr(_FIRST_SHIELD + len(self._placeholder_map))
-        self._placeholder_map[key] = found.group()
+        self._placeholder_map[key] = text
         return key
 
     def _restore(self, text: str) -> str:

@@ -28,7 +28,7 @@ _NO_CENTS = r"(?:[.,](?:--?|[–—]))?"
 """Matches the dash in place of cents: "19,- €"."""
 _OF = "de|di"
 """Words between millions and the sign of a currency."""
-_OR = "o|u|ou|oder|a|à|bis|y|e|ed|i|et|und"
+JOINTS = "o|u|ou|oder|a|à|bis|y|e|ed|i|et|und"
 """Words between two numbers of the same noun: "1 o 2 noches"."""
 _DEGREE_SIGN_IN_ORDINALS = ("es", "ca", "gl", "pt", "fr", "it")
 """Languages where "3°" may be an ordinal: its sign is easier to type than "º"."""
@@ -76,7 +76,9 @@ class Patterns:
     def _make_rules(self) -> list[tuple[re.Pattern[str], str]]:
         number, units = NUMBER, _any_of(self._units)
         money, prefixes = _any_of(self._money.signs), _any_of(self._money.signs)
-        per = rf"(?:/(?P<per>{units}|[^\W\d_]{{3,}}))?"
+        names = _any_of([*self._units, *self._language.per_units])
+        # "$45/mo. for two": the point goes with it.
+        per = rf"(?:/(?P<per>{names}|[^\W\d_]{{3,}})(?:(?<=/mo|/yr|/wk)\.(?=\s+[a-z]))?)?"
         again = rf"(?:{SPACE}(?P<again>(?i:{_any_of(self._money.again)}))(?!\w))?"
         sign, scale = "(?P<sign>[-−])?", _any_of(self._language.scales.split())
         short = rf"(?:{_any_of(self._short_scales)})\b\.?"
@@ -154,7 +156,7 @@ class Patterns:
             (rf"{sign}(?P<n>{number}){_END}{NO_QUANTITY}", "plain"),
         ]
         if self._code not in ("en", "eu"):
-            pair = rf"(?P<n>\d{{1,3}}){SPACE}(?P<or>{_OR}){SPACE}(?P<to>\d{{1,3}})"
+            pair = rf"(?P<n>\d{{1,3}}){SPACE}(?P<or>{JOINTS}){SPACE}(?P<to>\d{{1,3}})"
             rules.insert(0, (rf"{pair}(?![\w.,:/%°\-–]\d){_END}", "bare_pair"))
             rules.insert(0, (rf"{pair}(?={SPACE}(?P<noun>[^\W\d_]+))", "pair"))
             rules.insert(0, (rf"{pair}{SPACE}?(?P<unit>{units}|{money}){_END}", "pair"))
@@ -164,7 +166,7 @@ class Patterns:
         rules.insert(
             0,
             (
-                rf"(?P<n>{cents}){SPACE}(?P<or>{_OR}|to|or|and|eta|edo){SPACE}(?P<to>{number}){SPACE}?{unit}{_END}",
+                rf"(?P<n>{cents}){SPACE}(?P<or>{JOINTS}|to|or|and|eta|edo){SPACE}(?P<to>{number}){SPACE}?{unit}{_END}",
                 "price_pair",
             ),
         )
@@ -192,7 +194,7 @@ class Patterns:
         codes = _any_of([*self._money.signs, "%"])
         scales = _any_of(self._language.scales.split())
         parts = [
-            rf"\d[.,]\d\d\s(?:{_OR}|to|or|and|eta|edo)",
+            rf"\d[.,]\d\d\s(?:{JOINTS}|to|or|and|eta|edo)",
             rf"\d(?:[-–)]|{_NO_CENTS})",
             r"\d\s?[kKM]",
             rf"\d\s?(?:[°º{SIGNS}%]|{_any_of([*self._units, *self._money.signs])})(?:\s?[-−–+=×÷])?",
@@ -208,10 +210,13 @@ class Patterns:
             r"(?<!\S)[-−]",
         ]
         if self._code not in ("en", "eu"):
-            parts.append(rf"\d\s(?:{_OR})")
+            parts.append(rf"\d\s(?:{JOINTS})")
+            # "21 de mayo", "21 por ciento"
+            parts.append(rf"\d\s(?:de|{self._language.percent.one.split()[0]})")
         if self._code == "de":
             parts += [r"\d\s?h", r"\d\.\s[-–]"]
         if self._code == "en":
+            parts.append(r"/(?:mo|yr|wk)\.")
             parts.append(rf"\d{ENGLISH_MARKS}(?:\s[-–])?")
             parts.append(r"\d\s?(?i:[ap]\.?m)\.?(?:\s?[-–])?")
         if self._ordinals.openers:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 from .agreement import Agreement, italian_one
+from .bare import Bare
 from .cardinals import Cardinal, Gender, cardinal_of, num2words_of
 from .clock import clock_of, military, with_word
 from .code_words import CodeFinder
@@ -27,13 +28,13 @@ from .codes import (
 )
 from .context import text_after, text_before, word_after, word_before
 from .durations import follows_hours, follows_minutes, is_duration, is_ratio
-from .english import ends_with_adjective, form_of, is_same_as_count, month_before, shows_year
+from .english import MONTHS, ends_with_adjective, form_of, is_same_as_count, month_before, shows_year
 from .german_hours import is_time_of_day
 from .languages import THOUSANDS, Noun, language_of, noun
 from .money import Currency, Money, is_sold_by_thousandths
 from .notation import SPACE, Number, parse_number
 from .ordinals import Around, may_be_ordinal, ordinals_of
-from .patterns import Patterns
+from .patterns import JOINTS, Patterns
 
 _SKIPPED = re.compile(
     rf"\W*?(?:\d{{1,3}}(?:{SPACE}\d{{3}}(?!\d))+|\d)(?:[\w.,:/'’\-–+^%°ºª½¼¾{SIGNS}]*[\w%°ºª½¼¾{SIGNS}])?"
@@ -60,6 +61,8 @@ _CHAIN = re.compile(
 )
 """Stands before an ordinal that is joined to another, and declined as that is: "am 1. und 2. Mai"."""
 _POINT_AND_CAPITAL = re.compile(r"\.\s+([^\W\d_a-zß-ÿ]\w*)")
+_POINT_AND_LETTER = re.compile(r"\.\s+[A-Z](?!\w)")
+"""Follows the ordinal of a floor: "2. B"."""
 _POINT_AT_END = re.compile(r"\.(?!\w)")
 _POINT_INSIDE = re.compile(r"\.(?:[,;]|\s+[a-zß-ÿ])")
 _DE_ALTERNATIVES = ("bis", "oder")
@@ -74,6 +77,7 @@ _LONGEST_PART = 3
 """Digits on either side of an English range. Longer ones are phone numbers, as the framework says."""
 _NOON = 12
 """Ranges of hours beyond it are times of day."""
+_LAST_HOUR = 24
 _LONGEST_DECIMALS = 3
 """Decimals that are said as one number."""
 _BEFORE_DATES = ("am", "vom", "zum", "dem", "den", "des", "der", "ab", "seit", "bis")
@@ -85,7 +89,14 @@ _AND = ("y", "e", "ed", "i", "et", "und", "and", "eta")
 _FROM = ("de", "entre")
 """Words before two hours that are written without their article."""
 _BETWEEN = ("entre", "tra", "fra", "zwischen", "between")
+_BETWEEN_BEFORE = re.compile(
+    rf"(?i)(?<!\w)(?:{'|'.join(_BETWEEN)})\s+"
+    rf"(?:(?:las?|les|as?|os?|el|le|the|dem|den|un[oa]s|about|etwa|{'|'.join(MONTHS)})\.?\s+)?$"
+)
+"""Stands before a range whose ends "and" joins: "between $50-100"."""
 _ELIDING = ("ca", "fr")
+_MEASURED = re.compile(r"\s+(?:lang|breit|hoh|tief|dick|groß)e")
+"""Follows a measure that is part of an adjective: "in 2 m lange Stücke"."""
 _VOWELS = tuple("aeiouéh")
 _POWERS = {"K": 3, "M": 6, "B": 9, "BN": 9}
 """Letters that multiply an amount of money: "$1.5M"."""
@@ -117,7 +128,10 @@ class Speller:
         self._money = Money(self._language, language)
         majors = {each for currency in self._money.signs.values() for each in currency if each}
         self._nouns = Agreement(self._code, self._language, self._cardinal, {*self._units.values()} | majors)
+        scales = [self._language.percent.one, *self._language.scales.split()]
+        self._bare_numbers = Bare(self._code, scales, JOINTS)
         self._short_scales = {name: noun(text) for name, text in self._language.abbreviations.items()}
+        self._dative_before = re.compile(f"(?i){self._language.datives}$")
         self._times = frozenset(self._language.times.split())
         self._codes = CodeFinder(self._code)
         self._emergency = frozenset(self._language.emergency.split())
@@ -156,11 +170,20 @@ class Speller:
         for pattern, say in self._rules:
             found = pattern.match(text, start.start())
             if found and (words := say(found)) is not None:
+                words = self._joined(found, words)
                 is_kept = _is_in_sum(found) or may_be_negative(found.group(), text_before(found))
                 return found.end(), found.group() if is_kept else words
         skipped = _SKIPPED.match(text, start.start())
         end = skipped.end() if skipped else start.end()
         return end, text[start.start() : end]
+
+    def _joined(self, found: re.Match[str], words: str) -> str:
+        """Join the ends of a range with "and" behind "between"."""
+        groups = found.groupdict()
+        is_range = (groups.get("to") and not groups.get("or")) or groups.get("h2")
+        if not is_range or words == found.group() or not _BETWEEN_BEFORE.search(text_before(found)):
+            return words
+        return words.replace(self._language.to, f" {self._language.conjunction} ", 1)
 
     def _sayers(self) -> dict[str, Say]:
         """Return what says the rules of the patterns, by their names."""
@@ -310,6 +333,8 @@ class Speller:
 
     def _scaled(self, number: Number, scale: Noun, major: Noun | None) -> str:
         words = self._bare(number) if number.decimals else self._cardinal(number.whole, scale.gender)
+        if self._language.one_last and number.whole == 1 and not number.decimals:
+            return f"{scale.one} {words}{' ' + major.many if major else ''}"  # "milioi bat euro"
         if major is None:
             return f"{words} {scale.many}"
         joint = " " if scale.many in THOUSANDS else self._of(major.many)
@@ -371,6 +396,8 @@ class Speller:
         if clock and self._language.hour:
             hours = [self._cardinal(each.whole, "m") for each in parsed if each]
             return f"{self._language.to.join(hours)} {self._language.hour.one}"
+        if self._takes_dative(found, noun, end or number):
+            noun = Noun(noun.one, f"{noun.many}n", noun.gender)
         if end is None:
             is_unsure = self._one_is_unsure(found, number, noun.gender)
             return None if is_unsure else self._signed(found, self._count(number, noun))
@@ -380,6 +407,15 @@ class Speller:
         if words and noun is self._units["h"]:
             words = words.replace(self._language.to, self._to_hour(found), 1)
         return None if words is None else self._signed(found, words)
+
+    def _takes_dative(self, found: re.Match[str], noun: Noun, number: Number) -> bool:
+        """Return whether a measure stands in the German dative: "in 500 m" is "in fünfhundert Metern"."""
+        is_one = number.whole == 1 and not number.decimals
+        if is_one or not noun.many.lower().endswith("meter") or self._counted_after(found):
+            return False
+        if _MEASURED.match(text_after(found)):
+            return False
+        return bool(self._dative_before.search(text_before(found)))
 
     def _degrees(self, found: re.Match[str]) -> str | None:
         """Leave "3°" alone where it may be "third"."""
@@ -513,11 +549,26 @@ class Speller:
         if self._code == "en" and (self._ordinals.is_month(before) or self._ordinals.is_month(after)):
             days = [self._ordinals.say(each.whole, "", Around(before, "")) for each in (number, end)]
             return self._language.to.join(filter(None, days)) if all(days) else None
-        gender, first = self._nouns.gender(after, end.whole), self._nouns.gender(after, number.whole)
-        if gender is None or first is None:
+        genders = self._genders_of_range(found, number, end)
+        if genders is None:
             return None
-        start = self._plain_words(found["n"], number, "f" if first == "f" else "")
-        return f"{start}{self._to_hour(found)}{self._plain_words(found['to'], end, gender)}"
+        start = self._plain_words(found["n"], number, "f" if genders[0] == "f" else "")
+        return f"{start}{self._to_hour(found)}{self._plain_words(found['to'], end, genders[1])}"
+
+    def _genders_of_range(
+        self, found: re.Match[str], number: Number, end: Number
+    ) -> tuple[Gender, Gender] | None:
+        """Return the genders of both ends of a range, or None where one can't be told."""
+        after = word_after(found)
+        first, gender = self._nouns.gender(after, number.whole), self._nouns.gender(after, end.whole)
+        if not (first or gender) and end.whole <= _LAST_HOUR and self._is_hour(found, number):
+            return "f", "f"
+        if first is None or gender is None:
+            return None
+        is_sure = (first or self._is_sure_alone(found, found["n"], number)) and (
+            gender or self._is_sure_alone(found, found["to"], end)
+        )
+        return (first, gender) if is_sure else None
 
     def _pair(self, found: re.Match[str]) -> str | None:
         """Say "1 o 2 noches" up to its noun, or leave both numbers where its gender can't be told."""
@@ -536,9 +587,19 @@ class Speller:
         return f"{self._cardinal(numbers[0], first)} {found['or']} {second}"
 
     def _bare_pair(self, found: re.Match[str]) -> str | None:
-        """Leave "de 9 a 2", which may be hours, where one of the numbers has a feminine."""
-        is_sure = all(self._nouns.has_one_form(int(found[part])) for part in ("n", "to"))
-        return None if is_sure or word_before(found).lower() not in _FROM else found.group()
+        """Leave "de 9 a 2", where one of the numbers has a feminine, and nothing shows what they are."""
+        numbers = [int(found[part]) for part in ("n", "to")]
+        if all(map(self._nouns.has_one_form, numbers)) or self._bare_numbers.is_scaled(text_after(found)):
+            return None
+        if self._is_hour(found, Number(numbers[0])) or any(
+            str(number) != found[part] for number, part in zip(numbers, ("n", "to"), strict=True)
+        ):
+            return None
+        if word_before(found).lower() in _FROM or not self._bare_numbers.is_shown(
+            found["n"], text_before(found), text_after(found)
+        ):
+            return found.group()
+        return f" {found['or']} ".join(self._cardinal(number, "") for number in numbers)
 
     def _is_no_pair(self, found: re.Match[str], numbers: tuple[int, int]) -> bool:
         noun = found.groupdict().get("noun")
@@ -589,10 +650,25 @@ class Speller:
 
     def _gender_of(self, found: re.Match[str], number: Number) -> Gender | None:
         """Return the gender of what a plain number counts, or None where that can't be told."""
+        if self._bare_numbers.is_followed(text_after(found)) and word_after(found) not in THOUSANDS:
+            return self._nouns.known_gender(word_after(found))
         gender = self._nouns.gender(word_after(found), number.whole)
-        if gender == "m" or number.grouped:
-            return gender
-        return "f" if self._nouns.is_hour(number.whole, text_before(found), word_before(found)) else gender
+        if gender != "m" and not number.grouped and self._is_hour(found, number):
+            return "f"
+        return gender if gender or self._is_sure_alone(found, found["n"], number) else None
+
+    def _is_hour(self, found: re.Match[str], number: Number) -> bool:
+        return self._nouns.is_hour(number.whole, text_before(found), word_before(found))
+
+    def _is_sure_alone(self, found: re.Match[str], text: str, number: Number) -> bool:
+        """Return whether a number before no noun has the form of one that counts nothing."""
+        is_negative = bool(found.groupdict().get("sign"))
+        before, after = text_before(found), text_after(found)
+        return (
+            is_negative
+            or self._nouns.has_one_form(number.whole)
+            or self._bare_numbers.is_shown(text, before, after)
+        )
 
     def _one(self, found: re.Match[str]) -> str | None:
         """Say a plain "1", or return None where its form can't be told."""
@@ -639,6 +715,8 @@ class Speller:
         """Return whether a point follows that doesn't end a sentence, though the ordinal isn't known."""
         if _POINT_AT_END.match(after) and self._ordinals.is_article(before):
             return True  # "Ich komme am 12."
+        if _POINT_AND_LETTER.match(after):
+            return True
         if found := _POINT_AND_CAPITAL.match(after):
             if self._ordinals.is_ranked(found[1]) or self._ordinals.may_be_ranked(found[1], len(text)):
                 return True
@@ -727,6 +805,8 @@ class Speller:
         """Say "per unit"; None where that can't be said with one word."""
         if unit is None:
             return ""
+        if unit in self._language.per_units:
+            return f" {self._language.per_units[unit]}"
         name = self._units[unit].one if unit in self._units else unit
         return None if self._language.per is None else f" {self._language.per} {name}"
 

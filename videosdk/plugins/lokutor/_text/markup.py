@@ -271,6 +271,11 @@ class MarkupParser:
         return None if self._replaced is None else self._replaced.name
 
     @property
+    def language(self) -> str | None:
+        """The language that the open elements ask for; None: that of the call."""
+        return self._style.language
+
+    @property
     def opening(self) -> str:
         """The tags of the open elements that change how the text behind them is spoken.
 
