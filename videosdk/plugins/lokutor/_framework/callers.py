@@ -34,6 +34,7 @@ _SPEECH = frozenset({SpeechGeneration.synthesize.__code__, SpeechGeneration.inte
 _HOOK = PipelineHooks.process_tts_stream.__code__
 _FILL = TTSAudioCache.fetch.__code__
 _SAY = AgentSession.say.__code__
+_PHRASE = SpeechGeneration.synthesize_audio_bytes.__code__
 _START = Pipeline.start.__code__
 _COUNTER = next(
     (
@@ -84,6 +85,18 @@ def find_said() -> str | None:
         if frame.f_code is _SAY:
             message: str | None = frame.f_locals.get("message")
             return message if frame.f_locals.get("add_to_chat_context") else ""
+    return None
+
+
+def find_phrase() -> object | None:
+    """Return the audio of the cached phrase that ``say(audio_data=…)`` plays in the calling task, or None.
+
+    Source: ``SpeechGeneration.synthesize_audio_bytes()``.
+    """
+    for frame in _frames():
+        if frame.f_code is _PHRASE:
+            audio: object = frame.f_locals.get("audio_data")
+            return audio
     return None
 
 

@@ -30,7 +30,7 @@ class Heard(NamedTuple):
 
 
 class HookedTurn:
-    """A turn that a ``tts`` hook speaks, or a cached phrase beside such turns.
+    """A turn that a ``tts`` hook speaks, or a cached phrase.
 
     What was heard of it is estimated as the framework does, in whole words by the share of its audio: hooks
     may do anything with both. But what is still heard of the turns before isn't taken for it. Create it when
@@ -38,13 +38,20 @@ class HookedTurn:
 
     Args:
         speech: What speaks the turn for the framework.
+        phrase: The text of a cached phrase; None where a hook speaks the turn.
     """
 
-    def __init__(self, speech: SpeechGeneration) -> None:
+    def __init__(self, speech: SpeechGeneration, phrase: str | None = None) -> None:
         self._speech = ref(speech)  # It holds us by its handlers.
         self._audio = TurnAudio(speech.audio_track, rate_of(speech.audio_track, _RATE))
+        self._phrase = phrase
         self._text: str | None = None
         self._cut: tuple[Heard | None] | None = None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it was interrupted."""
+        return self._cut is not None
 
     def end(self) -> None:
         """Note that the track has all audio of the turn."""
@@ -77,4 +84,6 @@ class HookedTurn:
         return Heard(begun[: max(begun.rfind(" "), begun.rfind("\n"), 0)].strip(), whole=False)
 
     def _text_so_far(self) -> str:
+        if self._phrase is not None:  # The framework adds to its text what is spoken around the phrase.
+            return self._phrase
         return str(getattr(self._speech(), "full_transcript", ""))

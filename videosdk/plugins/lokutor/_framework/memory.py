@@ -25,7 +25,7 @@ from videosdk.agents.speech_generation import SpeechGeneration
 
 from .._text.replay import count_letters
 from .._text.written import without_markup
-from .callers import find_said, orchestrator_of
+from .callers import find_phrase, find_said, orchestrator_of
 from .events import subscribe
 from .heard import Heard, HookedTurn
 
@@ -53,7 +53,9 @@ def forget_reply(speech: SpeechGeneration) -> None:
     """
     _forget_estimate(speech)
     turn = _turns.get(speech)
-    if turn is not None:
+    if (
+        turn is not None and not turn.phrase
+    ):  # What was heard of a phrase doesn't depend on what is around it.
         turn.take_back(speech.agent)
 
 
@@ -77,14 +79,20 @@ class _Turn:
     Attributes:
         message: Its message, where that is there while it is spoken.
         remembered: Whether the framework has added what it remembers of it unless it is interrupted.
-        hooked: What was heard of it, where a ``tts`` hook may speak it.
+        hooked: What was heard of it, where a ``tts`` hook may speak it or it is a cached phrase.
         heard: Whether it was heard to its end.
+        phrase: Whether it is a cached phrase, which waits for no other turn.
+        around: The turn in whose middle the phrase comes.
+        leads: Whether the phrase comes before all audio of that turn.
     """
 
     message: ChatMessage | None
     remembered: bool
     hooked: HookedTurn | None = None
     heard: bool = False
+    phrase: bool = False
+    around: _Turn | None = None
+    leads: bool = False
 
     def take_back(self, agent: Agent | None) -> None:
         """Take its message back, once."""
@@ -110,6 +118,7 @@ def remember_once(speech: SpeechGeneration) -> None:
     _remembered_once.add(speech)
     subscribe(speech, "synthesis_started", speech, _note_begun)
     subscribe(speech, "first_audio_byte", speech, _put_behind_interrupted)
+    subscribe(speech, "first_audio_byte", speech, _note_pushed)
     subscribe(speech, "last_audio_byte", speech, _put_behind_interrupted)
     subscribe(speech, "last_audio_byte", speech, _note_heard)
     subscribe(speech, "synthesis_interrupted", speech, _note_interrupted)
@@ -126,8 +135,33 @@ def _note_begun(speech: SpeechGeneration) -> None:
     text = find_said()
     replies = filter(_is_reply, reversed(speech.agent.chat_context.items))
     message = next((reply for reply in replies if _text(reply) == text and not reply.interrupted), None)
-    hooked = HookedTurn(speech) if _is_hooked(speech) else None
-    _turns[speech] = _Turn(message if text else None, remembered=text is not None, hooked=hooked)
+    phrase = find_phrase() is not None
+    hooked = None
+    if phrase or _is_hooked(speech):
+        hooked = HookedTurn(speech, speech.full_transcript if phrase else None)
+    _turns[speech] = _Turn(
+        message if text else None,
+        remembered=text is not None,
+        hooked=hooked,
+        phrase=phrase,
+        around=_under_way(speech) if phrase else None,
+    )
+
+
+def _under_way(speech: SpeechGeneration) -> _Turn | None:
+    """Return the turn that is being spoken, whatever phrases came in its middle."""
+    last = _turns.get(speech)
+    if last is None or not speech.tts_lock.locked():
+        return None
+    return last.around if last.phrase else last
+
+
+def _note_pushed(speech: SpeechGeneration) -> None:
+    """Note that the track has all audio of a phrase that comes in one piece."""
+    turn = _turns.get(speech)
+    whole = isinstance(find_phrase(), (bytes, bytearray))
+    if whole and turn is not None and turn.phrase and turn.hooked is not None:
+        turn.hooked.end()
 
 
 def _put_behind_interrupted(speech: SpeechGeneration) -> None:
@@ -157,10 +191,12 @@ def _note_heard(speech: SpeechGeneration) -> None:
 
 def _note_remembered(speech: SpeechGeneration) -> None:
     turn = _turns.get(speech)
+    if turn is not None and turn.phrase:  # It was remembered when it began.
+        turn = turn.around
     if turn is None:
         return
-    if turn.hooked is not None and not turn.remembered:  # It may still be heard.
-        turn.message = _latest_reply(speech.agent)
+    if not turn.remembered and (turn.hooked is not None or turn is not _turns.get(speech)):
+        turn.message = _latest_reply(speech.agent)  # It may still be heard.
     turn.remembered = True
 
 
@@ -169,6 +205,10 @@ def _note_interrupted(speech: SpeechGeneration) -> None:
     turn = _turns.get(speech)
     if turn is None:
         return
+    if (
+        turn.phrase and turn.hooked is not None and turn.hooked.is_cut
+    ):  # Others may have told of what is around it.
+        _correct_phrase(speech, turn)
     if turn.heard and turn.remembered:
         _forget_estimate(speech)
     elif speech.spoken_transcript and _is_interrupting(speech):
@@ -224,7 +264,11 @@ class Memory:
     def correct(self, speech: SpeechGeneration, correction: Callable[[], None]) -> None:
         """Have the framework remember interrupted turns once; ``correction`` says what of the last one."""
         if self._kept is None:
-            if self._correct_earlier(speech):
+            whole = self._correct_earlier(speech)
+            last = _turns.get(speech)
+            if last is not None and _correct_phrase(speech, last):
+                pass  # It may come in the middle of another turn.
+            elif whole:
                 correction()
                 _correct_hooked(speech)
             else:  # What comes behind them wasn't heard.
@@ -246,19 +290,27 @@ class Memory:
         for index, (turn, heard) in enumerate(followed):
             known = None if turn is last or turn.heard else heard()
             if known is not None:
-                following = [later for later, _ in followed[index + 1 :]]
-                _remember_earlier(speech, turn, known, [*following, *filter(None, [last])])
+                if last is not None and last.around is turn and speech.tts_lock.locked():
+                    known = known._replace(whole=False)  # All of it so far.
+                following = [*(later for later, _ in followed[index + 1 :]), *filter(None, [last])]
+                _remember_earlier(speech, turn, known, [later for later in following if not later.leads])
                 whole = whole and known.whole
         return whole
 
     def _follow_hooked(self, speech: SpeechGeneration) -> None:
-        """Follow the turn that has begun, where a hook may speak it."""
+        """Follow the turn that has begun, where a hook may speak it or it is a cached phrase."""
         turn = _turns.get(speech)
-        if turn is not None and turn.hooked is not None:
-            self._followed = [(before, heard) for before, heard in self._followed if not _is_over(heard())]
-            for before, _ in self._followed:
-                if before.hooked is not None:
-                    before.hooked.end()
+        if turn is None:
+            return
+        for before, heard in list(self._followed):
+            if before is turn.around:
+                turn.leads = heard() is None
+            elif (before.hooked is not None or _is_hooked(speech)) and _is_over(heard()):
+                self._followed.remove((before, heard))
+        for before, _ in self._followed:
+            if before.hooked is not None:
+                before.hooked.end()
+        if turn.hooked is not None:
             self._followed.append((turn, turn.hooked.heard))
 
     def _on_begun(self, speech: SpeechGeneration) -> None:
@@ -274,6 +326,23 @@ class Memory:
 
 def _is_over(heard: Heard | None) -> bool:
     return heard is not None and heard.whole
+
+
+def _correct_phrase(speech: SpeechGeneration, turn: _Turn) -> bool:
+    """Have the framework remember what was heard of a cached phrase; return whether that is known."""
+    heard = None if not turn.phrase or turn.hooked is None else turn.hooked.heard()
+    if heard is None:
+        return False
+    turn.heard = heard.whole
+    known_otherwise = turn.message is None and turn.around is not None
+    if heard.whole or known_otherwise:
+        _forget_estimate(speech)
+    elif heard.text:
+        speech.spoken_transcript = heard.text
+    else:
+        _forget_estimate(speech)
+        turn.take_back(speech.agent)
+    return True
 
 
 def _correct_hooked(speech: SpeechGeneration) -> None:
