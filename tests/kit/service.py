@@ -15,6 +15,8 @@ from kit.server import Conversation, LoopbackServer
 from videosdk.plugins.lokutor.local.server import _discovery
 
 KEY = "the-right-key-5f2c9e"
+TIMED = {"ping", "cancel", "first-audio", "first-audio-length", "real-time"}
+"""Facts about seconds, which a busy machine may take from a service that is as noted."""
 SAMPLES = 882
 """Of a character at speed 1."""
 _KEYS = frozenset({"text", "voice", "language", "lang", "speed", "steps", "visemes", "version"})

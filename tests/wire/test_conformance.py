@@ -21,6 +21,7 @@ from aiohttp import web
 from kit import PATIENCE, Clock, Conversation, until
 from kit.service import (
     KEY,
+    TIMED,
     Fields,
     NotedService,
     Refused,
@@ -57,8 +58,6 @@ BRIEF = Limits(idle=0.01, quiet=0.02, patience=PATIENCE, limit_waits=50, limit_w
 """As short as a server on loopback allows."""
 HURRIED = replace(BRIEF, patience=1.0)
 """For what never ends."""
-TIMED = {"ping", "cancel", "first-audio", "first-audio-length", "real-time"}
-"""Facts about seconds, which a busy machine may take from a service that is as noted."""
 ASKED_FOR = {"rate-limit", "error-length"}
 """Facts whose probes cost more, and run only if they are asked for."""
 
