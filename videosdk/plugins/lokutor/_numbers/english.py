@@ -75,4 +75,5 @@ def form_of(counted: Noun, number: Number, written: str, before: str, after: str
     if before.lower() in {"a", "an"} or written.lower() == counted.one:
         return singular
     is_one = number.whole == 1 and not number.decimals
-    return counted if is_one or not after else None
+    may_be_part = after or before.lower() == "the"  # "The 12 oz or the 16 oz coffee?"
+    return None if may_be_part and not is_one else counted

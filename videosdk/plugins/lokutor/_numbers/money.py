@@ -22,7 +22,7 @@ _THOUSANDTHS = (
 )
 _SOLD_BY_THOUSANDTHS = re.compile(_THOUSANDTHS)
 _THOUSANDTHS_BEFORE = re.compile(
-    r"(?i)(?<!\w)(?<!\d )(?:lit(?:er|re|ro)|gallon|gal[óo]n|gal[ãa]o|kWh)(?!\w)[^.,;:!?()\d\n]{0,40}$"
+    r"(?i)(?<!\w)(?<!\d )(?:lit(?:er|re|ro(?:ko)?)|gallon|gal[óo]n|gal[ãa]o|kWh)(?!\w)[^.,;:!?()\d\n]{0,40}$"
 )
 _THOUSANDTHS_AFTER = re.compile(
     rf"\s+(?:(?:{EACH})\s+|l[{APOSTROPHES}])?{_THOUSANDTHS}(?![{APOSTROPHES}]?\w)"

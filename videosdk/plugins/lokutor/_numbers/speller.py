@@ -50,6 +50,13 @@ _SHORTEST_CODE = 3
 _MINUTES = re.compile(r"0[1-9]")
 _HOURS_BEFORE = re.compile(r"\d ?h\s+$")
 _THREE_DECIMALS = re.compile(r"\d{1,3}\.\d{3}")
+_JOINED_BEFORE = {
+    "fr": (re.compile(r"(?i)(?<!\w)de\s+$"), re.compile(r"une?(?!\w)")),
+    "ca": (re.compile(r"(?i)(?<!\w)de\s+$"), re.compile(r"(?:una?|onze)(?!\w)")),
+    "gl": (re.compile(r"(?i)(?<!\w)(?:de|en)\s+$"), re.compile(r"unha(?!\w)|un(?!\w)")),
+    "it": (re.compile(r"(?i)(?<!\w)(?:le|d?alle|delle)\s+$"), re.compile(r"una(?!\w)")),
+}
+"""Words that are one with the number behind them: "de 1 heure" is "d'une heure", "alle 1" is "all'una"."""
 _FRENCH_NAME = re.compile(r"(?i)(?<!\w)(?:années\s+\d+|(?:le|au|du)\s+3\d{3})$")
 """Ends in a decade, or in a short phone number: "les années 80", "le 3949"."""
 _DOTTED_TIME = re.compile(r"(?:[01]?\d|2[0-4])\.[0-5]\d")
@@ -75,7 +82,8 @@ _FEET = re.compile(r"\d ?ft\s+$")
 _INCH = Noun("inch", "inches", "")
 _LONGEST_PART = 3
 """Digits on either side of an English range. Longer ones are phone numbers, as the framework says."""
-_NOON = 12
+_NOON, _MIDNIGHT = 12, 24
+_SPANS_BEFORE = ("von", "zwischen")
 """Ranges of hours beyond it are times of day."""
 _LAST_HOUR = 24
 _LONGEST_DECIMALS = 3
@@ -172,10 +180,18 @@ class Speller:
             if found and (words := say(found)) is not None:
                 words = self._joined(found, words)
                 is_kept = _is_in_sum(found) or may_be_negative(found.group(), text_before(found))
+                is_kept = is_kept or self._needs_another_word_before(found, words)
                 return found.end(), found.group() if is_kept else words
         skipped = _SKIPPED.match(text, start.start())
         end = skipped.end() if skipped else start.end()
         return end, text[start.start() : end]
+
+    def _needs_another_word_before(self, found: re.Match[str], words: str) -> bool:
+        """Return whether a word that was passed on already would be another one before these."""
+        before, first = _JOINED_BEFORE.get(self._code, (None, None))
+        if before is None or first is None or words == found.group():
+            return False
+        return bool(first.match(words) and before.search(text_before(found)))
 
     def _joined(self, found: re.Match[str], words: str) -> str:
         """Join the ends of a range with "and" behind "between"."""
@@ -401,10 +417,16 @@ class Speller:
         if end is None:
             is_unsure = self._one_is_unsure(found, number, noun.gender)
             return None if is_unsure else self._signed(found, self._count(number, noun))
-        if noun is self._units["h"] and self._language.hour and end.whole > _NOON:
-            noun = self._language.hour
+        return self._measured_range(found, number, end, noun)
+
+    def _measured_range(self, found: re.Match[str], number: Number, end: Number, noun: Noun) -> str | None:
+        is_hours = noun is self._units["h"]
+        if is_hours and self._language.hour and _NOON < end.whole <= _MIDNIGHT:
+            if number.whole >= _NOON and word_before(found).lower() not in _SPANS_BEFORE:
+                return found.group()  # "In 12-24 h" takes as long, "12-14 h" is open then.
+            noun, is_hours = self._language.hour, False
         words = self._range_words(number, end, noun)
-        if words and noun is self._units["h"]:
+        if words and is_hours:
             words = words.replace(self._language.to, self._to_hour(found), 1)
         return None if words is None else self._signed(found, words)
 
