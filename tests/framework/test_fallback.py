@@ -904,8 +904,9 @@ async def test_without_words_too_it_goes_on_in_the_elements_that_are_open(
     scripted.scripts.append(failing_in_the_second(""))
     tts = pair(markup=True, speed=1.0, pacing=False)
     await spoken(tts, track, chunks_of(SPANISH))
-    assert sent(second)[0] == ("La segunda frase de hoy. Y la", "F1", "es", 1.0)
-    assert " ".join(text for text, *_ in sent(second)).endswith("Y la tercera. Bye, AT&T good luck.")
+    texts = " ".join(text for text, *_ in sent(second))
+    assert texts == "La segunda frase de hoy. Y la tercera. Bye, AT&T good luck."
+    assert sent(second)[0][1:] == ("F1", "es", 1.0)
 
 
 @pytest.mark.known_fault("final-transcripts")

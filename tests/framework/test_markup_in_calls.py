@@ -133,6 +133,7 @@ PROLOGUE = (
 )
 
 
+@pytest.mark.known_fault("final-transcripts")
 @pytest.mark.parametrize("text_filters", [True, False])
 @pytest.mark.parametrize("kind", ["say", "user"])
 async def test_what_is_no_element_is_neither_spoken_nor_remembered(

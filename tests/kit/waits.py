@@ -12,9 +12,9 @@ PATIENCE = 20.0
 """Seconds that a loaded machine may take for what is due at once."""
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool], within: float = PATIENCE) -> None:
     """Wait for a condition that only other tasks of this loop can bring about."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110 - what is watched notifies nobody
             await asyncio.sleep(0.001)
 

@@ -47,6 +47,8 @@ TOUR = (
 SHORT = "How much is a ticket?"
 SPARE = 8
 """What may differ between two moments of rest: less than one for each of ten turns."""
+UNNOTICED = 6 * PATIENCE
+"""Seconds: that a page has gone without a word is noticed after a quarter of a minute."""
 KEY = "lk-5c1d-keep-me-at-home"
 KEYS = ("LOKUTOR_API_KEY", "LOKUTOR_BASE_URL", "OPENAI_API_KEY", "DEEPGRAM_API_KEY")
 
@@ -447,11 +449,11 @@ async def test_who_joins_takes_the_call_and_who_leaves_leaves_nothing(
         await second.told("word", turn=2, count=1)
         await second.page.click("#leave")
         await second.page.wait_for_selector("#join:enabled")
-        await until(lambda: not parts_of_calls())
+        await until(lambda: not parts_of_calls(), UNNOTICED)
         await second.page.click("#join")  # And once more.
         await second.told("sound", after=len(second.events), turn=1)
     # The page is gone without a word.
-    await until(lambda: not parts_of_calls())
+    await until(lambda: not parts_of_calls(), UNNOTICED)
     assert not [record for record in caplog.records if record.name in {"asyncio", "browser.room"}]
 
 
@@ -466,7 +468,7 @@ async def test_who_joins_in_an_outage_can_talk_when_it_is_over(
         await caller.told("service", up=True)
         turn = await caller.ask(SHORT)
         await caller.told("played", turn=turn)
-    await until(lambda: not parts_of_calls())
+    await until(lambda: not parts_of_calls(), UNNOTICED)
     assert not [record for record in caplog.records if record.name.startswith(("asyncio", "browser"))]
 
 
@@ -662,7 +664,7 @@ async def test_what_is_no_offer_is_refused(body: str, kind: str, status: int, ro
     async with aiohttp.ClientSession(headers={"Content-Type": kind}) as http:
         response = await http.post(room.url + "call", data=body)
         assert response.status == status
-    await until(lambda: not parts_of_calls())
+    await until(lambda: not parts_of_calls(), UNNOTICED)
 
 
 async def test_the_page_loads_nothing_from_elsewhere(room: Any) -> None:
