@@ -21,15 +21,14 @@ from kit import (
     until,
 )
 from kit.agents import Call, calling, left_to_us
-from videosdk.agents import TTSAudioCache, run_tts
+from kit.hooks import Hook, Texts, by_a_stream, by_a_task, by_run_tts
+from videosdk.agents import TTSAudioCache
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
 from videosdk.plugins.lokutor.errors import StreamInterruptedError
 
 Maker = Callable[..., LokutorTTS]
-Texts = AsyncIterator[Any]
-Hook = Callable[[LokutorTTS, Texts], AsyncIterator[bytes]]
 KINDS = ["say", "reply", "user"]
 FIRST, SECOND = "This is never heard to its end.", "Neither is this."
 
@@ -39,16 +38,6 @@ async def endless(conversation: Conversation) -> None:
     request = await conversation.request()
     await conversation.audio(speech_of(request["text"])[:20_000])
     await conversation.gone()
-
-
-async def by_run_tts(_tts: LokutorTTS, texts: Texts) -> AsyncIterator[bytes]:
-    async for piece in run_tts(texts):
-        yield piece
-
-
-async def by_a_stream(tts: LokutorTTS, texts: Texts) -> AsyncIterator[bytes]:
-    async for piece in tts.stream_synthesize(texts):
-        yield piece
 
 
 async def by_a_stream_for_each_sentence(tts: LokutorTTS, texts: Texts) -> AsyncIterator[bytes]:
@@ -68,29 +57,12 @@ async def by_concurrent_streams(tts: LokutorTTS, texts: Texts) -> AsyncIterator[
             yield other
 
 
-async def by_tasks(tts: LokutorTTS, texts: Texts) -> AsyncIterator[bytes]:
-    """Speak in a task, which nothing in the framework ties to the turn."""
-    queue: asyncio.Queue[bytes | None] = asyncio.Queue()
-
-    async def speak() -> None:
-        try:
-            async for piece in tts.stream_synthesize(texts):
-                await queue.put(piece)
-        finally:
-            await queue.put(None)
-
-    speaking = asyncio.create_task(speak())
-    while (piece := await queue.get()) is not None:
-        yield piece
-    await speaking
-
-
 HOOKS: list[Hook] = [
     by_run_tts,
     by_a_stream,
     by_a_stream_for_each_sentence,
     by_concurrent_streams,
-    by_tasks,
+    by_a_task,
 ]
 
 

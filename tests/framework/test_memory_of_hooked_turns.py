@@ -4,49 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import pytest
 from kit import PATIENCE, Conversation, ScriptedServer, settled, until
-from kit.agents import SPEAKERS, Call, calling
-from videosdk.agents import run_tts
+from kit.agents import SPEAKERS, Call, calling, replies
+from kit.hooks import Hook, Texts, by_a_stream, by_a_task, by_run_tts
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
 
 Maker = Callable[..., LokutorTTS]
-Texts = AsyncIterator[Any]
-Hook = Callable[[LokutorTTS, Texts], AsyncIterator[bytes]]
 FIRST = "This goes on for a long time."
 SECOND = "And this comes behind it."
 CACHED = bytes(960 * 30)
-
-
-async def by_run_tts(_tts: LokutorTTS, texts: Texts) -> AsyncIterator[bytes]:
-    async for piece in run_tts(texts):
-        yield piece
-
-
-async def by_a_stream(tts: LokutorTTS, texts: Texts) -> AsyncIterator[bytes]:
-    async for piece in tts.stream_synthesize(texts):
-        yield piece
-
-
-async def by_a_task(tts: LokutorTTS, texts: Texts) -> AsyncIterator[bytes]:
-    """Speak in a task, which nothing in the framework ties to the turn."""
-    pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
-
-    async def speak() -> None:
-        try:
-            async for piece in tts.stream_synthesize(texts):
-                await pieces.put(piece)
-        finally:
-            await pieces.put(None)
-
-    speaking = asyncio.create_task(speak())
-    while (piece := await pieces.get()) is not None:
-        yield piece
-    await speaking
 
 
 HOOKS: list[Hook] = [by_run_tts, by_a_stream, by_a_task]
@@ -80,11 +50,6 @@ async def pushed(call: Call, *texts: str) -> None:
     """Wait until the track has all audio of ``texts``, none of which was played."""
     await until(lambda: len(call.track.frame_buffer) >= sum(map(len, texts)))
     await settled()
-
-
-def replies(call: Call) -> list[tuple[str, bool]]:
-    """Return the same as :attr:`Call.replies`; a reply may have the model's last white space."""
-    return [(text.strip(), interrupted) for text, interrupted in call.replies]
 
 
 def is_about(heard: str, text: str, frames: int) -> bool:

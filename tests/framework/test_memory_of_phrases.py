@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from kit import PATIENCE, ScriptedServer, settled, speak_timed, until
-from kit.agents import SPEAKERS, Call, calling
+from kit.agents import SPEAKERS, Call, calling, replies
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
@@ -55,11 +55,6 @@ class Phrase:
 
     async def over(self) -> None:
         await asyncio.wait_for(self._turn, PATIENCE)
-
-
-def replies(call: Call) -> list[tuple[str, bool]]:
-    """Return the same as :attr:`Call.replies`; a reply may have the model's last white space."""
-    return [(text.strip(), interrupted) for text, interrupted in call.replies]
 
 
 def is_about(heard: str, text: str, frames: int) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from kit import ScriptedServer, settled, speak_timed, until
-from kit.agents import SPEAKERS, Call, calling
+from kit.agents import SPEAKERS, Call, calling, replies
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
@@ -37,11 +37,6 @@ async def call(
     async with calling(tts, track) as call:
         await call.listener.hear()
         yield call
-
-
-def replies(call: Call) -> list[tuple[str, bool]]:
-    """Return the same as :attr:`Call.replies`; a reply may have the model's last white space."""
-    return [(text.strip(), interrupted) for text, interrupted in call.replies]
 
 
 def is_about(heard: str, text: str, frames: int) -> bool:

@@ -251,6 +251,11 @@ SPEAKERS: dict[str, Callable[[Any], Any]] = {
 """What a plugin may be to a pipeline."""
 
 
+def replies(call: Call) -> list[tuple[str, bool]]:
+    """Return the same as :attr:`Call.replies`; a reply may have the model's last white space."""
+    return [(text.strip(), interrupted) for text, interrupted in call.replies]
+
+
 @asynccontextmanager
 async def calling(tts: LokutorTTS, track: CustomAudioStreamTrack, **options: Any) -> AsyncIterator[Call]:
     """Hold a call, in a scope of its own, as the framework's worker makes one for each."""

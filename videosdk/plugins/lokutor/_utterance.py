@@ -252,9 +252,8 @@ class Utterance:
         self._followed = followed
         self._rest = rest
         self._feeder: asyncio.Task[None] | None = None
-        self._proven: dict[
-            str, Any
-        ] = {}  # Of the call's own options, those that the service has spoken with.
+        # Of the call's own options, those that the service has spoken with.
+        self._proven: dict[str, Any] = {}
         self._unspoken = 0  # Texts in a row that the service has not spoken,
         self._left_out: LokutorError | None = None  # and why it hasn't spoken the last of all.
         self._halved = False  # Whether the last request has ended in the middle of a sample.
@@ -457,8 +456,8 @@ class Utterance:
         own = (error.code or "").startswith("internal.") or not isinstance(
             error, ServiceError | InvalidRequestError
         )
-        again = (error.retryable or own) and request.tries == 1 and self._limits.max_retries > 0
-        return not (again or request.heard or (own and request.tries == 1))
+        may_pass = own or (error.retryable and self._limits.max_retries > 0)
+        return not (request.heard or (may_pass and request.tries == 1))
 
     def _go_back(self, error: LokutorError) -> bool:
         """Return whether the reply goes on with what has worked in it before ``update_options(now=True)``."""

@@ -464,11 +464,15 @@ class LokutorTTS(TTS):
         After a barge-in, the framework calls this again from the task whose ``synthesize()`` it has
         cancelled. A turn that has started by then isn't affected.
         """
-        self._note_cut()
+        speech = find_caller().speech
+        memory = None if speech is None else self._memory_of(speech)
+        if memory is not None:
+            memory.cut()  # While the track still has the audio.
         if self._turns.interrupt(self.audio_track):
             self._streams.interrupt()
             self._synchronizers.stop(interrupted=True)
-            self._correct_memory()
+            if memory is not None and speech is not None:
+                memory.correct(speech, partial(self._remember_last, speech))
 
     async def prewarm(self) -> None:
         """Open the standby connection. Idempotent, and never fatal.
@@ -559,18 +563,6 @@ class LokutorTTS(TTS):
             return None
         unsubscribe_others(self, speech)
         return Transcript(speech).end
-
-    def _note_cut(self) -> None:
-        """Note what was heard of the turns that a hook speaks, while the track still has their audio."""
-        speech = find_caller().speech
-        if speech is not None:
-            self._memory_of(speech).cut()
-
-    def _correct_memory(self) -> None:
-        """Have the framework remember what was heard of an interrupted turn, and that once."""
-        speech = find_caller().speech
-        if speech is not None:
-            self._memory_of(speech).correct(speech, partial(self._remember_last, speech))
 
     def _begin(
         self, utterance: Utterance, playback: Playback, track: Any, speech: SpeechGeneration | None

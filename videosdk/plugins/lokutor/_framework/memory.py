@@ -205,9 +205,8 @@ def _note_interrupted(speech: SpeechGeneration) -> None:
     turn = _turns.get(speech)
     if turn is None:
         return
-    if (
-        turn.phrase and turn.hooked is not None and turn.hooked.is_cut
-    ):  # Others may have told of what is around it.
+    # Others may have told of what is around a phrase.
+    if turn.phrase and turn.hooked is not None and turn.hooked.is_cut:
         _correct_phrase(speech, turn)
     if turn.heard and turn.remembered:
         _forget_estimate(speech)
@@ -266,13 +265,13 @@ class Memory:
         if self._kept is None:
             whole = self._correct_earlier(speech)
             last = _turns.get(speech)
-            if last is not None and _correct_phrase(speech, last):
-                pass  # It may come in the middle of another turn.
-            elif whole:
-                correction()
-                _correct_hooked(speech)
-            else:  # What comes behind them wasn't heard.
-                forget_reply(speech)
+            # A phrase may come in the middle of another turn, and is judged by itself.
+            if last is None or not _correct_phrase(speech, last):
+                if whole:
+                    correction()
+                    _correct_hooked(speech)
+                else:  # What comes behind them wasn't heard.
+                    forget_reply(speech)
             self._kept, self._known = speech.spoken_transcript, _interrupted_messages(speech.agent)
         elif _is_ending():
             return  # Nothing is remembered of the framework's late interrupt, and another turn may be coming.
@@ -335,12 +334,11 @@ def _correct_phrase(speech: SpeechGeneration, turn: _Turn) -> bool:
         return False
     turn.heard = heard.whole
     known_otherwise = turn.message is None and turn.around is not None
-    if heard.whole or known_otherwise:
-        _forget_estimate(speech)
-    elif heard.text:
+    if heard.text and not heard.whole and not known_otherwise:
         speech.spoken_transcript = heard.text
-    else:
-        _forget_estimate(speech)
+        return True
+    _forget_estimate(speech)
+    if not (heard.whole or known_otherwise):  # Nothing of it was heard.
         turn.take_back(speech.agent)
     return True
 

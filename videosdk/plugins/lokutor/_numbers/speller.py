@@ -82,9 +82,10 @@ _FEET = re.compile(r"\d ?ft\s+$")
 _INCH = Noun("inch", "inches", "")
 _LONGEST_PART = 3
 """Digits on either side of an English range. Longer ones are phone numbers, as the framework says."""
-_NOON, _MIDNIGHT = 12, 24
-_SPANS_BEFORE = ("von", "zwischen")
+_NOON = 12
 """Ranges of hours beyond it are times of day."""
+_SPANS_BEFORE = ("von", "zwischen")
+"""Words before a German range of hours that is one, whenever it begins."""
 _LAST_HOUR = 24
 _LONGEST_DECIMALS = 3
 """Decimals that are said as one number."""
@@ -421,7 +422,7 @@ class Speller:
 
     def _measured_range(self, found: re.Match[str], number: Number, end: Number, noun: Noun) -> str | None:
         is_hours = noun is self._units["h"]
-        if is_hours and self._language.hour and _NOON < end.whole <= _MIDNIGHT:
+        if is_hours and self._language.hour and _NOON < end.whole <= _LAST_HOUR:
             if number.whole >= _NOON and word_before(found).lower() not in _SPANS_BEFORE:
                 return found.group()  # "In 12-24 h" takes as long, "12-14 h" is open then.
             noun, is_hours = self._language.hour, False

@@ -41,9 +41,15 @@ class _Spoken:
     audio: float
     ended: bool = False
 
-    def heard(self, position: float) -> float:
-        """Return how many of its characters a listener at ``position`` has heard."""
-        return len(self.spoken.text) * min(max((position - self.start) / self.audio, 0.0), 1.0)
+    def heard(self, position: float, slower: float = 1.0) -> float:
+        """Return how many of its characters a listener at ``position`` has heard.
+
+        Args:
+            position: Seconds of the reply's audio.
+            slower: How much longer its audio may be.
+        """
+        share = (position - self.start) / (slower * self.audio)
+        return len(self.spoken.text) * min(max(share, 0.0), 1.0)
 
     def written(self, position: float) -> str:
         """Return the words that a listener at ``position`` has heard, as they were written."""
@@ -51,11 +57,9 @@ class _Spoken:
 
     def surely_written(self, position: float) -> str:
         """Return the same, rather too little than too much: never the last word of one that was cut off."""
-        heard = self.heard(position)
         if self.ended:
-            return self._words(heard)
-        heard = (position - self.start) / (_LONG_SIDE * self.audio) * len(self.spoken.text)
-        return self._words(min(max(heard, 0.0), len(self.spoken.text) - 1))
+            return self.written(position)
+        return self._words(min(self.heard(position, _LONG_SIDE), len(self.spoken.text) - 1))
 
     def _words(self, heard: float) -> str:
         return whole_words(self.spoken.written, self.spoken.to_written(int(heard)))

@@ -55,9 +55,9 @@ _MAX_MESSAGE = 16 * 1024 * 1024
 _CLOSE_TIMEOUT = 1.0
 """Seconds for a close frame to leave. A peer that reads nothing would hold it back for ever."""
 _LIVENESS_TIMEOUT = 1.0
+"""Seconds for a connection that was on standby, or silent for long, to answer the ping that it gets."""
 _DOUBTFUL_AFTER = 3.0
 """Seconds without a message after which a connection may be lost without a sign, as behind some routers."""
-"""Seconds for a connection that was on standby to give a sign of life. It is pinged when it is taken."""
 _BLOCKED = 0.1
 """Seconds by which a timer of a loop that was blocked is late."""
 _POLICY_VIOLATION = 1008
