@@ -381,15 +381,24 @@ class Connection:
 
     def _on_close_ended(self, closing: asyncio.Task[None]) -> None:
         if closing.cancelled():  # Perhaps before it began.
-            self.abandon()
+            self._close_at_once()
 
     def abandon(self) -> None:
-        """Tell the peer that it is over, where the loop of this connection is closed or being shut down."""
+        """Tell the peer that it is over, where the loop of this connection is closed."""
         self._dropped = True
         self._parked = False
         twin = self._duplicate()
         if twin is not None:
             _shut(twin)
+
+    def _close_at_once(self) -> None:
+        """Do the same where the loop is being shut down, which still runs callbacks, but no new task."""
+        self.abandon()
+        # The socket's own close() needs a task. Without it, aiohttp complains of an unclosed connection if it
+        # collects that before the response.
+        response = getattr(self._ws, "_response", None)
+        if response is not None:
+            response.close()
 
     def _duplicate(self) -> socket.socket | None:
         """Return another handle on the open socket: uvloop's own can't be shut down."""
@@ -451,7 +460,7 @@ class Connection:
     def _watched(self, watcher: asyncio.Task[aiohttp.WSMessage]) -> None:
         if watcher.cancelled():
             if self._parked:  # The loop is being shut down, and it was cancelled before it began.
-                self.abandon()
+                self._close_at_once()
             return
         if watcher.exception() is not None:
             logger.debug("The standby connection failed: %s", type(watcher.exception()).__name__)
