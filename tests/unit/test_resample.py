@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from functools import cache
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from av.filter import Graph
 from hypothesis import given
 from hypothesis import strategies as st
 from kit.tables import each
 
+from videosdk.plugins.lokutor._audio import resample
 from videosdk.plugins.lokutor._audio.resample import Resampler
 
 SOURCE = 44_100
@@ -198,6 +201,64 @@ def test_the_bytes_do_not_depend_on_the_pieces(sizes: list[int], rate: int) -> N
 @given(st.binary(max_size=300), st.sampled_from(RATES))
 def test_whatever_goes_in_the_length_is_exact(pcm: bytes, rate: int) -> None:
     assert len(converted(cut(pcm, 11), rate)) == 2 * math.ceil(len(pcm) // 2 * rate / SOURCE)
+
+
+# --- one after another -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[Graph]:
+    """Return the filter graphs that are built from now on."""
+    graphs: list[Graph] = []
+
+    def build() -> Graph:
+        graphs.append(Graph())
+        return graphs[-1]
+
+    monkeypatch.setattr(resample, "Graph", build)
+    monkeypatch.setattr(resample, "_unused", defaultdict(deque))
+    return graphs
+
+
+@each("rate", [8_000, 11_025, 16_000, 24_000, 48_000])
+@each("before", [1, 2, 130, 147, 263, 882, 5_000])
+@each("ended", [True, False])
+def test_a_stream_hears_nothing_of_the_one_before(
+    rate: int, before: int, ended: bool, built: list[Graph]
+) -> None:
+    fresh = converted([noise(3_000)], rate)
+    other = Resampler(SOURCE, rate)
+    count = len(built)
+    other.process(tone(440, before))
+    if ended:
+        other.flush()
+    other.close()
+    assert converted(cut(noise(3_000), 501), rate) == fresh
+    assert len(built) == count  # It had the other one's graph.
+
+
+def test_two_streams_never_have_the_same_graph(built: list[Graph]) -> None:
+    streams = [Resampler(SOURCE, 24_000) for _ in range(3)]
+    for stream in [*streams, *streams]:  # Each is closed twice.
+        stream.close()
+    again = [Resampler(SOURCE, 24_000) for _ in range(4)]
+    assert len(built) == 4
+    expected = converted([noise(1_000)], 24_000)
+    assert [stream.process(noise(1_000)) + stream.flush() for stream in again] == [expected] * 4
+
+
+def test_rates_that_fall_together_once_in_a_second_get_a_new_graph_each(built: list[Graph]) -> None:
+    for _ in range(3):
+        Resampler(SOURCE, 44_099).close()
+    assert len(built) == 3
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_a_closed_stream_gives_nothing(rate: int) -> None:
+    resampler = Resampler(SOURCE, rate)
+    assert resampler.process(noise(1_000))
+    resampler.close()
+    assert resampler.process(noise(1_000)) + resampler.flush() == b""
 
 
 def test_two_streams_at_once_do_not_mix() -> None:

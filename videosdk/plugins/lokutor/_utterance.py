@@ -324,6 +324,8 @@ class Utterance:
                 await self._clear_away()
             finally:
                 self._timeline.end(self._output.seconds_written)
+                if not self._tasks:  # Else one of them is still writing, to a sink that takes its time.
+                    self._output.close()
 
     def change(self, changes: Mapping[str, Any]) -> None:
         """Speak otherwise from the next request on; what ``changes`` says was checked before."""

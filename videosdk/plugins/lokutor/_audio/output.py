@@ -171,6 +171,8 @@ class AudioOutput:
     def close(self) -> None:
         """Write nothing more, whatever is still under way."""
         self._closed = True
+        if self._converter is not None:
+            self._converter.close()
 
     async def _write_gathered(self) -> None:
         pcm = bytes(self._gathered)

@@ -6,14 +6,20 @@ went in, never on how they were cut.
 The converter is libswresample, through PyAV, which ``videosdk`` itself installs. PyAV's plain
 ``AudioResampler`` is cheaper but aliases a 12.5 kHz tone at -20 dB going to 24 kHz, and soxr holds back
 its first 40 ms; a filter graph with a longer filter does neither.
+
+A graph costs as much as converting half a second of audio, so one whose stream is over serves another. What a
+stream has left in it is pushed out by silence, up to a sample that falls together with one of the other rate.
+A new graph gets the same silence, so that no stream depends on what came before it.
 """
 
 from __future__ import annotations
 
 import os
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from math import gcd
 
 import av
 from av.error import BlockingIOError as NothingReady
@@ -25,6 +31,12 @@ from .pcm import SAMPLE_WIDTH
 
 _FILTER_SIZE = 64  # Taps at the lower rate: 1.4 ms of lag at 24 kHz.
 _CUTOFF = 0.955  # Of the lower Nyquist frequency: flat to 10 kHz and clean from 12.5 kHz at 24 kHz.
+
+
+_LONGEST_PERIOD = 1_000
+"""Samples at the source rate. For rates that fall together more rarely, a new graph costs less."""
+_UNUSED_GRAPHS = 64
+"""Graphs that are kept for each pair of rates: 5 KiB each."""
 
 
 class Resampler:
@@ -41,7 +53,8 @@ class Resampler:
         self._odd = b""
         self._consumed = 0
         self._produced = 0
-        self._graph = None if source_rate == target_rate else _Graph(source_rate, target_rate)
+        self._closed = False
+        self._graph = None if source_rate == target_rate else _begin_graph(source_rate, target_rate)
 
     def process(self, pcm: bytes) -> bytes:
         """Take the next piece and return what can be played by now.
@@ -84,9 +97,16 @@ class Resampler:
         self._produced += len(rest) // SAMPLE_WIDTH
         return rest
 
+    def close(self) -> None:
+        """End the stream without its rest: its graph serves another one, and nothing more comes out."""
+        graph, self._graph = self._graph, None
+        self._closed = True
+        if graph is not None:
+            graph.give_back()
+
     def _convert(self, pcm: bytes) -> bytes:
         if not pcm or self._graph is None:
-            return pcm
+            return b"" if self._closed else pcm
         converted = self._graph.convert(pcm)
         self._produced += len(converted) // SAMPLE_WIDTH
         return converted
@@ -105,12 +125,27 @@ class _Graph:
     """The filter graph ``abuffer -> aresample -> abuffersink``."""
 
     def __init__(self, source_rate: int, target_rate: int) -> None:
-        self._rate = source_rate
+        self._rates = source_rate, target_rate
         self._time_base = Fraction(1, source_rate)
-        self._pts = 0
+        self._taken = self._given = 0  # Samples of all streams.
+        self._skip = 0  # Samples of the last stream that are still to come.
         with _one_thread():
             self._graph = Graph()
             self._source, self._sink = self._build(source_rate, target_rate)
+
+    def begin(self) -> None:
+        """Begin a stream with silence before it."""
+        source_rate, target_rate = self._rates
+        lag = lag_samples(source_rate, target_rate)
+        missing = -(self._taken + lag) % _period(source_rate, target_rate)
+        self._skip = 0
+        self.convert(bytes((lag + missing) * SAMPLE_WIDTH))
+        self._skip = self._taken * target_rate // source_rate - self._given
+
+    def give_back(self) -> None:
+        """Let another stream have it, if it can begin one."""
+        if _period(*self._rates) <= _LONGEST_PERIOD:
+            _unused[self._rates].append(self)
 
     def _build(self, source_rate: int, target_rate: int) -> tuple[FilterContext, FilterContext]:
         source = self._graph.add_abuffer(
@@ -124,12 +159,22 @@ class _Graph:
         return source, sink
 
     def convert(self, pcm: bytes) -> bytes:
+        """Return what can be played of the stream by now, without what is left of the one before."""
+        converted = self._push(pcm)
+        self._given += len(converted) // SAMPLE_WIDTH
+        if not self._skip:
+            return converted
+        skipped = min(self._skip, len(converted) // SAMPLE_WIDTH)
+        self._skip -= skipped
+        return converted[skipped * SAMPLE_WIDTH :]
+
+    def _push(self, pcm: bytes) -> bytes:
         frame = av.AudioFrame(format="s16", layout="mono", samples=len(pcm) // SAMPLE_WIDTH)
         frame.planes[0].update(pcm)
-        frame.sample_rate = self._rate
+        frame.sample_rate = self._rates[0]
         frame.time_base = self._time_base
-        frame.pts = self._pts
-        self._pts += frame.samples
+        frame.pts = self._taken
+        self._taken += frame.samples
         self._source.push(frame)
         return self._pull()
 
@@ -146,6 +191,24 @@ class _Graph:
         assert isinstance(frame, av.AudioFrame)
         # The plane is padded to an alignment; the frame's samples are not.
         return bytes(frame.planes[0])[: frame.samples * SAMPLE_WIDTH]
+
+
+_unused: defaultdict[tuple[int, int], deque[_Graph]] = defaultdict(lambda: deque(maxlen=_UNUSED_GRAPHS))
+"""Graphs whose streams are over. Two threads never get the same one: pop() and append() are atomic."""
+
+
+def _begin_graph(source_rate: int, target_rate: int) -> _Graph:
+    try:
+        graph = _unused[source_rate, target_rate].pop()
+    except IndexError:
+        graph = _Graph(source_rate, target_rate)
+    graph.begin()
+    return graph
+
+
+def _period(source_rate: int, target_rate: int) -> int:
+    """Return after how many samples at the source rate one falls together with one at the target rate."""
+    return source_rate // gcd(source_rate, target_rate)
 
 
 @contextmanager

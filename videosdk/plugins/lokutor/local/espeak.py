@@ -109,6 +109,7 @@ class EspeakEngine:
             synthesis.result()
             yield Speech(resampler.flush())
         finally:
+            resampler.close()
             synthesis.cancel()
             await asyncio.gather(synthesis, return_exceptions=True)
             self._syntheses.discard(synthesis)
