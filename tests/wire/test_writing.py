@@ -238,8 +238,48 @@ async def test_tiny_pieces_are_not_written_one_by_one(monkeypatch: pytest.Monkey
     await output.release()
     due = [output.gather(bytes(2)) for _ in range(882)]
     assert due == [False] * 881 + [True]
-    assert output.release_due == 0.0  # What comes late is not waited for.
+    assert output.release_due < 0.001  # What comes late is not waited for.
     now += 0.002
+    assert output.gather(bytes(2))
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize(
+    ("ahead", "gathered", "due"),
+    [
+        (0.0, 0.02, 0.0),
+        (0.02, 0.02, 0.005),
+        (0.08, 0.02, 0.02),
+        (0.16, 0.04, 0.04),
+        (0.24, 0.06, 0.09),
+        (0.4, 0.1, 0.25),
+        (1.0, 0.26, 0.85),  # The next message behind a quarter.
+        (5.0, 0.3, 4.85),
+    ],
+)
+async def test_pieces_wait_for_each_other_where_the_listener_has_more_to_hear(
+    ahead: float, gathered: float, due: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quarter of it at most, in size as in time."""
+
+    async def take(_pcm: bytes) -> None:
+        return
+
+    now = asyncio.get_running_loop().time()
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    output = AudioOutput(take, 44_100)
+    for _ in range(round(ahead / 0.02)):
+        output.gather(bytes(1_764))
+    await output.release()
+    assert output.release_due == pytest.approx(due)
+    messages = 1
+    while not output.gather(bytes(1_764)):
+        messages += 1
+    assert messages == round(gathered / 0.02)
+    await output.release()
+    ahead += gathered
+    assert not output.gather(bytes(2))
+    now += ahead / 4
     assert output.gather(bytes(2))
 
 

@@ -26,18 +26,19 @@ logger = logging.getLogger("videosdk.plugins.lokutor")
 Sink = Callable[[bytes], Awaitable[None]]
 FirstAudio = Callable[[], Awaitable[None]]
 
-_GATHERED_BYTES = BYTES_PER_SECOND // 10
-"""0.1 s: converting that much at once costs half of what it costs in 20 ms messages."""
-_HEADROOM = 0.3
-"""Seconds of audio ahead of the listener from which on small pieces may wait for each other."""
+_SHARE = 0.25
+"""The part of what the listener has to hear for which small pieces may wait for each other: converting and
+writing them has a price for each, of which much is the same for a piece of any size."""
+_MOST_GATHERED = 0.3
+"""Seconds of audio that wait at most."""
 _PLENTY = 0.5
 """Seconds of audio ahead of the listener from which on reading may be delayed by a fraction of it."""
-_FRAME_BYTES = int(BYTES_PER_SECOND * FRAME_SECONDS)
-"""What a track plays at a time: less of it isn't worth a write of its own,"""
 _DENSE = 0.002
-"""within so many seconds of the last one. Tiny messages come faster than they could be written one by one."""
+"""Seconds for which pieces shorter than a frame of the track wait in any case. Tiny messages come faster than
+they could be written one by one."""
 _RELEASE_AT = 0.15
-"""Seconds of audio ahead of the listener at which they wait no longer, though nothing more has come."""
+"""Seconds of audio ahead of the listener at which no more than that share of it goes by before they are
+written, though nothing more has come."""
 
 
 class AudioOutput:
@@ -94,7 +95,8 @@ class AudioOutput:
     @property
     def release_due(self) -> float:
         """Seconds after which what was gathered must be written, whether more comes or not."""
-        return max(self._headroom - _RELEASE_AT, 0.0)
+        headroom = self._headroom
+        return max(headroom - _RELEASE_AT, _SHARE * headroom, 0.0)
 
     def prepare(self) -> None:
         """Do ahead what needs no audio, while the service is making it."""
@@ -104,11 +106,9 @@ class AudioOutput:
         """Take a piece of the service's audio, of any size. Return whether a :meth:`release` is due."""
         self._received += len(pcm)
         self._gathered += pcm
-        size = len(self._gathered)
-        return size >= _GATHERED_BYTES or (
-            self._headroom <= _HEADROOM
-            and (size >= _FRAME_BYTES or self._clock() - self._released_at >= _DENSE)
-        )
+        patience = _SHARE * self._headroom
+        enough = max(FRAME_SECONDS, min(patience, _MOST_GATHERED)) * BYTES_PER_SECOND
+        return len(self._gathered) >= enough or self._clock() - self._released_at >= max(patience, _DENSE)
 
     def insert(self, silence: bytes) -> bool:
         """Take silence as :meth:`gather` takes audio. Half a sample goes behind it, to its other half."""
