@@ -29,8 +29,8 @@ class Heard(NamedTuple):
     whole: bool
 
 
-class HookedTurn:
-    """A turn that a ``tts`` hook speaks, or a cached phrase.
+class MeasuredTurn:
+    """A turn whose audio is measured on the track: a ``tts`` hook speaks it, or it is a cached phrase.
 
     What was heard of it is estimated as the framework does, in whole words by the share of its audio: hooks
     may do anything with both. But what is still heard of the turns before isn't taken for it. Create it when

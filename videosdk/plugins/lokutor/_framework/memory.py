@@ -27,7 +27,7 @@ from .._text.replay import count_letters
 from .._text.written import without_markup
 from .callers import find_phrase, find_said, orchestrator_of
 from .events import subscribe
-from .heard import Heard, HookedTurn
+from .heard import Heard, MeasuredTurn
 
 
 def remember(speech: SpeechGeneration, heard: str | None) -> None:
@@ -79,7 +79,7 @@ class _Turn:
     Attributes:
         message: Its message, where that is there while it is spoken.
         remembered: Whether the framework has added what it remembers of it unless it is interrupted.
-        hooked: What was heard of it, where a ``tts`` hook may speak it or it is a cached phrase.
+        measured: What was heard of it, where a ``tts`` hook may speak it or it is a cached phrase.
         heard: Whether it was heard to its end.
         phrase: Whether it is a cached phrase, which waits for no other turn.
         around: The turn in whose middle the phrase comes.
@@ -88,7 +88,7 @@ class _Turn:
 
     message: ChatMessage | None
     remembered: bool
-    hooked: HookedTurn | None = None
+    measured: MeasuredTurn | None = None
     heard: bool = False
     phrase: bool = False
     around: _Turn | None = None
@@ -136,13 +136,13 @@ def _note_begun(speech: SpeechGeneration) -> None:
     replies = filter(_is_reply, reversed(speech.agent.chat_context.items))
     message = next((reply for reply in replies if _text(reply) == text and not reply.interrupted), None)
     phrase = find_phrase() is not None
-    hooked = None
+    measured = None
     if phrase or _is_hooked(speech):
-        hooked = HookedTurn(speech, speech.full_transcript if phrase else None)
+        measured = MeasuredTurn(speech, speech.full_transcript if phrase else None)
     _turns[speech] = _Turn(
         message if text else None,
         remembered=text is not None,
-        hooked=hooked,
+        measured=measured,
         phrase=phrase,
         around=_under_way(speech) if phrase else None,
     )
@@ -160,8 +160,8 @@ def _note_pushed(speech: SpeechGeneration) -> None:
     """Note that the track has all audio of a phrase that comes in one piece."""
     turn = _turns.get(speech)
     whole = isinstance(find_phrase(), (bytes, bytearray))
-    if whole and turn is not None and turn.phrase and turn.hooked is not None:
-        turn.hooked.end()
+    if whole and turn is not None and turn.phrase and turn.measured is not None:
+        turn.measured.end()
 
 
 def _put_behind_interrupted(speech: SpeechGeneration) -> None:
@@ -183,8 +183,8 @@ def _put_behind_interrupted(speech: SpeechGeneration) -> None:
 
 def _note_heard(speech: SpeechGeneration) -> None:
     turn = _turns.get(speech)
-    if turn is not None and turn.hooked is not None:
-        turn.hooked.end()  # Its audio may only be with the track.
+    if turn is not None and turn.measured is not None:
+        turn.measured.end()  # Its audio may only be with the track.
     elif turn is not None:
         turn.heard = True
 
@@ -195,7 +195,7 @@ def _note_remembered(speech: SpeechGeneration) -> None:
         turn = turn.around
     if turn is None:
         return
-    if not turn.remembered and (turn.hooked is not None or turn is not _turns.get(speech)):
+    if not turn.remembered and (turn.measured is not None or turn is not _turns.get(speech)):
         turn.message = _latest_reply(speech.agent)  # It may still be heard.
     turn.remembered = True
 
@@ -206,7 +206,7 @@ def _note_interrupted(speech: SpeechGeneration) -> None:
     if turn is None:
         return
     # Others may have told of what is around a phrase.
-    if turn.phrase and turn.hooked is not None and turn.hooked.is_cut:
+    if turn.phrase and turn.measured is not None and turn.measured.is_cut:
         _correct_phrase(speech, turn)
     if turn.heard and turn.remembered:
         _forget_estimate(speech)
@@ -241,7 +241,7 @@ class Memory:
         remember_once(speech)  # It has to see a turn that begins first.
         subscribe(speech, "synthesis_started", speech, self._on_begun)
         subscribe(speech, "last_audio_byte", speech, self._on_heard)
-        self._follow_hooked(speech)
+        self._follow_measured(speech)
 
     def follow(self, speech: SpeechGeneration, heard: Callable[[], Heard | None]) -> None:
         """Follow the turn that begins.
@@ -257,8 +257,8 @@ class Memory:
     def cut(self) -> None:
         """Note that the turns are being interrupted. Call it while the track still has their audio."""
         for turn, _ in self._followed:
-            if turn.hooked is not None:
-                turn.hooked.cut()
+            if turn.measured is not None:
+                turn.measured.cut()
 
     def correct(self, speech: SpeechGeneration, correction: Callable[[], None]) -> None:
         """Have the framework remember interrupted turns once; ``correction`` says what of the last one."""
@@ -269,7 +269,7 @@ class Memory:
             if last is None or not _correct_phrase(speech, last):
                 if whole:
                     correction()
-                    _correct_hooked(speech)
+                    _correct_measured(speech)
                 else:  # What comes behind them wasn't heard.
                     forget_reply(speech)
             self._kept, self._known = speech.spoken_transcript, _interrupted_messages(speech.agent)
@@ -296,7 +296,7 @@ class Memory:
                 whole = whole and known.whole
         return whole
 
-    def _follow_hooked(self, speech: SpeechGeneration) -> None:
+    def _follow_measured(self, speech: SpeechGeneration) -> None:
         """Follow the turn that has begun, where a hook may speak it or it is a cached phrase."""
         turn = _turns.get(speech)
         if turn is None:
@@ -304,22 +304,22 @@ class Memory:
         for before, heard in list(self._followed):
             if before is turn.around:
                 turn.leads = heard() is None
-            elif (before.hooked is not None or _is_hooked(speech)) and _is_over(heard()):
+            elif (before.measured is not None or _is_hooked(speech)) and _is_over(heard()):
                 self._followed.remove((before, heard))
         for before, _ in self._followed:
-            if before.hooked is not None:
-                before.hooked.end()
-        if turn.hooked is not None:
-            self._followed.append((turn, turn.hooked.heard))
+            if before.measured is not None:
+                before.measured.end()
+        if turn.measured is not None:
+            self._followed.append((turn, turn.measured.heard))
 
     def _on_begun(self, speech: SpeechGeneration) -> None:
         self._kept = None
         self._known = set()
-        self._follow_hooked(speech)
+        self._follow_measured(speech)
 
     def _on_heard(self, speech: SpeechGeneration) -> None:
         turn = _turns.get(speech)
-        if turn is None or turn.hooked is None:
+        if turn is None or turn.measured is None:
             self._followed.clear()
 
 
@@ -329,7 +329,7 @@ def _is_over(heard: Heard | None) -> bool:
 
 def _correct_phrase(speech: SpeechGeneration, turn: _Turn) -> bool:
     """Have the framework remember what was heard of a cached phrase; return whether that is known."""
-    heard = None if not turn.phrase or turn.hooked is None else turn.hooked.heard()
+    heard = None if not turn.phrase or turn.measured is None else turn.measured.heard()
     if heard is None:
         return False
     turn.heard = heard.whole
@@ -343,10 +343,10 @@ def _correct_phrase(speech: SpeechGeneration, turn: _Turn) -> bool:
     return True
 
 
-def _correct_hooked(speech: SpeechGeneration) -> None:
+def _correct_measured(speech: SpeechGeneration) -> None:
     """Have the framework remember what was heard of the last turn, where a hook may have spoken it."""
     turn = _turns.get(speech)
-    heard = None if turn is None or turn.hooked is None else turn.hooked.heard()
+    heard = None if turn is None or turn.measured is None else turn.measured.heard()
     if turn is not None and heard is not None:
         turn.heard = heard.whole
         remember(speech, heard.text)
