@@ -100,6 +100,13 @@ async def mute(conversation: Conversation) -> None:
         await conversation.end()
 
 
+async def silent(conversation: Conversation) -> None:
+    """Answer with the length of the speech, and nothing but silence."""
+    while True:
+        await conversation.audio(bytes(len(speech_of((await conversation.request())["text"]))))
+        await conversation.end()
+
+
 async def endless(conversation: Conversation) -> None:
     await conversation.request()
     while True:

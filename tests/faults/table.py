@@ -55,6 +55,7 @@ from faults.scripts import (
     refuse_later,
     replying,
     send_one_byte,
+    silent,
     speak_dither,
     speak_silence,
     surrounding,
@@ -585,6 +586,16 @@ def _service_rows() -> list[Row]:
             times=ALWAYS,
             error=ServiceError,
         ),
+        Row("passing error", "silence instead of speech", _BEFORE, Outcome.HEALED, script=_silent_once),
+        Row(
+            "lasting error",
+            "silence instead of speech",
+            _BEFORE,
+            Outcome.REPORTED,
+            script=silent,
+            times=ALWAYS,
+            error=ServiceError,
+        ),
         Row(
             "excess",
             "audio without end",
@@ -601,6 +612,12 @@ def _service_rows() -> list[Row]:
 
 async def _mute_once(conversation: Conversation) -> None:
     await conversation.request()
+    await conversation.end()
+    await conversation.gone()
+
+
+async def _silent_once(conversation: Conversation) -> None:
+    await conversation.audio(bytes(len(speech_of((await conversation.request())["text"]))))
     await conversation.end()
     await conversation.gone()
 

@@ -539,6 +539,7 @@ def follow(playback: Playback, text: str) -> tuple[Timeline, Story]:
     timing = Timeline(words=True, visemes=True)
     story = Story(playback, timing)
     timing.begin_request(SpokenText(text), 0.0)
+    timing.note_sound()
     timing.take(Viseme(index, char, index / 50) for index, char in enumerate(text))
     return timing, story
 
@@ -580,6 +581,7 @@ async def test_what_is_told_late_is_heard_at_once(playback: Playback, listener: 
     timing = Timeline(words=True)
     story = Story(playback, timing)
     timing.begin_request(SpokenText("ab cd"), 0.0)
+    timing.note_sound()
     await playback.push(FRAME * 5)
     await listener.hear(5)
     timing.take([Viseme(0, "a", 0.0), Viseme(3, "c", 0.06)])

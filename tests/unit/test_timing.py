@@ -22,9 +22,15 @@ def spoken(timing: Timeline, position: float = 1e9) -> list[tuple[str, float]]:
     return [(event["word"], round(event["start"], 6)) for event in timing.pop_words(position)]
 
 
+def begin(timing: Timeline, spoken: SpokenText, at: float) -> None:
+    """Tell ``timing`` of a request whose audio begins with a sound."""
+    timing.begin_request(spoken, at)
+    timing.note_sound()
+
+
 def speak(timing: Timeline, text: str, at: float, pace: float = 0.1) -> float:
     """Tell ``timing`` of a whole request; return where its audio ends."""
-    timing.begin_request(SpokenText(text), at)
+    begin(timing, SpokenText(text), at)
     timing.take(sounds_of(text, pace))
     timing.end_request(at + len(text) * pace)
     return at + len(text) * pace
@@ -62,7 +68,7 @@ def test_scripts_without_spaces_are_joined_without() -> None:
 
 def test_what_is_due_comes_once_and_not_before() -> None:
     timing = Timeline(words=True, visemes=True)
-    timing.begin_request(SpokenText("ab cd"), 0.0)
+    begin(timing, SpokenText("ab cd"), 0.0)
     assert timing.next_due is None
     timing.take(sounds_of("ab cd"))
     assert timing.next_due == 0.0
@@ -88,7 +94,7 @@ def test_only_what_was_asked_for_is_gathered() -> None:
 
 def test_visemes_that_come_late_or_in_disorder_are_sorted() -> None:
     timing = Timeline(visemes=True)
-    timing.begin_request(SpokenText("abc"), 0.0)
+    begin(timing, SpokenText("abc"), 0.0)
     timing.take([Viseme(2, "c", 0.2), Viseme(0, "a", 0.0)])
     timing.take([Viseme(1, "b", 0.1)])
     assert [viseme.sound for viseme in timing.pop_visemes(9.0)] == ["a", "b", "c"]
@@ -105,7 +111,7 @@ def test_visemes_outside_a_request_are_nobodys() -> None:
 
 def test_an_index_outside_the_text_is_moved_to_its_edge() -> None:
     timing = Timeline(visemes=True)
-    timing.begin_request(SpokenText("ab"), 0.0)
+    begin(timing, SpokenText("ab"), 0.0)
     timing.take([Viseme(-3, "x", 0.0), Viseme(7, "y", 0.1)])
     assert [viseme.index for viseme in timing.pop_visemes(9.0)] == [0, 1]
 
@@ -113,7 +119,7 @@ def test_an_index_outside_the_text_is_moved_to_its_edge() -> None:
 @pytest.mark.parametrize("late", [0.41, 7.0, 1e308])
 def test_a_time_behind_the_audio_is_its_end(late: float) -> None:
     timing = Timeline(words=True, visemes=True)
-    timing.begin_request(SpokenText("ab."), 0.0)
+    begin(timing, SpokenText("ab."), 0.0)
     timing.take([Viseme(0, "a", 0.0), Viseme(2, "sil", late)])
     timing.end_request(0.4)
     assert timing.pop_visemes(9.0) == [Viseme(0, "a", 0.0), Viseme(2, "sil", 0.4)]
@@ -124,7 +130,7 @@ def test_a_time_behind_the_audio_is_its_end(late: float) -> None:
 def test_a_time_before_the_audio_is_its_beginning(early: float) -> None:
     timing = Timeline(words=True, visemes=True)
     at = speak(timing, "ab cd", 0.0)
-    timing.begin_request(SpokenText("ef"), at)
+    begin(timing, SpokenText("ef"), at)
     timing.take([Viseme(0, "e", early)])
     timing.end_request(at + 0.2)
     assert spoken(timing)[-1] == ("ef", 0.5)
@@ -139,12 +145,12 @@ def test_a_healed_request_goes_on_where_it_was_heard() -> None:
     start = speak(timing, "Yes.", 0.0)
     timing.pop_words(start)
     timing.pop_visemes(start)
-    timing.begin_request(SpokenText("one two six"), start)
+    begin(timing, SpokenText("one two six"), start)
     timing.take(sounds_of("one two six"))
     heard = start + 0.56
     assert spoken(timing, start + 0.3) == [("one", 0.4)]
     assert [viseme.sound for viseme in timing.pop_visemes(start + 0.25)] == ["o", "n", "e"]
-    timing.begin_request(SpokenText("one two six"), heard)  # This try speaks a little slower.
+    begin(timing, SpokenText("one two six"), heard)  # This try speaks a little slower.
     assert spoken(timing) == [("two", 0.8)]
     timing.take(sounds_of("one two six", 0.11))
     timing.end_request(start + 1.21)
@@ -157,13 +163,68 @@ def test_a_healed_request_goes_on_where_it_was_heard() -> None:
 
 def test_a_request_that_was_not_heard_at_all_is_told_anew() -> None:
     timing = Timeline(words=True)
-    timing.begin_request(SpokenText("one two"), 1.0)
+    begin(timing, SpokenText("one two"), 1.0)
     timing.take(sounds_of("one two"))
-    timing.begin_request(SpokenText("one two"), 1.0)
+    begin(timing, SpokenText("one two"), 1.0)
     assert timing.next_due is None
     timing.take(sounds_of("one two", 0.2))
     timing.end_request(2.4)
     assert spoken(timing) == [("one", 1.0), ("two", 1.8)]
+
+
+# Silence
+
+
+def test_nothing_is_told_before_the_first_sound() -> None:
+    timing = Timeline(words=True, visemes=True)
+    start = speak(timing, "Yes.", 0.0)
+    timing.pop_words(start)
+    timing.pop_visemes(start)
+    timing.begin_request(SpokenText("one two"), start)
+    timing.take(sounds_of("one two"))
+    assert timing.next_due is None
+    assert timing.text_until(9.0) == "Yes."
+    timing.note_sound()
+    assert spoken(timing, start + 0.3) == [("one", 0.4)]
+    timing.end_request(start + 0.7)
+    assert spoken(timing) == [("two", 0.8)]
+
+
+def test_a_try_of_nothing_but_silence_delays_the_next() -> None:
+    timing = Timeline(words=True, visemes=True)
+    start = speak(timing, "Yes.", 0.0)
+    timing.pop_words(start)
+    timing.pop_visemes(start)
+    timing.begin_request(SpokenText("one two"), start)
+    timing.take(sounds_of("one two"))
+    timing.note_silence(0.5)
+    begin(timing, SpokenText("one two"), start + 0.5)
+    timing.take(sounds_of("one two"))
+    timing.end_request(start + 1.2)
+    assert spoken(timing) == [("one", 0.9), ("two", 1.3)]
+    assert [round(viseme.start, 1) for viseme in timing.pop_visemes(9.0)][:3] == [0.9, 1.0, 1.1]
+
+
+def test_a_silent_try_in_mid_request_delays_only_what_was_not_heard() -> None:
+    timing = Timeline(words=True, visemes=True)
+    begin(timing, SpokenText("one two"), 0.0)
+    timing.take(sounds_of("one two"))
+    assert spoken(timing, 0.3) == [("one", 0.0)]
+    timing.begin_request(SpokenText("one two"), 0.35)  # It was lost there, and the next try is silent
+    timing.note_silence(0.35)  # for 0.7 s.
+    begin(timing, SpokenText("one two"), 0.7)
+    timing.take(sounds_of("one two"))
+    timing.end_request(1.05)
+    assert spoken(timing) == [("two", 0.75)]
+
+
+def test_a_text_without_a_sound_is_told_at_its_end() -> None:
+    timing = Timeline(visemes=True)
+    timing.begin_request(SpokenText("🙂"), 0.0)
+    timing.take([Viseme(0, "sil", 0.1)])
+    assert timing.next_due is None
+    timing.end_request(0.5)
+    assert timing.pop_visemes(9.0) == [Viseme(0, "sil", 0.1)]
 
 
 # The end
@@ -171,7 +232,7 @@ def test_a_request_that_was_not_heard_at_all_is_told_anew() -> None:
 
 def test_what_was_cut_off_is_dropped() -> None:
     timing = Timeline(words=True, visemes=True)
-    timing.begin_request(SpokenText("one two six"), 0.0)
+    begin(timing, SpokenText("one two six"), 0.0)
     timing.take(sounds_of("one two six"))
     timing.end(0.5)
     assert timing.ended
@@ -182,9 +243,9 @@ def test_what_was_cut_off_is_dropped() -> None:
 
 def test_without_visemes_a_request_cut_off_has_no_words_and_the_ones_before_keep_theirs() -> None:
     timing = Timeline(words=True)
-    timing.begin_request(SpokenText("one two"), 0.0)
+    begin(timing, SpokenText("one two"), 0.0)
     timing.end_request(0.7)
-    timing.begin_request(SpokenText("three"), 0.7)
+    begin(timing, SpokenText("three"), 0.7)
     timing.end(1.0)
     assert [event.get("estimated") for event in timing.pop_words(9.0)] == [True, True]
     assert timing.next_due is None
@@ -193,7 +254,7 @@ def test_without_visemes_a_request_cut_off_has_no_words_and_the_ones_before_keep
 def test_a_mute_request_has_its_words_where_it_would_have_been() -> None:
     timing = Timeline(words=True)
     end = speak(timing, "Well", 0.0)
-    timing.begin_request(SpokenText("🙂"), end)
+    begin(timing, SpokenText("🙂"), end)
     timing.end_request(end)
     speak(timing, "then", end)
     timing.end(1.0)
@@ -203,7 +264,7 @@ def test_a_mute_request_has_its_words_where_it_would_have_been() -> None:
 def test_whoever_follows_hears_of_changes() -> None:
     timing, changes = Timeline(words=True), list[str]()
     timing.on_change = lambda: changes.append("")
-    timing.begin_request(SpokenText("one"), 0.0)
+    begin(timing, SpokenText("one"), 0.0)
     timing.take(sounds_of("one"))
     timing.end_request(0.3)
     timing.end(0.3)
@@ -219,10 +280,10 @@ def test_times_from_the_start_of_the_connections_audio_are_understood(healed: in
     timing = Timeline(words=True, visemes=True)
     texts, at, stream = ["one two", "six", "ten of it", "end."], 0.0, 0.0
     for number, text in enumerate(texts):
-        timing.begin_request(SpokenText(text), at)
+        begin(timing, SpokenText(text), at)
         if number == healed:
             timing.take(Viseme(item.index, item.sound, at - stream + item.start) for item in sounds_of(text))
-            timing.begin_request(SpokenText(text), at + 0.25)
+            begin(timing, SpokenText(text), at + 0.25)
             stream = at
         timing.take(Viseme(item.index, item.sound, at - stream + item.start) for item in sounds_of(text))
         at += len(text) / 10
@@ -264,7 +325,7 @@ def told_by(service: Service, late: int, size: int) -> Timeline:
     """
     timing, at, left = Timeline(words=True, visemes=True), 0.0, list[Viseme]()
     for text in TEXTS:
-        timing.begin_request(SpokenText(text), at)
+        begin(timing, SpokenText(text), at)
         tell(timing, left, size)
         items = service(text, at)
         in_time = len(items) - (late if text != TEXTS[-1] else 0)
@@ -311,7 +372,7 @@ def test_a_request_whose_visemes_are_all_late_has_them(service: Service, size: i
 
 def test_visemes_between_two_requests_are_late_ones() -> None:
     timing = Timeline(words=True, visemes=True)
-    timing.begin_request(SpokenText("one two"), 0.0)
+    begin(timing, SpokenText("one two"), 0.0)
     timing.take(in_letters("one two", 0.0)[:3])
     timing.end_request(0.7)
     timing.take(in_letters("one two", 0.0)[3:])
@@ -321,12 +382,12 @@ def test_visemes_between_two_requests_are_late_ones() -> None:
 
 def test_a_late_word_that_was_already_given_out_changes_nothing() -> None:
     timing = Timeline(words=True, visemes=True)
-    timing.begin_request(SpokenText("one two six"), 0.0)
+    begin(timing, SpokenText("one two six"), 0.0)
     timing.take(in_letters("one two six", 0.0)[:4])
     timing.end_request(1.1)
     assert [word for word, _ in spoken(timing, 0.9)] == ["one", "two", "six"]
     assert len(timing.pop_visemes(0.9)) == 4
-    timing.begin_request(SpokenText("ten"), 1.1)
+    begin(timing, SpokenText("ten"), 1.1)
     timing.take(in_letters("one two six", 0.0)[4:])
     timing.take(in_letters("ten", 0.0))
     timing.end_request(1.4)
@@ -336,10 +397,10 @@ def test_a_late_word_that_was_already_given_out_changes_nothing() -> None:
 
 def test_a_late_time_behind_the_audio_is_its_end() -> None:
     timing = Timeline(visemes=True)
-    timing.begin_request(SpokenText("ab cd"), 0.0)
+    begin(timing, SpokenText("ab cd"), 0.0)
     timing.take([Viseme(0, "a", 0.0)])
     timing.end_request(0.5)
-    timing.begin_request(SpokenText("ef."), 0.5)
+    begin(timing, SpokenText("ef."), 0.5)
     timing.take([Viseme(3, "c", 0.3), Viseme(4, "d", 0.505)])
     assert timing.pop_visemes(9.0) == [Viseme(0, "a", 0.0), Viseme(3, "c", 0.3), Viseme(4, "d", 0.5)]
 
@@ -361,21 +422,21 @@ def test_in_doubt_a_viseme_is_of_the_request_under_way(
     before: str, told: int, text: str, first: list[tuple[int, str, float]]
 ) -> None:
     timing = Timeline(visemes=True)
-    timing.begin_request(SpokenText(before), 0.0)
+    begin(timing, SpokenText(before), 0.0)
     timing.take(in_letters(before, 0.0)[:told])
     timing.end_request(0.5)
     timing.pop_visemes(9.0)
-    timing.begin_request(SpokenText(text), 0.5)
+    begin(timing, SpokenText(text), 0.5)
     timing.take(Viseme(*item) for item in first)
     assert [item.start for item in timing.pop_visemes(9.0)] == [0.5 + start for _, _, start in first]
 
 
 def test_what_comes_after_the_first_of_a_request_is_its_own() -> None:
     timing = Timeline(visemes=True)
-    timing.begin_request(SpokenText("one two six"), 0.0)
+    begin(timing, SpokenText("one two six"), 0.0)
     timing.take(in_letters("one two six", 0.0)[:3])
     timing.end_request(1.1)
-    timing.begin_request(SpokenText("ten and more"), 1.1)
+    begin(timing, SpokenText("ten and more"), 1.1)
     timing.take(in_letters("ten and more", 0.0)[:3])
     timing.take([Viseme(4, "a", 0.4)])  # Where the one before was left, too.
     assert [round(item.start, 6) for item in timing.pop_visemes(9.0)][3:] == [1.1, 1.2, 1.3, 1.5]
@@ -383,11 +444,11 @@ def test_what_comes_after_the_first_of_a_request_is_its_own() -> None:
 
 def test_another_connection_brings_no_late_visemes() -> None:
     timing = Timeline(visemes=True)
-    timing.begin_request(SpokenText("one two six"), 0.0)
+    begin(timing, SpokenText("one two six"), 0.0)
     timing.take(in_letters("one two six", 0.0)[:3])
     timing.end_request(1.1)
-    timing.begin_request(SpokenText("and more"), 1.1)
-    timing.begin_request(SpokenText("and more"), 1.1)  # Once more: the connection was lost.
+    begin(timing, SpokenText("and more"), 1.1)
+    begin(timing, SpokenText("and more"), 1.1)  # Once more: the connection was lost.
     timing.take([Viseme(4, "m", 0.4)])
     assert [round(item.start, 6) for item in timing.pop_visemes(9.0)][3:] == [1.5]
 
@@ -406,7 +467,7 @@ def utf16_sounds(text: str) -> list[Viseme]:
 @pytest.mark.parametrize("count", [sounds_of, utf16_sounds])
 def test_either_way_of_counting_is_understood(count: Callable[[str], list[Viseme]]) -> None:
     timing = Timeline(words=True, visemes=True)
-    timing.begin_request(SpokenText(EMOJI), 0.0)
+    begin(timing, SpokenText(EMOJI), 0.0)
     timing.take(count(EMOJI))
     timing.end_request(len(EMOJI) / 10)
     assert [word for word, _ in spoken(timing)] == EMOJI.split()
@@ -427,7 +488,7 @@ def test_a_late_first_viseme_is_not_taken_for_another_way_of_counting(
 ) -> None:
     timing = Timeline(words=True)
     at = speak(timing, "Hi...", 0.0)
-    timing.begin_request(SpokenText("Well I think so."), at)
+    begin(timing, SpokenText("Well I think so."), at)
     timing.take(Viseme(*item) for item in told)
     timing.end_request(at + 1.6)
     starts = {index: start for index, _, start in told}
@@ -437,7 +498,7 @@ def test_a_late_first_viseme_is_not_taken_for_another_way_of_counting(
 
 def test_an_index_that_no_code_point_has_tells_the_way_of_counting() -> None:
     timing = Timeline(words=True)
-    timing.begin_request(SpokenText("🙂 a"), 0.0)
+    begin(timing, SpokenText("🙂 a"), 0.0)
     timing.take([Viseme(3, "eɪ", 0.3)])
     timing.end_request(0.5)
     assert spoken(timing)[1] == ("a", 0.3)
@@ -445,7 +506,7 @@ def test_an_index_that_no_code_point_has_tells_the_way_of_counting() -> None:
 
 def test_a_silence_behind_the_text_tells_nothing() -> None:
     timing = Timeline(words=True)
-    timing.begin_request(SpokenText("🙂🙂 ab cd"), 0.0)
+    begin(timing, SpokenText("🙂🙂 ab cd"), 0.0)
     timing.take([Viseme(8, "sil", 0.8), Viseme(3, "f", 0.3), Viseme(6, "f", 0.6)])
     timing.end_request(0.9)
     assert spoken(timing)[1:] == [("ab", 0.3), ("cd", 0.6)]
@@ -453,7 +514,7 @@ def test_a_silence_behind_the_text_tells_nothing() -> None:
 
 def test_sounds_that_are_no_characters_are_counted_in_code_points() -> None:
     timing = Timeline(words=True)
-    timing.begin_request(SpokenText("🙂 a b"), 0.0)
+    begin(timing, SpokenText("🙂 a b"), 0.0)
     timing.take([Viseme(2, "eɪ", 0.3), Viseme(4, "bi", 0.5)])
     timing.end_request(0.7)
     assert spoken(timing)[1:] == [("a", 0.3), ("b", 0.5)]

@@ -192,7 +192,7 @@ async def test_half_a_sample_behind_silence_does_no_harm(
         await conversation.gone()
 
     scripted.scripts.append(script)
-    await tts.synthesize(requests_of("Hush.", TEXT))
+    await tts.synthesize(requests_of("🙂", TEXT))
     assert on_track(track) == at_track_rate(trimmed(bytes(9_000), led(TEXT, 5_000))[0])
 
 

@@ -62,7 +62,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import Any
+from typing import Any, NoReturn
 
 from ._audio.output import AudioOutput
 from ._audio.pcm import BYTES_PER_SECOND, FRAME_SECONDS, SAMPLE_WIDTH, SLICE_BYTES
@@ -624,6 +624,8 @@ class Utterance:
             self._reply_deadline.start(self._limits.idle_timeout)
         elif request.came.begun and not begun:  # It came in time; so little doesn't count yet.
             self._reply_deadline.extend(_FIRST_SOUND)
+        if request.came.begun and not begun:
+            self._timeline.note_sound()
         if request.played.add(fresh):
             self._unspoken = 0
             self._retry.progress()
@@ -705,14 +707,11 @@ class Utterance:
         self._halved = self._silence.drop_half_sample() > 0
         request.heard -= self._halved
         self._output.drop_half_sample()
-        if request.position < SAMPLE_WIDTH and is_pronounceable(request.text):
-            request.mutes += 1
-            # Once: a service that stays mute for a text won't say it at the third time either.
-            again = request.mutes == 1 and not (self._unspoken or request.restyled)
-            raise ServiceError("Lokutor sent no audio for a text", retryable=again)
+        if not request.came.begun and is_pronounceable(request.text):
+            self._take_mute_end(request)
         if request.position:
             self._note_proven(request)
-        if request.mutes and request.position:
+        if request.mutes > request.silences and request.position:
             self._ends.note_second()  # What seemed to be its end was not.
         self._retry.progress()
         self._silence.end_request()
@@ -721,6 +720,23 @@ class Utterance:
         self._timeline.end_request(self._silence.seconds_taken)
         self._request = None
         self._move(State.WAITING)
+
+    def _take_mute_end(self, request: RequestProgress) -> NoReturn:
+        """Have a request that nobody heard sent again, or left out: as if silence were no audio.
+
+        Raises:
+            ServiceError: Always.
+        """
+        self._silence.drop()
+        self._note_cut()
+        silence = request.note_mute()
+        if silence and not request.played.begun:
+            self._pacer.note_silence(self._output.seconds_received)
+        self._timeline.note_silence(silence / BYTES_PER_SECOND)
+        # Once: a service that stays mute for a text won't say it at the third time either.
+        again = request.mutes == 1 and not (self._unspoken or request.restyled)
+        amount = "only silence" if request.position >= SAMPLE_WIDTH else "no audio"
+        raise ServiceError(f"Lokutor sent {amount} for a text", retryable=again)
 
     async def _send_next(self) -> None:
         """Send the next request if the service is free; end the utterance if there is none to come."""
@@ -735,7 +751,7 @@ class Utterance:
             if not self._silence_timer.running:
                 self._silence_timer.start(self._limits.max_silence)
             await self._send_or_ask(self._request)
-        elif self._feed.exhausted and self._left_out and not self._silence.seconds_taken:
+        elif self._feed.exhausted and self._left_out and self._silence.leading_silence is None:
             self._settle(State.FAILED, self._left_out)
         elif self._feed.exhausted:
             self._move(State.FINISHING)

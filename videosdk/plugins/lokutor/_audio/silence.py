@@ -124,6 +124,13 @@ class SilenceTrimmer:
         self._held.clear()
         return held
 
+    def drop(self) -> None:
+        """Cut the silence that is still held: the request ends without a sound, and is sent again."""
+        if self._held:
+            at, before = self._cut or (self._taken - len(self._held), 0)
+            self._cut = at, before + len(self._held)
+            self._held.clear()
+
     def pop_cut(self) -> tuple[float, float] | None:
         """Return what was cut since the last time: its place in the service's audio, and its seconds."""
         cut, self._cut = self._cut, None
@@ -170,7 +177,9 @@ class SilenceTrimmer:
 
 
 def has_sound(pcm: bytes) -> bool:
-    """Return whether a piece that begins with a whole sample holds a sound."""
+    """Return whether a piece that begins with a whole sample holds a sound. Half a sample is none."""
+    if len(pcm) < SAMPLE_WIDTH:
+        return False
     middle = len(pcm) // (2 * SAMPLE_WIDTH) * SAMPLE_WIDTH
     sample = int.from_bytes(pcm[middle : middle + SAMPLE_WIDTH], "little", signed=True)
     # As a rule one look is enough.

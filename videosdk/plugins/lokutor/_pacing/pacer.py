@@ -202,6 +202,14 @@ class Pacer:
         if self._first_audio_at is not None:
             self._times.note_request(len(request.spoken.text), audio, self._clock() - self._first_audio_at)
 
+    def note_silence(self, received: float) -> None:
+        """Note that the request under way has brought nothing but silence so far.
+
+        Args:
+            received: Seconds of the reply's audio received so far.
+        """
+        self._requests[-1].start = received
+
     def leave_out(self) -> None:
         """Forget the request under way, which the service doesn't speak."""
         self._requests.pop()

@@ -128,17 +128,34 @@ class Timeline:
             if self._from_stream is None and request.start > 0:
                 self._from_stream = request.stream_offset > 0
         request.note(visemes, request.stream_offset)
+        fresh = []
         for told in visemes:
             index = request.to_written(request.indices.code_point(told.index, told.sound))
             start = min(max(told.start - request.stream_offset, 0.0), request.length)
             viseme = Viseme(index, told.sound, start)
             if request.start + viseme.start < request.heard:
                 continue  # Of a part that an earlier try has brought.
-            if self._want_words:
-                request.words.take(viseme)
-            if self._want_visemes:
-                self._insert(request.in_reply(viseme))
-        self.on_change()
+            fresh.append(viseme)
+        if request.sounds:
+            self._tell(request, fresh)
+        else:
+            request.held += fresh
+
+    def note_sound(self) -> None:
+        """Note that the try under way has brought its first sound: only now are there words to hear."""
+        request = self._request
+        if request is not None and not request.sounds:
+            request.sounds = True
+            if request.held:
+                self._tell(request, request.held)
+
+    def note_silence(self, seconds: float) -> None:
+        """Note that the try under way was nothing but ``seconds`` of silence: its audio is still to come."""
+        request = self._request
+        if request is not None:
+            request.start += seconds
+            self._starts[-1] = request.start
+            request.restart()
 
     def cut(self, at: float, seconds: float) -> None:
         """Note that the listener doesn't get ``seconds`` of the reply's audio, from ``at`` on."""
@@ -155,6 +172,7 @@ class Timeline:
 
     def end_request(self, at: float) -> None:
         """Note the end of the request under way, ``at`` seconds into the reply's audio."""
+        self.note_sound()  # Or else its text has none.
         request, self._request = self._request, None
         if request is not None:
             request.length = at - request.start
@@ -210,6 +228,14 @@ class Timeline:
         reached = [replace(viseme, start=self._heard_at(viseme)) for viseme in self._visemes[:count]]
         del self._visemes[:count]
         return reached
+
+    def _tell(self, request: _Request, visemes: list[Viseme]) -> None:
+        for viseme in visemes:
+            if self._want_words:
+                request.words.take(viseme)
+            if self._want_visemes:
+                self._insert(request.in_reply(viseme))
+        self.on_change()
 
     def _heard_at(self, viseme: Viseme) -> float:
         return self._edits.to_listener(viseme.start)
@@ -286,6 +312,8 @@ class _Request:
         length: Seconds of its audio; without end while it is under way.
         heard: When what its tries so far have brought ends.
         stream_offset: Seconds that the service counts ahead of its audio; None before its first viseme.
+        sounds: Whether the try under way has brought a sound.
+        held: Its visemes before that.
     """
 
     def __init__(self, spoken: SpokenText, whole: str, *, before: str, index: int, start: float) -> None:
@@ -303,6 +331,8 @@ class _Request:
     def restart(self) -> None:
         """Forget how far it was told: another try begins again."""
         self.stream_offset: float | None = None
+        self.sounds = False
+        self.held: list[Viseme] = []
         self._furthest = 0  # As the service counts.
         self._latest = 0.0
 

@@ -28,7 +28,7 @@ class _Audible:
     """Counts audio that a listener can hear, so that a trickle of bytes or of silence holds no turn."""
 
     gathered: int = 0
-    odd: bool = False  # Whether the next piece begins with the second half of a sample.
+    half: bytes = b""  # The first half of a sample, whose other one comes with the next piece.
     begun: bool = False
     """Whether any sound has come,"""
     enough: bool = False
@@ -36,10 +36,11 @@ class _Audible:
 
     def add(self, pcm: bytes) -> bool:
         """Take a piece; return whether so much has come by now that the time-outs may begin anew."""
-        if has_sound(pcm[self.odd :]):
+        whole = self.half + pcm if self.half else pcm
+        self.half = whole[-1:] if len(whole) % SAMPLE_WIDTH else b""
+        if has_sound(whole):
             self.gathered += len(pcm)
             self.begun = True
-        self.odd ^= len(pcm) % SAMPLE_WIDTH == 1
         enough = self.gathered >= _AUDIBLE
         if enough:
             self.gathered, self.enough = 0, True
@@ -56,9 +57,11 @@ class RequestProgress:
         message: What is sent for it.
         plain: The same with the call's own voice and language, where speech markup may ask for others.
         tries: How often it was sent.
-        mutes: How often it was said to be spoken when no audio had come.
+        mutes: How often it was said to be spoken when no sound had come,
+        silences: and how often silence had come then.
         restyled: Whether it is spoken without what markup has asked for, as the last try.
-        heard: How much of its audio went to the listener.
+        heard: How much of its audio went to the listener,
+        heard_before: and how much of that before this try.
         position: How much of this try's audio has come.
         came: What of this try's audio shows that the service is at work.
         played: What of all its audio ends the listener's waiting.
@@ -70,8 +73,10 @@ class RequestProgress:
     plain: SpeechRequest | None = None
     tries: int = 0
     mutes: int = 0
+    silences: int = 0
     restyled: bool = False
     heard: int = 0
+    heard_before: int = 0
     position: int = 0
     came: _Audible = field(default_factory=_Audible)
     played: _Audible = field(default_factory=_Audible)
@@ -85,7 +90,19 @@ class RequestProgress:
         """Note that it is sent once more."""
         self.tries += 1
         self.position = 0
+        self.heard_before = self.heard
         self.came = _Audible()
+
+    def note_mute(self) -> int:
+        """Note that this try is said to be spoken, though no sound has come: the next begins where it did.
+
+        Returns:
+            How much silence the listener got instead.
+        """
+        silence, self.heard = self.heard - self.heard_before, self.heard_before
+        self.mutes += 1
+        self.silences += silence > 0
+        return silence
 
     def give_up(self, option: str) -> str | None:
         """Speak with the call's own voice or language from the next try on.
