@@ -124,7 +124,7 @@ async def test_audio_that_comes_late_behind_the_end(service: NotedService) -> No
 
     async def send_more(conversation: Conversation, fields: Fields) -> None:
         if fields.get("text") == LAST_WORDS:
-            await asyncio.sleep(0.7)
+            await asyncio.sleep(0.2)
             await conversation.audio(bytes(100))
 
     service.after = send_more
