@@ -9,9 +9,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import ExitStack
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -42,14 +46,43 @@ def pytest_configure(config: pytest.Config) -> None:
 
     Nothing must fail by chance: the same examples each time. ``HYPOTHESIS_PROFILE=random`` hunts for others.
     """
-    if config.getoption("dist") != "no" and not hasattr(config, "workerinput"):
-        return  # This process runs no test.
+    if not hasattr(config, "workerinput"):
+        config.add_cleanup(_start_fork_server().close)
+        if config.getoption("dist") != "no":
+            return  # This process runs no test.
     gc.disable()  # What is imported stays: looking for garbage in it takes a sixth of that time.
     from hypothesis import settings
 
     settings.register_profile("fixed", derandomize=True, deadline=None)
     settings.register_profile("random", deadline=None, print_blob=True)
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+
+def _start_fork_server() -> ExitStack:
+    """Have a fork server for all processes of these tests; it imports nothing before one needs it."""
+    running = ExitStack()
+    if sys.platform != "linux":  # Elsewhere, a process may not use the system's own libraries after a fork.
+        return running
+    program = Path(__file__).parent / "kit" / "forkserver.py"
+    folder = running.enter_context(
+        tempfile.TemporaryDirectory(prefix="forks-")
+    )  # The socket's name is short.
+    # A fork has one thread, so that OpenBLAS may have no more.
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
+    process = running.enter_context(
+        subprocess.Popen(
+            [sys.executable, program, f"{folder}/socket"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+        )
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline(), "the fork server doesn't listen"
+    os.environ["TEST_FORK_SERVER"] = f"{folder}/socket"
+    running.callback(os.environ.pop, "TEST_FORK_SERVER")
+    return running
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

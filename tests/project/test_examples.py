@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import importlib
 import importlib.util
 import inspect
@@ -23,7 +24,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from kit import at_track_rate
-from kit.examples import EXAMPLES, environment_with, replace_plugins, run_python
+from kit.examples import EXAMPLES, environment_with, fork_python, replace_plugins, run_python
+from kit.processes import start_python
 from videosdk.agents import AgentSession, RoomOptions, _plugins
 from videosdk.agents.event_emitter import EventEmitter
 
@@ -317,19 +319,18 @@ def test_ctrl_c_while_it_starts_is_one_line(module: str, tmp_path: Path) -> None
 
 @POSIX
 @pytest.mark.parametrize("moment", ["sent", "speaks"])
-def test_ctrl_c_in_the_call_is_one_line_and_leaves_nothing(moment: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-W", "default::ResourceWarning", CONVERSATION, "--out", tmp_path / "out"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        [*map(str, command)], stdout=pipe, stderr=pipe, text=True, start_new_session=True
-    ) as process:
-        assert process.stdout is not None
-        assert any(moment in line for line in process.stdout)
+async def test_ctrl_c_in_the_call_is_one_line_and_leaves_nothing(moment: str, tmp_path: Path) -> None:
+    options = ("-W", "default::ResourceWarning")
+    process = await start_python(*options, CONVERSATION, "--out", tmp_path / "out")
+    assert process.stdout is not None
+    async with asyncio.timeout(TIMEOUT):
+        while moment not in (line := (await process.stdout.readline()).decode()):
+            assert line
         os.killpg(process.pid, signal.SIGINT)
         # Ends when nobody has these open any more: neither the program nor the local voice's process.
-        _, said = process.communicate(timeout=TIMEOUT)
-    assert (process.returncode, said) == INTERRUPTED
-    assert not list(tmp_path.iterdir())
+        _, said = await process.communicate()
+    assert (process.returncode, said.decode()) == INTERRUPTED
+    assert os.listdir(tmp_path) == []
 
 
 @POSIX
@@ -358,14 +359,14 @@ def test_a_folder_that_can_not_be_made_is_one_line(
 
 
 def test_service_needs_a_key() -> None:
-    done = run_python([CONVERSATION, "--service"])
+    done = fork_python([CONVERSATION, "--service"])
     assert done.returncode == 2
     assert "LOKUTOR_API_KEY" in done.stderr.splitlines()[-1]
 
 
 def test_unreachable_service_is_one_line(unused_tcp_port: int, tmp_path: Path) -> None:
     base_url = f"ws://127.0.0.1:{unused_tcp_port}"
-    done = run_python(
+    done = fork_python(
         [CONVERSATION, "--service", "--out", tmp_path],
         LOKUTOR_API_KEY="secret-key",
         LOKUTOR_BASE_URL=base_url,
@@ -378,7 +379,7 @@ def test_unreachable_service_is_one_line(unused_tcp_port: int, tmp_path: Path) -
 
 
 def test_error_in_the_call_is_one_line(tmp_path: Path) -> None:
-    done = run_python([CONVERSATION, "--voice", "nobody", "--out", tmp_path])
+    done = fork_python([CONVERSATION, "--voice", "nobody", "--out", tmp_path])
     assert done.returncode == 1
     assert done.stderr.startswith("The call failed. TTS: ")
     assert done.stderr.count("\n") == 1
