@@ -58,9 +58,16 @@ def fork_python(arguments: Sequence[str | Path], **environment: str) -> subproce
     return asyncio.run(_to_its_end(arguments, environment, anew=False))
 
 
-def run_example(name: str, *options: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run an example to its end, and return what it has printed."""
-    return run_python([EXAMPLES / name, *options], PYTHONIOENCODING="utf-8")
+def run_example(name: str, *options: str | Path, anew: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run an example to its end, and return what it has printed.
+
+    Args:
+        name: The example.
+        options: Its command line.
+        anew: Whether it must have an interpreter of its own.
+    """
+    environment = environment_with(PYTHONIOENCODING="utf-8")
+    return asyncio.run(_to_its_end([EXAMPLES / name, *options], environment, anew))
 
 
 _INTERRUPTED = """

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def run() -> dict[str, str]:
     """Return the figures of a run whose Redis is killed before its end."""
-    done = run_example("workers/workers.py", *WANTED)
+    done = run_example("workers/workers.py", *WANTED, anew=True)
     assert done.returncode == 0, done.stderr
     return dict(re.findall(r"^(\S.*?)  +(.+)$", done.stdout, re.MULTILINE))
 
