@@ -65,8 +65,8 @@ class Narrator:
         try:
             print(line, flush=True)
         except OSError as error:
-            # Whoever reads it has had enough. Raised here, it would look like a lost connection. Python would try
-            # again at its end, and complain.
+            # Whoever reads it has had enough. Raised here, it would look like a lost connection.
+            # And Python would try again at its end, and complain.
             self._failure = f"The story can't be told: {error}"
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
