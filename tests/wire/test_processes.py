@@ -56,7 +56,6 @@ ENDINGS = {
     "a thread": "import threading as t; t.Timer(0.05, print, ['later']).start()",
     "no output in the end": "import sys, os; print('lost'); os.close(1); os.dup2(os.open('/dev/full', 1), 1)",
     "signals": "import signal; print([signal.getsignal(n) for n in (1, 2, 13, 15, 17, 25)])",
-    "not closed": "import socket, gc; socket.socket(); gc.collect()",
     "a task": "import multiprocessing as m; print(m.current_process().name, m.parent_process())",
     "threads": "import threading; print(threading.enumerate()[0] is threading.main_thread())",
     "descriptors": "import os; print(len(os.listdir('/proc/self/fd')))",
@@ -78,6 +77,13 @@ async def test_an_exception_is_shown() -> None:
         == interpreter.err.splitlines()[-1]
         == b"ZeroDivisionError: division by zero"
     )
+
+
+async def test_what_is_not_closed_is_told() -> None:
+    code = "import socket, gc; socket.socket(); gc.collect()"
+    fork, interpreter = await both("-W", "always::ResourceWarning", "-c", code)
+    assert fork.err.splitlines()[0] == interpreter.err.splitlines()[0]
+    assert b"ResourceWarning: unclosed <socket" in fork.err
 
 
 async def test_an_interrupt_is_a_signal() -> None:
