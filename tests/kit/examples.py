@@ -49,7 +49,8 @@ async def _to_its_end(
         os.killpg(process.pid, signal.SIGKILL)
         raise
     assert process.returncode is not None
-    return subprocess.CompletedProcess(arguments, process.returncode, printed.decode(), said.decode())
+    texts = [text.decode().replace(os.linesep, "\n") for text in (printed, said)]
+    return subprocess.CompletedProcess(arguments, process.returncode, *texts)
 
 
 def fork_python(arguments: Sequence[str | Path], **environment: str) -> subprocess.CompletedProcess[str]:
