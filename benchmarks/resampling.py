@@ -13,20 +13,17 @@ import importlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-mpl.use("Agg")
-
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
-
 from videosdk.plugins.lokutor._audio.pcm import SAMPLE_RATE
 from videosdk.plugins.lokutor._audio.resample import Resampler
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Pcm = NDArray[np.int16]
 Convert = Callable[[Pcm, int], Pcm]
@@ -112,6 +109,12 @@ def _decibels(power: Any) -> float:
 
 def draw(path: Path) -> None:
     """Write the picture."""
+    # Not at the top: it is slow to load, and whoever only converts needs none of it.
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
     figure, axes = plt.subplots(
         len(_RATES), len(CONVERTERS) + 1, figsize=(15, 6.6), width_ratios=[1] * len(CONVERTERS) + [1.45]
     )

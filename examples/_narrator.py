@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import textwrap
 from collections.abc import Callable
 from functools import partial
@@ -62,10 +64,11 @@ class Narrator:
         line = textwrap.fill(what, self._width, initial_indent=head, subsequent_indent=indent)
         try:
             print(line, flush=True)
-        except (
-            OSError
-        ) as error:  # Whoever reads it has had enough. Raised here, it would look like a lost connection.
+        except OSError as error:
+            # Whoever reads it has had enough. Raised here, it would look like a lost connection.
+            # And Python would try again at its end, and complain.
             self._failure = f"The story can't be told: {error}"
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def on_caller(self, speech: Speech, *, over: bool) -> None:
         """The caller begins to speak."""

@@ -9,9 +9,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
+import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import ExitStack
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -42,8 +47,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
     Nothing must fail by chance: the same examples each time. ``HYPOTHESIS_PROFILE=random`` hunts for others.
     """
-    if config.getoption("dist") != "no" and not hasattr(config, "workerinput"):
-        return  # This process runs no test.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts its background jobs so, and whatever the tests start would ignore Ctrl+C as well.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not hasattr(config, "workerinput"):
+        config.add_cleanup(_start_fork_server().close)
+        if config.getoption("dist") != "no":
+            return  # This process runs no test.
     gc.disable()  # What is imported stays: looking for garbage in it takes a sixth of that time.
     from hypothesis import settings
 
@@ -52,8 +62,53 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
+def _start_fork_server() -> ExitStack:
+    """Have a fork server for all processes of these tests; it imports nothing before one needs it."""
+    running = ExitStack()
+    if sys.platform != "linux":  # Elsewhere, a process may not use the system's own libraries after a fork.
+        return running
+    program = Path(__file__).parent / "kit" / "forkserver.py"
+    folder = running.enter_context(
+        tempfile.TemporaryDirectory(prefix="forks-")
+    )  # The socket's name is short.
+    # A fork has one thread, so that OpenBLAS may have no more.
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
+    process = running.enter_context(
+        subprocess.Popen(
+            [sys.executable, program, f"{folder}/socket"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+        )
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline(), "the fork server doesn't listen"
+    os.environ["TEST_FORK_SERVER"] = f"{folder}/socket"
+    running.callback(os.environ.pop, "TEST_FORK_SERVER")
+    return running
+
+
+LONG = (
+    "project/test_deploy_example.py",
+    "project/test_browser_example.py",
+    "project/test_benchmarks.py",
+    "project/test_examples.py",
+    "project/test_packaging.py",
+    "project/test_workers_example.py",
+    "project/test_short_examples.py",
+    "soak/test_stress.py",
+    "project/",
+    "wire/test_loops.py",
+    "wire/test_cli.py",
+)
+"""What takes longest begins first, so that nobody waits for it in the end."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Expect the tests that show a known fault to fail where an installed version has it."""
+    """Put the tests into their order, and expect those that show a known fault to fail where there is one."""
+    items.sort(key=_turn)
     shows = [(item, mark.args[0]) for item in items for mark in item.iter_markers("known_fault")]
     if shows:
         from videosdk.plugins.lokutor._doctor.versions import FAULTS
@@ -64,6 +119,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(
                     pytest.mark.xfail(raises=AssertionError, reason=f"known fault: {name}", strict=True)
                 )
+
+
+def _turn(item: pytest.Item) -> int:
+    """Return when a test is handed out: the smaller, the earlier."""
+    path = item.nodeid.removeprefix("tests/")
+    return next((turn for turn, start in enumerate(LONG) if path.startswith(start)), len(LONG))
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config) -> Mapping[str, LoopFactory]:
@@ -98,7 +159,7 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     over sooner than handed out.
     """
 
-    _FILES = ("tests/project/", "tests/local/test_visemes.py")
+    _FILES = ("tests/project/", "tests/local/test_official_sdk.py", "tests/local/test_visemes.py")
     _CASES = "tests/unit/"
 
     def _split_scope(self, nodeid: str) -> str:
@@ -119,6 +180,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling | None:
+    config.option.loadscopereorder = False  # The order is that of pytest_collection_modifyitems().
     return Scheduling(config, log) if config.getoption("dist") == "loadscope" else None
 
 

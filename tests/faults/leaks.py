@@ -30,6 +30,8 @@ def all_logged() -> Iterator[list[logging.LogRecord]]:
     handler = Everything()
     names = ["", *logging.root.manager.loggerDict, "aiohttp", "aiohttp.client", "aiohttp.internal", "asyncio"]
     levels = {name: logging.getLogger(name).level for name in names}
+    # The others have that of the loggers above them. Each change makes logging forget what it knows of all.
+    levels = {name: level for name, level in levels.items() if not name or level != logging.NOTSET}
     for name in levels:
         logging.getLogger(name).setLevel(logging.DEBUG)
     logging.root.addHandler(handler)

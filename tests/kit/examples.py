@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from kit.processes import start_python
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 _TIMEOUT = 180
@@ -34,9 +37,38 @@ def run_python(arguments: Sequence[str | Path], **environment: str) -> subproces
     )
 
 
-def run_example(name: str, *options: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run an example to its end, and return what it has printed."""
-    return run_python([EXAMPLES / name, *options], PYTHONIOENCODING="utf-8")
+async def _to_its_end(
+    arguments: Sequence[str | Path], environment: dict[str, str], anew: bool
+) -> subprocess.CompletedProcess[str]:
+    process = await start_python(
+        *arguments, streams={"stdin": subprocess.DEVNULL}, env=environment, anew=anew
+    )
+    try:
+        printed, said = await asyncio.wait_for(process.communicate(), _TIMEOUT)
+    except TimeoutError:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    assert process.returncode is not None
+    texts = [text.decode().replace(os.linesep, "\n") for text in (printed, said)]
+    return subprocess.CompletedProcess(arguments, process.returncode, *texts)
+
+
+def fork_python(arguments: Sequence[str | Path], **environment: str) -> subprocess.CompletedProcess[str]:
+    """Do the same in a process that has imported the plugin already."""
+    environment = environment_with(PYTHONIOENCODING="utf-8", **environment)
+    return asyncio.run(_to_its_end(arguments, environment, anew=False))
+
+
+def run_example(name: str, *options: str | Path, anew: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run an example to its end, and return what it has printed.
+
+    Args:
+        name: The example.
+        options: Its command line.
+        anew: Whether it must have an interpreter of its own.
+    """
+    environment = environment_with(PYTHONIOENCODING="utf-8")
+    return asyncio.run(_to_its_end([EXAMPLES / name, *options], environment, anew))
 
 
 _INTERRUPTED = """
@@ -54,7 +86,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def interrupt_example(
-    name: str, *options: str | Path, engine: str = "espeak.EspeakEngine"
+    name: str, *options: str | Path, engine: str = "espeak.EspeakEngine", anew: bool = False
 ) -> subprocess.CompletedProcess[str]:
     """Run an example that gets Ctrl+C when its voice begins to speak, and return what it has printed.
 
@@ -64,24 +96,12 @@ def interrupt_example(
         name: The example.
         options: Its command line.
         engine: Its voice: a class, in a module of ``local``.
+        anew: Whether it must have an interpreter of its own.
     """
     module, _, kind = engine.partition(".")
     starter = _INTERRUPTED.format(module=module, engine=kind)
-    command = [sys.executable, "-c", starter, EXAMPLES / name, *options]
-    with subprocess.Popen(
-        [*map(str, command)],
-        env=environment_with(PYTHONIOENCODING="utf-8"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        start_new_session=True,
-    ) as process:
-        try:
-            printed, said = process.communicate(timeout=_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-    return subprocess.CompletedProcess(command, process.returncode, printed, said)
+    command = ["-c", starter, EXAMPLES / name, *options]
+    return asyncio.run(_to_its_end(command, environment_with(PYTHONIOENCODING="utf-8"), anew))
 
 
 def replace_plugins(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,6 @@ import importlib
 import json
 import re
 import signal
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import pytest
 import pytest_asyncio
 from kit.browser import CHROMIUM, STEP, Visit, open_browser, record_voice, speak, visit
 from kit.examples import EXAMPLES, environment_with
+from kit.processes import start_python
 from kit.waits import PATIENCE, settled, until
 from soak.leftovers import open_descriptors
 from videosdk.agents import STT, SpeechData, SpeechEventType, STTResponse
@@ -680,14 +680,9 @@ async def test_the_page_loads_nothing_from_elsewhere(room: Any) -> None:
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 async def test_it_is_run_as_a_user_does_and_ends_cleanly(browser: Browser, ending: signal.Signals) -> None:
-    options = ["-W", "default::ResourceWarning"]
-    command = [sys.executable, *options, str(EXAMPLES / "browser_agent.py"), "--port", "0"]
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=environment_with(**dict.fromkeys(KEYS, "")),
-    )
+    command = ("-W", "default::ResourceWarning", EXAMPLES / "browser_agent.py", "--port", "0")
+    environment = environment_with(**dict.fromkeys(KEYS, ""))
+    process = await start_python(*command, env=environment, anew=ending == signal.SIGINT)
     try:
         assert process.stdout is not None
         line = (await process.stdout.readline()).decode()

@@ -1,4 +1,4 @@
-"""The example of a second provider: it is run as a user would."""
+"""The example of a second provider: it is run to its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The example of speech markup: it is run as a user would, and listened to."""
+"""The example of speech markup: it is run to its end, and listened to."""
 
 from __future__ import annotations
 

@@ -233,7 +233,7 @@ def test_the_sdist_holds_the_folder(unpacked: Path, folder: str) -> None:
 
 
 def test_the_tests_are_collected_from_the_sdist(unpacked: Path) -> None:
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n", "0", "-p", "no:cacheprovider"]
     result = subprocess.run(command, cwd=unpacked, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr
 

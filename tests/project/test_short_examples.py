@@ -1,4 +1,4 @@
-"""The short examples: each is run as a user would, all at once."""
+"""The short examples: each is run to its end, all at once, and one of them as a user would."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], Path
 
 def _run(command: tuple[str, list[str]]) -> CompletedProcess[str]:
     name, options = command
-    return run_example(f"{name}.py", *options)
+    return run_example(f"{name}.py", *options, anew=name == "telephony")
 
 
 def test_the_telephone_gets_its_own_rate(runs: tuple[dict[str, str], Path]) -> None:

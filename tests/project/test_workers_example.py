@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def run() -> dict[str, str]:
     """Return the figures of a run whose Redis is killed before its end."""
-    done = run_example("workers/workers.py", *WANTED)
+    done = run_example("workers/workers.py", *WANTED, anew=True)
     assert done.returncode == 0, done.stderr
     return dict(re.findall(r"^(\S.*?)  +(.+)$", done.stdout, re.MULTILINE))
 
@@ -43,5 +43,5 @@ def test_no_turn_is_lost_where_redis_is_killed(run: dict[str, str]) -> None:
 
 
 def test_ctrl_c_ends_it_and_its_processes_without_a_traceback() -> None:
-    done = interrupt_example("workers/workers.py", engine="signal_engine.SignalEngine")
+    done = interrupt_example("workers/workers.py", engine="signal_engine.SignalEngine", anew=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

@@ -22,6 +22,7 @@ from kit import (
     speech_of,
     until,
 )
+from kit.processes import start_python
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from soak.leftovers import Usage, check_leftovers, check_memory, open_sockets
@@ -161,23 +162,25 @@ def test_a_long_reply_leaves_nothing_in_memory() -> None:
     assert sys.getallocatedblocks() - before < 500
 
 
-def run_soak(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(Path(__file__).parent), "--seed", "7", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=9 * PATIENCE, check=False)
+async def run_soak(*arguments: str, anew: bool = False) -> subprocess.CompletedProcess[str]:
+    process = await start_python(Path(__file__).parent, "--seed", "7", *arguments, anew=anew)
+    printed, said = await asyncio.wait_for(process.communicate(), 9 * PATIENCE)
+    assert process.returncode is not None
+    return subprocess.CompletedProcess(arguments, process.returncode, printed.decode(), said.decode())
 
 
-def test_the_soak_passes_in_its_smallest_form() -> None:
-    result = run_soak("--turns", "40", "--plugins", "4")
+async def test_the_soak_passes_in_its_smallest_form() -> None:
+    result = await run_soak("--turns", "40", "--plugins", "4", anew=True)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "seed 7" in result.stdout
     assert "turns          40 " in result.stdout
     assert result.stderr == ""
 
 
-def test_the_soak_fails_and_says_why_where_promises_are_broken() -> None:
+async def test_the_soak_fails_and_says_why_where_promises_are_broken() -> None:
     sabotages = ("audio", "memory", "socket", "task", "warning")
     options = [option for sabotage in sabotages for option in ("--sabotage", sabotage)]
-    result = run_soak("--turns", "8", "--plugins", "2", *options)
+    result = await run_soak("--turns", "8", "--plugins", "2", *options)
     assert result.returncode == 1, result.stdout + result.stderr
     for complaint in ("heard", "memory grew", "1 sockets were left", "a task was left", "never awaited"):
         assert complaint in result.stderr

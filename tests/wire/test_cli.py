@@ -1,4 +1,7 @@
-"""The command line: the real command in its own process; in this one where only words and files matter."""
+"""The command line: the real command in its own process; in this one where only words and files matter.
+
+Most processes are forks of one that has imported everything. Some tests have an interpreter of their own.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,7 @@ import signal
 import socket
 import sys
 import wave
-from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +24,7 @@ import websockets
 from aiohttp import web
 from kit import PATIENCE, Conversation, ScriptedServer, heard_for, speech_of, until
 from kit.certificates import authority, server_context
+from kit.processes import Odd, Process, Stream, start_python
 from kit.proxy import FaultProxy, tunnel
 
 from videosdk.plugins.lokutor import __version__
@@ -31,7 +34,7 @@ from videosdk.plugins.lokutor.local.signal_engine import SignalEngine
 
 pty = pytest.importorskip("pty", reason="these tests need a POSIX shell and its signals")
 
-COMMAND = (sys.executable, "-W", "always::ResourceWarning", "-m", "videosdk.plugins.lokutor")
+COMMAND = ("-W", "always::ResourceWarning", "-m", "videosdk.plugins.lokutor")
 
 
 def in_shell(script: str) -> tuple[str, ...]:
@@ -39,11 +42,12 @@ def in_shell(script: str) -> tuple[str, ...]:
     return ("/bin/sh", "-c", script, "sh")
 
 
-UNREAD = in_shell('"$@" | true')
 LIMITED = in_shell('ulimit -f 8; exec "$@"')
-CLOSED_INPUT, CLOSED_OUTPUT, CLOSED_ERRORS = (in_shell(f'exec "$@" {way}') for way in ("<&-", ">&-", "2>&-"))
-ALL_CLOSED = in_shell('exec "$@" <&- >&- 2>&-')
-FULL_OUTPUT, FULL_ERRORS = (in_shell(f'exec "$@" {way}/dev/full') for way in (">", "2>"))
+Streams = Mapping[str, Stream]
+NAMES = ("stdin", "stdout", "stderr")
+ALL_CLOSED: Streams = dict.fromkeys(NAMES, Odd.CLOSED)
+CLOSED_INPUT, CLOSED_OUTPUT, CLOSED_ERRORS = ({name: Odd.CLOSED} for name in NAMES)
+FULL_OUTPUT, FULL_ERRORS = ({name: Odd.FULL} for name in NAMES[1:])
 HAS_FULL_DEVICE = Path("/dev/full").exists()
 NOHUP = in_shell('trap "" HUP; exec "$@"')
 KEY = "key-5f2c9e"
@@ -81,10 +85,18 @@ def closed_port() -> Iterator[int]:
 
 
 @asynccontextmanager
-async def started(*arguments: str, before: tuple[str, ...] = ()) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *before, *COMMAND, *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
-    )
+async def started(
+    *arguments: str, before: tuple[str, ...] = (), anew: bool = False, streams: Streams | None = None
+) -> AsyncIterator[Process]:
+    """Start the command.
+
+    Args:
+        arguments: Its arguments.
+        before: What a shell is told to do with it, which then starts an interpreter of its own.
+        anew: Whether it is an interpreter of its own in any case.
+        streams: Its standard streams, other than pipes.
+    """
+    process = await start_python(*COMMAND, *arguments, before=before, anew=anew, streams=streams)
     try:
         yield process
     finally:
@@ -93,36 +105,42 @@ async def started(*arguments: str, before: tuple[str, ...] = ()) -> AsyncIterato
             await process.communicate()
 
 
-async def ended(process: asyncio.subprocess.Process, stdin: str | None = "") -> Result:
+async def ended(process: Process, stdin: str | None = "") -> Result:
     """Return what came of it, after the last of its input; None where that has been given before."""
     async with asyncio.timeout(3 * PATIENCE):
         out, err = await process.communicate(None if stdin is None else stdin.encode())
     return Result(process.returncode, out.decode(), err.decode())
 
 
-def press_ctrl_c(process: asyncio.subprocess.Process) -> None:
+def press_ctrl_c(process: Process) -> None:
     """Do what a terminal does: the signal goes to the command and to every process that it started."""
     os.killpg(process.pid, signal.SIGINT)
 
 
-def terminate(process: asyncio.subprocess.Process) -> None:
+def terminate(process: Process) -> None:
     process.terminate()
 
 
-def close_terminal(process: asyncio.subprocess.Process) -> None:
+def close_terminal(process: Process) -> None:
     """Do what a terminal does, and what the system may add as it ends the session."""
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGHUP):
         os.killpg(process.pid, number)
 
 
-Stop = Callable[[asyncio.subprocess.Process], None]
+Stop = Callable[[Process], None]
 
 
-async def run(*arguments: str, stdin: str = "", before: tuple[str, ...] = ()) -> Result:
+async def run(
+    *arguments: str,
+    stdin: str = "",
+    before: tuple[str, ...] = (),
+    anew: bool = False,
+    streams: Streams | None = None,
+) -> Result:
     """Run the command in a process of its own, to its end."""
-    if before in (FULL_OUTPUT, FULL_ERRORS) and not HAS_FULL_DEVICE:
+    if streams in (FULL_OUTPUT, FULL_ERRORS) and not HAS_FULL_DEVICE:
         pytest.skip("there is no device here that is always full")
-    async with started(*arguments, before=before) as process:
+    async with started(*arguments, before=before, anew=anew, streams=streams) as process:
         return await ended(process, stdin)
 
 
@@ -138,9 +156,7 @@ for arguments in json.load(sys.stdin):
 
 async def run_each(*commands: list[str]) -> list[Result]:
     """Run the commands one after another in one process of their own, with its standard streams."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", EACH, stdin=PIPE, stdout=PIPE, stderr=PIPE
-    )
+    process = await start_python("-c", EACH, anew=True)
     status, *streams = await ended(process, json.dumps(commands))
     assert status == 0, streams
     outs, errs = (stream.split("\0")[:-1] for stream in streams)
@@ -149,7 +165,7 @@ async def run_each(*commands: list[str]) -> list[Result]:
     return results
 
 
-async def line_of(process: asyncio.subprocess.Process) -> str:
+async def line_of(process: Process) -> str:
     assert process.stdout is not None
     async with asyncio.timeout(3 * PATIENCE):
         return (await process.stdout.readline()).decode()
@@ -198,7 +214,7 @@ def loudness(pcm: bytes) -> float:
 
 
 async def test_say_needs_no_account(here: Path) -> None:
-    result = await run("say", TEXT)
+    result = await run("say", TEXT, anew=True)
     assert (result.status, result.err) == (0, "")
     notice, report = result.out.splitlines()
     assert "local server" in notice
@@ -246,7 +262,7 @@ async def test_say_goes_through_the_proxy_of_the_environment(
         monkeypatch.setenv("SSL_CERT_FILE", str(here / "authority.pem"))
         monkeypatch.setenv("LOKUTOR_BASE_URL", "wss://tts.example")
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-        result = await run("say", TEXT, "--out", "hello.wav")
+        result = await run("say", TEXT, "--out", "hello.wav", anew=True)  # It reads the authority at once.
         [link] = proxy.links
     assert result.status == 0
     assert KEY.encode() not in link.head
@@ -359,7 +375,7 @@ async def test_a_bad_environment_is_one_line(
 
 
 async def test_a_bad_value_shows_no_traceback_in_its_own_process() -> None:
-    assert_error(await run("say", TEXT, "--speed", "9"), 2, "speed")
+    assert_error(await run("say", TEXT, "--speed", "9", anew=True), 2, "speed")
 
 
 @pytest.mark.parametrize(
@@ -489,11 +505,11 @@ async def test_the_end_of_a_say_with_the_local_voice_leaves_nothing_behind(
     assert files(here) == []
 
 
-@pytest.mark.parametrize("before", [CLOSED_OUTPUT, FULL_OUTPUT])
+@pytest.mark.parametrize("streams", [CLOSED_OUTPUT, FULL_OUTPUT])
 @pytest.mark.parametrize("account", [True, False])
 async def test_a_report_that_can_not_be_printed_leaves_the_file(
     account: bool,
-    before: tuple[str, ...],
+    streams: Streams,
     service: ScriptedServer,
     here: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -501,13 +517,13 @@ async def test_a_report_that_can_not_be_printed_leaves_the_file(
     if not account:
         monkeypatch.delenv("LOKUTOR_API_KEY")
         monkeypatch.delenv("LOKUTOR_BASE_URL")
-    assert_error(await run("say", TEXT, before=before), 1, "can't write to standard output")
+    assert_error(await run("say", TEXT, streams=streams), 1, "can't write to standard output")
     assert files(here) == ["speech.wav"]
     assert loudness(read_wav(here / "speech.wav")) > 300
 
 
 @pytest.mark.parametrize(
-    ("arguments", "before", "unbuffered"),
+    ("arguments", "streams", "unbuffered"),
     [
         (["voices"], FULL_OUTPUT, ""),
         (["voices"], FULL_OUTPUT, "1"),
@@ -518,29 +534,29 @@ async def test_a_report_that_can_not_be_printed_leaves_the_file(
     ],
 )
 async def test_an_output_that_takes_nothing_is_one_line(
-    arguments: list[str], before: tuple[str, ...], unbuffered: str, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], streams: Streams, unbuffered: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
-    assert_error(await run(*arguments, before=before), 1, "can't write to standard output")
+    assert_error(
+        await run(*arguments, streams=streams, anew=bool(unbuffered)), 1, "can't write to standard output"
+    )
 
 
 async def test_a_closed_input_is_one_line(here: Path) -> None:
-    assert_error(await run("say", "-", before=CLOSED_INPUT), 2, "standard input")
+    assert_error(await run("say", "-", streams=CLOSED_INPUT), 2, "standard input")
     assert files(here) == []
 
 
-@pytest.mark.parametrize("before", [CLOSED_ERRORS, FULL_ERRORS])
-async def test_errors_that_nobody_can_read_are_not_printed_elsewhere(
-    before: tuple[str, ...], here: Path
-) -> None:
-    assert await run("say", TEXT, "--speed", "9", before=before) == (2, "", "")
-    result = await run("say", TEXT, before=before)
+@pytest.mark.parametrize("streams", [CLOSED_ERRORS, FULL_ERRORS])
+async def test_errors_that_nobody_can_read_are_not_printed_elsewhere(streams: Streams, here: Path) -> None:
+    assert await run("say", TEXT, "--speed", "9", streams=streams) == (2, "", "")
+    result = await run("say", TEXT, streams=streams)
     assert (result.status, result.err) == (0, "")
     assert loudness(read_wav(here / "speech.wav")) > 300
 
 
 async def test_say_speaks_though_all_its_streams_are_closed(here: Path) -> None:
-    assert await run("say", TEXT, before=ALL_CLOSED) == (1, "", "")
+    assert await run("say", TEXT, streams=ALL_CLOSED) == (1, "", "")
     assert loudness(read_wav(here / "speech.wav")) > 300
 
 
@@ -552,13 +568,21 @@ async def test_a_name_that_can_not_be_printed_is_escaped(
 ) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     names = [name for name, _ in UNPRINTABLE]
-    results = await run_each(*(["say", TEXT, "--out", name] for name in names))
-    for (name, shown), result in zip(UNPRINTABLE, results, strict=True):
+    outs = [*names, *(f"missing/{name}" for name in names)]
+    results = await run_each(*(["say", TEXT, "--out", out] for out in outs))
+    for (name, shown), result in zip(UNPRINTABLE, results, strict=False):
         assert (result.status, result.err) == (0, "")
         assert result.out.startswith(f"{shown}: ")
         assert read_wav(here / name) == heard_for(TEXT)
-    for result in await run_each(*(["say", TEXT, "--out", f"missing/{name}"] for name in names)):
+    for result in results[len(names) :]:
         assert_error(result, 1, "missing/", "No such file")
+
+
+SAY_BOTH = """
+import sys
+from videosdk.plugins.lokutor._cli.commands import main
+sys.exit(main(["say", sys.argv[1]]) or main(["say", "-"]))
+"""
 
 
 async def test_a_text_in_a_locale_that_does_not_know_it(
@@ -566,8 +590,8 @@ async def test_a_text_in_a_locale_that_does_not_know_it(
 ) -> None:
     for name, value in {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}.items():
         monkeypatch.setenv(name, value)
-    for arguments, stdin in (("Ça va?", ""), ("-", "Ça va?")):
-        assert (await run("say", arguments, stdin=stdin)).status == 0
+    process = await start_python("-c", SAY_BOTH, "Ça va?", anew=True)
+    assert (await ended(process, "Ça va?")).status == 0
     assert service.texts == ["Ça va?"] * 2
 
 
@@ -615,10 +639,8 @@ async def test_a_short_key_is_not_hidden_in_the_name_of_a_host(
 # say --out -
 
 
-async def run_bytes(
-    *arguments: str, stdin: str = "", before: tuple[str, ...] = ()
-) -> tuple[int | None, bytes, str]:
-    async with started(*arguments, before=before) as process, asyncio.timeout(3 * PATIENCE):
+async def run_bytes(*arguments: str, stdin: str = "") -> tuple[int | None, bytes, str]:
+    async with started(*arguments) as process, asyncio.timeout(3 * PATIENCE):
         out, err = await process.communicate(stdin.encode())
     return process.returncode, out, err.decode()
 
@@ -645,19 +667,19 @@ async def test_a_reader_that_has_enough_is_no_error(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "reason"), [(CLOSED_OUTPUT, "closed"), (FULL_OUTPUT, "No space left on device")]
+    ("streams", "reason"), [(CLOSED_OUTPUT, "closed"), (FULL_OUTPUT, "No space left on device")]
 )
 async def test_audio_that_can_not_be_written_is_one_line(
-    before: tuple[str, ...], reason: str, service: ScriptedServer, here: Path
+    streams: Streams, reason: str, service: ScriptedServer, here: Path
 ) -> None:
-    assert_error(await run("say", TEXT, "--out", "-", before=before), 1, "standard output", reason)
+    assert_error(await run("say", TEXT, "--out", "-", streams=streams), 1, "standard output", reason)
     assert files(here) == []
 
 
 async def test_a_terminal_gets_no_audio(service: ScriptedServer) -> None:
     ours, theirs = pty.openpty()
-    with closing(os.fdopen(ours, "rb", 0)), closing(os.fdopen(theirs, "rb", 0)):
-        result = await run("say", TEXT, "--out", "-", before=in_shell(f'exec "$@" >{os.ttyname(theirs)}'))
+    with closing(os.fdopen(ours, "rb", 0)), closing(os.fdopen(theirs, "wb", 0)):
+        result = await run("say", TEXT, "--out", "-", streams={"stdout": theirs})
     assert_error(result, 2, "terminal")
     assert service.texts == []
 
@@ -701,8 +723,8 @@ async def test_a_missing_local_voice_is_one_line(
 
 
 @asynccontextmanager
-async def serving(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    async with started("serve", "--port", "0", *arguments) as process:
+async def serving(*arguments: str, anew: bool = False) -> AsyncIterator[tuple[Process, str]]:
+    async with started("serve", "--port", "0", *arguments, anew=anew) as process:
         line = await line_of(process)
         assert re.fullmatch(r"listening on ws://127\.0\.0\.1:\d+\n", line)
         yield process, line.split()[-1]
@@ -721,9 +743,12 @@ async def speech_from(url: str, **options: Any) -> bytes:
     return pcm
 
 
-@pytest.mark.parametrize("stop", [press_ctrl_c, terminate, close_terminal])
-async def test_serve_speaks_until_it_is_told_to_stop(stop: Stop) -> None:
-    async with serving() as (process, url):
+@pytest.mark.parametrize(
+    ("stop", "anew"),
+    [(press_ctrl_c, False), (press_ctrl_c, True), (terminate, False), (close_terminal, False)],
+)
+async def test_serve_speaks_until_it_is_told_to_stop(stop: Stop, anew: bool) -> None:
+    async with serving(anew=anew) as (process, url):
         speech = await speech_from(f"{url}/ws/tts", additional_headers={"X-API-Key": "any"})
         assert loudness(speech) > 300
         stop(process)
@@ -881,8 +906,11 @@ async def test_voices_needs_no_account(call: Any) -> None:
 
 @pytest.mark.parametrize("arguments", [["voices"], ["say", TEXT], ["serve", "--port", "0"], ["--help"]])
 async def test_an_output_that_nobody_reads_is_no_traceback(arguments: list[str], here: Path) -> None:
-    result = await run(*arguments, before=UNREAD)
-    assert (result.out, result.err) == ("", "")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with closing(os.fdopen(writing, "wb", 0)):
+        result = await run(*arguments, streams={"stdout": writing})
+    assert (result.status in {1, 120}, result.err) == (True, "")
     assert files(here) == (["speech.wav"] if "say" in arguments else [])
 
 
@@ -965,7 +993,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 async def test_the_version_is_told() -> None:
-    assert await run("--version") == (0, f"videosdk-plugins-lokutor {__version__}\n", "")
+    assert await run("--version", anew=True) == (0, f"videosdk-plugins-lokutor {__version__}\n", "")
 
 
 async def test_the_command_goes_by_the_name_that_was_typed(
@@ -974,6 +1002,6 @@ async def test_the_command_goes_by_the_name_that_was_typed(
     assert "usage: python -m videosdk.plugins.lokutor say " in (await run("say", "--help")).out
     installed = here / "lokutor"  # As pip writes it.
     installed.write_text("import sys\nfrom videosdk.plugins.lokutor.__main__ import run\nsys.exit(run())\n")
-    monkeypatch.setitem(globals(), "COMMAND", (sys.executable, str(installed)))
-    assert "usage: lokutor say " in (await run("say", "--help")).out
+    monkeypatch.setitem(globals(), "COMMAND", (str(installed),))
+    assert "usage: lokutor say " in (await run("say", "--help", anew=True)).out
     assert_error(await run("say", TEXT, "--speed", "9"), 2, "speed")

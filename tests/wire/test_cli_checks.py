@@ -10,13 +10,13 @@ import re
 import select
 import signal
 import sys
-from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from kit import PATIENCE, until
+from kit.processes import start_python
 from kit.service import KEY, TIMED, NotedService, speech
 
 from videosdk.plugins.lokutor import LokutorTTS
@@ -185,7 +185,7 @@ async def test_what_was_found_is_kept_when_a_run_is_interrupted(
     (here / "kept.json").chmod(0o640)
     (here / "report.json").symlink_to("kept.json")
     command = ["-m", "videosdk.plugins.lokutor", "conformance", "--idle", "3600", "--out", "report.json"]
-    process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=PIPE, stderr=PIPE)
+    process = await start_python(*command)
     assert process.stdout is not None
     async with asyncio.timeout(3 * PATIENCE):
         async for line in process.stdout:  # What comes behind it takes an hour.

@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
@@ -28,6 +27,7 @@ from kit import (
     until,
     workers,
 )
+from kit.processes import start_python
 
 from videosdk.plugins.lokutor import LokutorTTS
 from videosdk.plugins.lokutor._wire.connection import Connection
@@ -287,14 +287,7 @@ WHOLE = len(heard_for(workers.TEXT))
 
 async def at_work(method: str, url: str) -> dict[str, Any]:
     """Run the workers' program, and return what it prints. It says nothing else."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(Path(workers.__file__)),
-        method,
-        url,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    process = await start_python(workers.__file__, method, url)
     printed, said = await asyncio.wait_for(process.communicate(), 2 * workers.PATIENCE)
     assert (process.returncode, said) == (0, b"")
     return json.loads(printed)  # type: ignore[no-any-return]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from operator import eq
 from statistics import median
 
 from .._audio.pcm import SAMPLE_RATE, SAMPLE_WIDTH
@@ -90,7 +91,7 @@ def rate_of(reply: Reply) -> Finding:
 def _is_stereo(pcm: bytes) -> bool:
     pairs = len(pcm) // (2 * SAMPLE_WIDTH)
     left, right = (whole(pcm)[start::4] for start in (0, 2))
-    equal = sum(a == b for a, b in zip(left, right, strict=False))
+    equal = sum(map(eq, left, right))
     return pairs > SAMPLE_RATE // 10 and equal / pairs > _STEREO
 
 

@@ -150,9 +150,10 @@ async def probe_repeatable(lab: Lab) -> Finding:
 
 
 def _likeness(first: bytes, second: bytes) -> str:
-    place = next((n for n, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), None)
-    if place is None:
+    shorter = min(len(first), len(second))
+    if first[:shorter] == second[:shorter]:
         return "byte for byte the same as far as the shorter goes"
+    place = next(n for n, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
     return f"different from byte {place} on"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cached_property
-from itertools import pairwise
+from operator import sub
 
 from .._audio.pcm import BYTES_PER_SECOND, SAMPLE_WIDTH
 from .._audio.silence import silence_at_end, silence_at_start
@@ -196,7 +196,7 @@ def _samples(pcm: bytes, kind: str, *, big: bool = False) -> array[int]:
 
 
 def _variation(samples: array[int]) -> int:
-    return sum(abs(after - before) for before, after in pairwise(samples))
+    return sum(map(abs, map(sub, samples[1:], samples)))  # In C: there are a hundred thousand.
 
 
 @dataclass(frozen=True, slots=True)
