@@ -68,6 +68,7 @@ async def cancel_somewhere(
     What was heard is the reply's beginning, so nothing of an earlier call has come late.
     """
     track.frame_buffer.clear()
+    track.audio_data_buffer.clear()  # A rest that didn't fill a frame: nobody has interrupted the track.
     pulled: list[str] = []
 
     async def text() -> AsyncIterator[str]:
