@@ -818,6 +818,174 @@ async def test_an_interruption_of_another_plugin_without_words_is_estimated_over
         assert call.room.ours == left_to_us("Half of it is")
 
 
+LOST = "The first one is heard. The second one breaks off in the middle. A third one follows."
+LEARNED = "So fast does the first one speak, as it has been heard by now."
+
+
+async def speaks_once(call: Call) -> None:
+    """Have a reply spoken to its end, from which it is known how fast the first plugin speaks."""
+    await call.begin("say", LEARNED)
+    await call.over()
+    await until(lambda: call.session.agent_state.value == "idle")
+
+
+@pytest.mark.parametrize("raises", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_another_plugin_has_taken_and_lost_is_said_from_its_sentence_on(
+    make_tts: Maker, second: ScriptedServer, track: CustomAudioStreamTrack, kind: str, *, raises: bool
+) -> None:
+    first = ForeignTTS(raises=raises)
+    tts = TransparentFallbackTTS([first, make_tts(second.url, word_timestamps=True)])
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        call.play()
+        await speaks_once(call)
+        first.fails_after = len("The first one is heard. The second one breaks")
+        await call.begin(kind, LOST)
+        await until(lambda: call.room.ours[1:] == left_to_us(LOST) and len(call.room.finals) > 1)
+        await call.over()
+        await until(lambda: call.session.agent_state.value == "idle")
+        assert " ".join(second.texts) == LOST.removeprefix("The first one is heard. ")
+        assert [text.strip() for text, _ in call.replies] == [LEARNED, LOST]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_nobody_can_say_is_not_remembered(track: CustomAudioStreamTrack, kind: str) -> None:
+    first, second = ForeignTTS(), ForeignTTS(0)
+    tts = TransparentFallbackTTS([first, second])
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        call.play()
+        await speaks_once(call)
+        first.fails_after = len("The first one is heard. The second one breaks o")
+        await call.begin(kind, LOST)
+        await until(lambda: bool(second.taken))
+        await call.over()
+        await until(lambda: call.session.agent_state.value == "idle" and len(call.replies) > 1)
+        await settled()
+        assert second.taken == [LOST.removeprefix("The first one is heard. ")]
+        heard = call.replies[1][0]
+        assert "The first one is heard. The second one breaks".startswith(heard)
+        assert heard.startswith("The first one is heard. The second")
+        # Without word events, the framework tells the room all before it is spoken.
+        assert call.room.ours == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_of_another_plugin_that_nobody_follows_its_words_are_remembered(
+    track: CustomAudioStreamTrack, kind: str
+) -> None:
+    first = ForeignTTS(0)
+    tts = TransparentFallbackTTS([first, ForeignTTS(len(BROKEN_OFF), words=True)])
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        call.play()
+        await call.begin(kind, REPLY)
+        await until(lambda: call.room.ours == left_to_us(BROKEN_OFF) and bool(call.room.finals))
+        await call.over()
+        await until(lambda: call.session.agent_state.value == "idle")
+        assert [text for text, _ in call.replies] == [BROKEN_OFF]
+
+
+async def test_an_interruption_while_a_lost_text_is_heard_remembers_no_more_of_it(
+    track: CustomAudioStreamTrack,
+) -> None:
+    first, second = ForeignTTS(), ForeignTTS()
+    tts = TransparentFallbackTTS([first, second])
+    errors = listen(tts)  # type: ignore[arg-type]
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        call.play()
+        await speaks_once(call)
+        await call.stop_playing()
+        first.fails_after = len("The first one is heard. The second one breaks")
+        await call.begin("reply", LOST)
+        await until(lambda: bool(errors))
+        await call.listener.hear(len("The first one is heard. The second"))
+        await call.cut()
+        await settled()
+        assert second.taken == []
+        assert call.replies[-1][0] in {"The first one is heard.", "The first one is heard. The"}
+        assert call.replies[-1][1]
+
+
+async def test_an_estimate_keeps_the_spaces_between_sentences(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    scripted.scripts.append(failing_after(BROKEN_OFF))
+    second = ForeignTTS()
+    tts = TransparentFallbackTTS([make_tts(scripted.url, max_retries=0, word_timestamps=True), second])
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        call.play()
+        await call.begin("reply", f"{REPLY} The next sentence follows.")
+        await until(lambda: bool(second.taken) and bool(track.frame_buffer))
+        await call.stop_playing()
+        while len(track.frame_buffer) > len("sentence follows."):
+            await call.listener.hear()
+        await call.cut()
+        await settled()
+        assert call.replies[-1] == (f"{REPLY} The next", True)
+        assert call.room.ours == left_to_us(f"{REPLY} The next")
+
+
+async def test_an_estimate_takes_back_no_word_that_was_told(
+    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    class SlowTTS(ForeignTTS):
+        async def _push(self, spoken: str) -> None:
+            await super()._push("".join(char * 5 for char in spoken))
+
+    scripted.scripts.append(failing_after(BROKEN_OFF))
+    second = SlowTTS()
+    tts = TransparentFallbackTTS([make_tts(scripted.url, max_retries=0, word_timestamps=True), second])
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        call.play()
+        await call.begin("say", REPLY)
+        await until(lambda: bool(second.taken) and bool(track.frame_buffer))
+        await call.stop_playing()
+        await call.cut()
+        await settled()
+        assert call.replies == [(BROKEN_OFF, True)]
+        assert call.room.ours == left_to_us(BROKEN_OFF)
+
+
+@pytest.mark.parametrize("spoken", [0, 1])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_another_plugin_that_returns_before_the_end_of_the_text_is_followed(
+    make_tts: Maker, second: ScriptedServer, track: CustomAudioStreamTrack, kind: str, spoken: int
+) -> None:
+    class ShortTTS(ForeignTTS):
+        async def synthesize(self, text: Any, voice_id: str | None = None, **kwargs: Any) -> None:
+            piece = await anext(text)
+            if spoken:
+                await self._push("".join(char * 4 for char in piece))  # As fast as any voice.
+
+    tts = TransparentFallbackTTS([ShortTTS(), make_tts(second.url, word_timestamps=True)])
+    errors = listen(tts)  # type: ignore[arg-type]
+    async with calling(tts, track) as call:  # type: ignore[arg-type]
+        call.play()
+        await call.begin(kind, "One sentence is heard. Another one follows behind it.")
+        await until(lambda: bool(second.texts) and call.session.agent_state.value == "idle")
+        await call.over()
+    assert (
+        " ".join(second.texts)
+        == ["One sentence is heard. Another one follows behind it.", "Another one follows behind it."][spoken]
+    )
+    assert [str(error) for error in errors] == [
+        f"{tts.providers[0].label} returned before the end of the text"
+    ]
+    assert tts.active_provider is tts.providers[1]
+
+
+async def test_one_that_leaves_only_a_flush_behind_is_not(track: CustomAudioStreamTrack) -> None:
+    class FlushedTTS(ForeignTTS):
+        async def synthesize(self, text: Any, voice_id: str | None = None, **kwargs: Any) -> None:
+            await self._push(await anext(text))
+
+    second = ForeignTTS()
+    tts = TransparentFallbackTTS([FlushedTTS(), second])
+    tts.audio_track = track
+    await spoken(tts, track, chunks_of(["Hello there.", FlushMarker(), "..."]))
+    assert second.taken == []
+    assert tts.active_provider is tts.providers[0]
+
+
 async def test_where_nobody_plays_the_track_the_second_goes_on_at_once(
     pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
 ) -> None:

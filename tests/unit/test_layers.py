@@ -55,6 +55,7 @@ PURE = {
     "_numbers.splitter": {"videosdk.agents.tokenize"},
     "_pacing.__init__": set[str](),
     "_pacing.policy": set[str](),
+    "_pacing.rates": set[str](),
     "_pacing.times": set[str](),
     "_text.__init__": set[str](),
     "_text.characters": set[str](),

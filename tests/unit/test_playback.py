@@ -229,6 +229,7 @@ async def test_a_turns_audio_counts_what_others_push_from_the_turns_start_on(
     await push(track, 2)
     audio = TurnAudio(track, RATE)
     assert audio.played() is None  # Nobody plays it.
+    assert audio.pushed == 0.04
     await listener.hear(4)
     assert audio.played() == (0.02, 0.04)
     await push(track, 2)
@@ -237,6 +238,7 @@ async def test_a_turns_audio_counts_what_others_push_from_the_turns_start_on(
     following = TurnAudio(track, RATE)
     await push(track, 5)
     assert (audio.played(), following.played()) == ((0.02, 0.08), (0.0, 0.1))
+    assert (audio.pushed, following.pushed) == (0.08, 0.1)
     await listener.hear(3)
     assert (audio.played(), following.played()) == ((0.08, 0.08), (0.0, 0.1))
     await listener.hear(2)
@@ -317,7 +319,9 @@ def by_the_clock(caplog: pytest.LogCaptureFixture) -> bool:
 async def test_of_a_turns_audio_on_such_a_track_nothing_is_known() -> None:
     for nonsense in NONSENSE.values():
         assert TurnAudio(OddTrack(nonsense), RATE).played() in (None, (0.0, 0.0))
+        assert TurnAudio(OddTrack(nonsense), RATE).pushed in (None, 0.0)
     assert TurnAudio(BareTrack(), RATE).played() is None
+    assert TurnAudio(BareTrack(), RATE).pushed is None
     assert TurnAudio(HiddenTrack(), RATE).played() is None
 
 

@@ -39,6 +39,15 @@ def test_no_headers_tell_nothing() -> None:
         ("nan", None),
         ("soon", None),
         ("\u00b2", None),
+        ("\u0661", None),
+        ("1_0", None),
+        ("0x10", None),
+        (".5", 0.5),
+        ("1e2", 100.0),
+        ("9" * 5_000, None),
+        ("1, 2", 2.0),  # Two headers, which a proxy has put into one.
+        ("3,2", 3.0),
+        ("1, soon", None),
         ("", None),
         (IN_A_MINUTE, 60.0),
         ("Sun, 01 Mar 2026 13:01:00 +0100", 60.0),
@@ -51,6 +60,13 @@ def test_no_headers_tell_nothing() -> None:
 )
 def test_retry_after_is_a_number_of_seconds_or_a_date(value: str, seconds: float | None) -> None:
     assert quota(retry_after=value).retry_after == seconds
+
+
+def test_of_two_headers_the_longer_pause_counts() -> None:
+    for values in (["1", "2"], ["2", "1"], ["soon", "2"], [IN_A_MINUTE, "2"]):
+        headers = CIMultiDict([("Retry-After", value) for value in values])
+        longest = 60.0 if IN_A_MINUTE in values else 2.0
+        assert read_quota(headers, NOW).retry_after == longest
 
 
 @pytest.mark.parametrize("skew", [timedelta(hours=1), timedelta(days=-1)])
@@ -89,6 +105,12 @@ def test_requests_are_whole_numbers(header: str, value: str, number: int | None)
         ("0.5", 0.5),
         (f"{UNIX + 42:.0f}", 42.0),
         (f"{(UNIX + 42) * 1000:.0f}", 42.0),
+        (f"{(UNIX + 42) * 1e6:.0f}", 42.0),
+        (f"{UNIX + 42:.0f}000000000", 42.0),
+        (f"{UNIX + 42:.0f}000000000000", None),
+        ("42, 3600;w=60", 42.0),
+        ("42;w=60", 42.0),
+        ("4_2", None),
         (f"{UNIX - 42:.0f}", 0.0),
         (IN_A_MINUTE, 60.0),
         ("later", None),

@@ -35,6 +35,23 @@ async def test_each_reader_gets_all_that_is_left() -> None:
     assert text.whole == "One. Two."
 
 
+async def test_what_was_taken_is_one_text() -> None:
+    table: list[tuple[list[str | FlushMarker], str]] = [
+        (["One.", FlushMarker(), "Two.", "Three."], "One. Two."),
+        (["Hel", "lo", " you."], "Hello you."),
+    ]
+    for pieces, taken in table:
+        text = ReplayableText(chunks_of(pieces))
+        await rest_of(text)
+        assert text.first(3) == taken
+        assert text.drop(3) == taken
+
+
+async def test_more_to_say_is_looked_for_behind_what_was_taken() -> None:
+    text = ReplayableText(chunks_of(["One.", FlushMarker(), "Two.", "..."]))
+    assert [await text.has_more(behind=count) for count in range(5)] == [True, True, True, False, False]
+
+
 @pytest.mark.parametrize(
     ("spoken", "left"),
     [

@@ -12,20 +12,22 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
 from videosdk.agents import TTS, FallbackTTS
 from videosdk.agents.speech_generation import SpeechGeneration
 
-from ._audio.playback import fill_frame, is_played, played_out, rate_of
+from ._audio.playback import TurnAudio, fill_frame, is_played, played_out, rate_of
 from ._framework.callers import find_caller, text_behind, turn_chunks
 from ._framework.interruptible import keep_interruptible
-from ._framework.memory import forget_markup, remember, remember_once
+from ._framework.memory import forget_markup, remember, remember_once, remember_spoken, remembers_spoken
 from ._framework.transcript import EndOfTurns, Room, estimate_from_here, unsubscribe_others
+from ._pacing.rates import SpeakingRate
 from ._tasks import keep
-from ._text.characters import joined
+from ._text.characters import joined, whole_words
 from ._text.feed import Text
+from ._text.joints import sentence_start
 from ._text.replay import Reading, ReplayableText, count_letters, written_text
 from ._text.written import without_markup
 from .errors import RateLimitError
@@ -63,6 +65,7 @@ class TransparentFallbackTTS(FallbackTTS):
         self._ended: WeakKeyDictionary[asyncio.Task[Any], int] = WeakKeyDictionary()
         self._followed: WeakSet[SpeechGeneration] = WeakSet()
         super().__init__(list(providers), **options)
+        self._rates = {provider: SpeakingRate() for provider in self.providers}
         self.supports_word_timestamps = any(provider.supports_word_timestamps for provider in self.providers)
 
     @property
@@ -164,6 +167,8 @@ class TransparentFallbackTTS(FallbackTTS):
             return
         if self._comes_late(turn):
             return
+        if not turn.interrupted:  # The next time, the track has nothing left to measure.
+            turn.estimated = self._estimate(turn)
         turn.interrupted = True
         for provider in dict.fromkeys([turn.provider, self.active_provider]):
             await provider.interrupt()
@@ -171,6 +176,8 @@ class TransparentFallbackTTS(FallbackTTS):
         speech = find_caller().speech
         if speech is not None and self._knows_heard(turn):
             remember(speech, turn.heard)
+        elif speech is not None and turn.estimated is not None and not turn.over:
+            remember(speech, turn.estimated)
 
     async def aclose(self) -> None:
         """Close all providers."""
@@ -194,7 +201,8 @@ class TransparentFallbackTTS(FallbackTTS):
             forget_markup(speech)  # Whoever reads markup sees to that.
         self._on_heard()  # No other turn comes before the listener has heard the last one.
         told = speech is not None and self.supports_word_timestamps
-        self._turn = _Turn(self.active_provider, replayable, speech, Room() if told else None)
+        audio = TurnAudio(self.audio_track, rate_of(self.audio_track, self.sample_rate))
+        self._turn = _Turn(self.active_provider, replayable, speech, Room() if told else None, audio)
         self._turn.on_first_audio = self._first_audio_callback
         return self._turn
 
@@ -203,6 +211,13 @@ class TransparentFallbackTTS(FallbackTTS):
         while more:
             turn.provider = self.active_provider
             raised = await self._try(turn, options)
+            if turn.interrupted:
+                return
+            if turn.failure is None and await self._stopped_short(turn):
+                raised = turn.failure = RuntimeError(
+                    f"{turn.provider.label} returned before the end of the text"
+                )
+                self.emit("error", raised)
             if turn.interrupted:
                 return
             if turn.failure is None:
@@ -217,6 +232,13 @@ class TransparentFallbackTTS(FallbackTTS):
     def _note_success(self, provider: Any) -> None:
         """Forget the failures of a provider that has spoken: only those in a row disable it for good."""
         self._recovery_attempts.pop(self.providers.index(provider), None)
+
+    async def _stopped_short(self, turn: _Turn) -> bool:
+        """Return whether a provider has returned without a word of why, and there is more to say."""
+        # One that tells what it has spoken tells its failures, too: it was interrupted by itself.
+        if turn.reading is None or turn.reading.ended or _tells_spoken(turn.provider):
+            return False
+        return await turn.text.has_more(behind=turn.reading.taken) and not turn.interrupted
 
     async def _leave(self, provider: Any, failure: Any) -> bool:
         """Go on with the next provider; return whether there is one.
@@ -257,13 +279,24 @@ class TransparentFallbackTTS(FallbackTTS):
         return None
 
     async def _give_up(self, turn: _Turn, raised: Exception | None) -> None:
-        """End a turn that nobody can speak."""
+        """End a turn that nobody can speak, and have the agent remember what was heard of it."""
         turn.given_up = True
         if raised is not None and not turn.text.taken:
             raise raised
         # The framework waits for this callback, and for all audio to be played: else the turn would hang.
-        await turn.announce()
+        await turn.release()
+        seconds = self._seconds_pushed()
         await self._fill_frame()
+        remembered = turn.speech is not None and remembers_spoken(turn.speech)
+        if turn.speech is None or (remembered and turn.provider.supports_word_timestamps):
+            return
+        if turn.reading is not None and turn.reading.taken:
+            spoken = await self._spoken(turn, seconds)
+            if turn.interrupted:
+                return
+            turn.hand_over(spoken, self._seconds_pushed())
+        if not remembered:
+            remember_spoken(turn.speech, turn.heard)
 
     async def _go_on(self, turn: _Turn) -> bool:
         """Find out what was heard of a provider that has failed. Return whether there is more to say."""
@@ -287,7 +320,7 @@ class TransparentFallbackTTS(FallbackTTS):
     async def _fill_frame(self) -> None:
         await fill_frame(self.audio_track, rate_of(self.audio_track, self.sample_rate))
 
-    async def _spoken(self, turn: _Turn, seconds: float) -> str | None:
+    async def _spoken(self, turn: _Turn, seconds: float) -> _Spoken | None:
         """Return what the turn's provider has said before it failed, when it was heard; None: unknown.
 
         Args:
@@ -296,14 +329,19 @@ class TransparentFallbackTTS(FallbackTTS):
         """
         known: str | None = getattr(turn.provider, "spoken_text", None)
         if not turn.announced or (known == "" and not turn.provider.supports_word_timestamps):
-            return ""
+            return _Spoken("")
         # Until then its words are told, and those of the next one would come too early.
         track, rate = self.audio_track, rate_of(self.audio_track, self.sample_rate)
         heard = await played_out(track, rate, lambda: turn.interrupted)
-        if not heard or not turn.provider.supports_word_timestamps:
-            return known
-        turn.end_words(seconds)
-        return turn.told
+        if heard and turn.provider.supports_word_timestamps:
+            turn.end_words(seconds)
+            return _Spoken(turn.told)
+        return turn.measured(self._rates[turn.provider]) if known is None else _Spoken(known)
+
+    def _estimate(self, turn: _Turn) -> str | None:
+        """Return what was heard of a turn whose provider tells nothing; None where that isn't known."""
+        unknown = turn.over or turn.provider.supports_word_timestamps or _tells_spoken(turn.provider)
+        return None if unknown else turn.estimate(self._rates[turn.provider])
 
     def _knows_heard(self, turn: _Turn) -> bool:
         """Return whether a turn's words tell what was heard of it when it is interrupted."""
@@ -335,6 +373,7 @@ class TransparentFallbackTTS(FallbackTTS):
 
     def _on_heard(self) -> None:
         if self._turn is not None and self._turn.returned:
+            self._turn.learn(self._rates[self._turn.provider])
             self._turn.end()
 
     def _on_interrupted(self, heard: str) -> None:
@@ -396,6 +435,22 @@ def _reads_markup(provider: TTS) -> bool:
     return bool(getattr(provider, "reads_markup", False))
 
 
+def _tells_spoken(provider: TTS) -> bool:
+    return getattr(provider, "spoken_text", None) is not None
+
+
+class _Spoken(NamedTuple):
+    """What a provider has said before it failed.
+
+    Attributes:
+        text: What the next one goes on behind.
+        again: What was heard behind it, and is said again.
+    """
+
+    text: str
+    again: str = ""
+
+
 class _Turn:
     """One turn, over all who speak it.
 
@@ -417,10 +472,17 @@ class _Turn:
         given_up: Whether nobody could speak it to its end.
         spoken: Whether it was spoken to its end.
         over: Whether the listener has heard its end.
+        again: What was heard, and will be said again.
+        estimated: What was heard when it was interrupted, by the share of its audio; None: unknown.
     """
 
     def __init__(
-        self, provider: Any, text: ReplayableText, speech: SpeechGeneration | None, room: Room | None
+        self,
+        provider: Any,
+        text: ReplayableText,
+        speech: SpeechGeneration | None,
+        room: Room | None,
+        audio: TurnAudio,
     ) -> None:
         self.provider = provider
         self.text = text
@@ -432,15 +494,18 @@ class _Turn:
         self.announced = self.begun = self.interrupted = self.returned = self.spoken = self.over = False
         self.given_up = False
         self.raw = False
-        self.before = self.told = ""
+        self.before = self.told = self.again = ""
+        self.estimated: str | None = None
         self._room = room
-        self._seconds = 0.0  # Of the audio before.
+        self._audio = audio
+        self._seconds = 0.0  # Of the audio before, where it is played,
+        self._pushed = 0.0  # and in any case.
         self._latest_word: tuple[str, float, float] | None = None  # The text before it, its start and end.
 
     @property
     def heard(self) -> str:
-        """What was heard of it, as far as words tell."""
-        return joined(self.before, self.told)
+        """What was heard of it, as far as that is known."""
+        return joined(self.before, self.told or self.again)
 
     @property
     def is_read(self) -> bool:
@@ -450,6 +515,11 @@ class _Turn:
     async def announce(self) -> None:
         """Take note of the provider's first audio."""
         self.announced = self.begun = True
+        self.again = ""
+        await self.release()
+
+    async def release(self) -> None:
+        """Have whoever waits for the first audio wait no longer."""
         callback, self.on_first_audio = self.on_first_audio, None
         if callback is not None:
             await callback()
@@ -481,14 +551,47 @@ class _Turn:
             for each in visemes
         ]
 
-    def hand_over(self, spoken: str | None, seconds: float) -> None:
+    def measured(self, rate: SpeakingRate) -> _Spoken | None:
+        """Return what the provider has said, by the length of its audio; None where that isn't known.
+
+        What it hasn't said to the end of a sentence is said again: where in it the audio ends isn't sure.
+        """
+        pushed = self._audio.pushed
+        if pushed is None or self.reading is None:
+            return None
+        text = self.text.first(self.reading.taken)
+        place = rate.reached(text, pushed - self._pushed)
+        start = sentence_start(text, place)
+        return _Spoken(text[:start].strip(), whole_words(text, place)[start:].strip())
+
+    def estimate(self, rate: SpeakingRate) -> str | None:
+        """Return what is heard of the turn by now, by the share of its audio; None where that isn't known."""
+        seconds = self._audio.played()
+        if seconds is None:
+            return None
+        played, pushed = (each - self._pushed for each in seconds)
+        if self.reading is None or min(played, pushed) <= 0:
+            return joined(self.before, self.again)
+        text = self.text.first(self.reading.taken)
+        # Of one that has failed, not all that it took will be heard.
+        place = int(len(text) * played / pushed) if self.failure is None else rate.reached(text, played)
+        return joined(self.before, whole_words(text, place))
+
+    def learn(self, rate: SpeakingRate) -> None:
+        """Note how fast the provider was that has spoken the turn to its end."""
+        pushed = self._audio.pushed
+        if self.spoken and not self.over and self.reading is not None and pushed is not None:
+            rate.note(self.text.first(self.reading.taken), pushed - self._pushed)
+
+    def hand_over(self, spoken: _Spoken | None, seconds: float) -> None:
         """Let the next provider go on behind what was ``spoken``, ``seconds`` into the turn's audio."""
         if spoken is None:
-            spoken = self.text.drop(self.reading.taken if self.reading else 0)
+            spoken = _Spoken(self.text.drop(self.reading.taken if self.reading else 0))
         else:
-            self.text.drop_spoken(spoken, raw=self.raw)
-        self.before, self.told, self._seconds = joined(self.before, spoken.strip()), "", seconds
-        self._latest_word = None
+            self.text.drop_spoken(spoken.text, raw=self.raw)
+        self.before, self.told, self._seconds = joined(self.before, spoken.text.strip()), "", seconds
+        self.again, self._pushed = spoken.again or self.again, self._audio.pushed or 0.0
+        self.reading = self._latest_word = None
 
     def end(self, heard: str | None = None) -> None:
         """Tell the room once what was heard of it; None: to its end."""

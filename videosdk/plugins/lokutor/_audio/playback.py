@@ -376,6 +376,12 @@ class TurnAudio:
         if self._ends is None:
             self._ends = self._pushed()
 
+    @property
+    def pushed(self) -> float | None:
+        """How many seconds of it the track has got; None where that isn't known."""
+        begins, ends = self._begins, self._pushed() if self._ends is None else self._ends
+        return None if begins is None or ends is None or ends < begins else (ends - begins) / self._rate
+
     def played(self) -> tuple[float, float] | None:
         """Return how many seconds of it were played, and how many pushed; None where that isn't known."""
         begins, now, ends = self._begins, self._pushed(), self._ends

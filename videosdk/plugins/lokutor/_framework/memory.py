@@ -84,6 +84,7 @@ class _Turn:
         phrase: Whether it is a cached phrase, which waits for no other turn.
         around: The turn in whose middle the phrase comes.
         leads: Whether the phrase comes before all audio of that turn.
+        shortened: Whether what is remembered of it is what was spoken.
     """
 
     message: ChatMessage | None
@@ -93,6 +94,7 @@ class _Turn:
     phrase: bool = False
     around: _Turn | None = None
     leads: bool = False
+    shortened: bool = False
 
     def take_back(self, agent: Agent | None) -> None:
         """Take its message back, once."""
@@ -384,11 +386,20 @@ def remember_spoken(speech: SpeechGeneration, spoken: str) -> None:
     orchestrator = orchestrator_of(speech)
     if orchestrator is None or orchestrator.speech_generation is not speech:
         return
+    turn = _turns.get(speech)
+    if turn is not None:
+        turn.shortened = True
     message = _latest_reply(speech.agent)
     if message is not None and _begins_with(_text(message), speech.full_transcript):
         _shorten(speech.agent, message, spoken)
     else:
         _Shortening(speech, orchestrator, spoken)
+
+
+def remembers_spoken(speech: SpeechGeneration) -> bool:
+    """Return whether the agent was told by now what was spoken of the turn that ``speech`` speaks."""
+    turn = _turns.get(speech)
+    return turn is not None and turn.shortened
 
 
 class _Shortening:

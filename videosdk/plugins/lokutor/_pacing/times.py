@@ -41,7 +41,7 @@ _HANDSHAKE_GUESS = 0.3
 _HANDSHAKES = 4
 _AUDIO_PER_CHARACTER = 0.05
 """Seconds of speech for a character, before anything was measured: fast Latin script,"""
-_USUAL_AUDIO_PER_CHARACTER = 0.07
+USUAL_AUDIO_PER_CHARACTER = 0.07
 """and as it usually is."""
 _SHORT_SIDE = 0.9
 """Part of the mean that is counted on: some sentences are spoken faster than others."""
@@ -103,7 +103,7 @@ class ServiceTimes:
         """Return the seconds of audio that a text has, as likely too few as too many."""
         spoken = sum(sample.characters for sample in self._speech)
         seconds = sum(sample.seconds for sample in self._speech)
-        return characters * (seconds / spoken if spoken else _USUAL_AUDIO_PER_CHARACTER)
+        return characters * (seconds / spoken if spoken else USUAL_AUDIO_PER_CHARACTER)
 
     def is_short(self, text: str, audio: float) -> bool:
         """Return whether a text can't be spoken in so many seconds, whatever its signs stand for."""

@@ -24,6 +24,9 @@ _BULLETS = "-*•"
 TRAILING = CLOSING + TERMINATORS.replace("—", "").replace("–", "")
 _ADDRESS_MARKS = ("@", "://", "www.")
 _LIST_MARKER = re.compile(r"(?:[-*•]|\d+[.)])\s")
+_SENTENCE_END = re.compile(
+    rf"[{re.escape(STRONG_TERMINATORS)}][{re.escape(CLOSING)}]*\s+|[。！？][{re.escape(CLOSING)}]*|\n+"
+)
 
 
 class Chunks(Enum):
@@ -119,6 +122,14 @@ def is_bullet(text: str) -> bool:
 
 def ends_sentence(text: str) -> bool:
     return text.rstrip(CLOSING)[-1:] in tuple(STRONG_TERMINATORS)
+
+
+def sentence_start(text: str, place: int) -> int:
+    """Return where the sentence begins in which a place of ``text`` is; the text's end is one of its own."""
+    if place >= len(text):
+        return len(text)
+    ends = (match.end() for match in _SENTENCE_END.finditer(text, 0, place))
+    return max((end for end in ends if not text[end].islower()), default=0)
 
 
 def is_clause(text: str) -> bool:

@@ -57,9 +57,7 @@ class ReplayableText:
     @property
     def whole(self) -> str:
         """All text that was pulled so far, on one line."""
-        pieces = list(filter(None, self._pulled))
-        sentences = all(piece == piece.strip() for piece in pieces)  # Those of the framework's chunker.
-        return " ".join((" " if sentences else "").join(pieces).split())
+        return _as_one(self._pulled)
 
     @property
     def taken(self) -> bool:
@@ -100,25 +98,34 @@ class ReplayableText:
             raise self.error
         raise StopAsyncIteration
 
-    async def has_more(self) -> bool:
-        """Return whether anything is left to say; wait for more text if need be."""
-        number = 0
+    async def has_more(self, behind: int = 0) -> bool:
+        """Return whether anything is left to say; wait for more text if need be.
+
+        Args:
+            behind: How many of the pieces that are left don't count.
+        """
+        number = behind
         try:
             while True:
                 await self.piece(number)
                 number += 1
-                if is_speakable(self._written(number)):
+                if is_speakable(self._written(number)[len(self._written(behind)) :]):
                     return True
         except StopAsyncIteration:
             return False
 
+    def first(self, count: int) -> str:
+        """Return the text of the first ``count`` pieces that are left, without markup, on one line."""
+        if self._markup:
+            return " ".join(self._written(count).split())
+        return _as_one([piece for piece in self._left[:count] if isinstance(piece, str)])
+
     def drop(self, count: int) -> str:
         """Forget the first ``count`` pieces that are left; return their text, without markup."""
         if self._markup:
-            dropped = self._drop_marked(count, None)
-        else:
-            dropped, self._left = self._written(count), self._left[count:]
-        return " ".join(dropped.split())
+            return " ".join(self._drop_marked(count, None).split())
+        dropped, self._left = self.first(count), self._left[count:]
+        return dropped
 
     def drop_spoken(self, spoken: str, *, raw: bool = False) -> None:
         """Forget as much of what is left as a plugin says that it has spoken.
@@ -252,6 +259,11 @@ class Reading(AsyncIterator[_Piece]):
         self.taken = 0
         """How many pieces the reader has got."""
 
+    @property
+    def ended(self) -> bool:
+        """Whether the reader has got all, and was told so."""
+        return self._ended
+
     async def __anext__(self) -> _Piece:
         while not self._due:
             if self.closed or self._ended:
@@ -317,6 +329,13 @@ async def written_text(text: Text, *, sentences: bool) -> AsyncIterator[str | Fl
         pieces = [*written.end()]
     for each in pieces:
         yield each  # type: ignore[misc]
+
+
+def _as_one(pieces: list[str]) -> str:
+    """Return pieces of a text on one line."""
+    pieces = list(filter(None, pieces))
+    sentences = all(piece == piece.strip() for piece in pieces)  # Those of the framework's chunker.
+    return " ".join((" " if sentences else "").join(pieces).split())
 
 
 def count_letters(text: str) -> int:

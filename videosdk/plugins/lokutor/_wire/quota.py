@@ -3,7 +3,7 @@
 Rule of this file: pure. The time is passed in, and what can't be read is None: the headers are an extra.
 
 Sources: RFC 9110 for ``Retry-After``. Nothing defines ``X-RateLimit-Reset``: services send seconds from now,
-or a Unix time in seconds or milliseconds, and the size tells which it is.
+or a Unix time in seconds or a fraction of them, and the size tells which it is.
 """
 
 from __future__ import annotations
@@ -14,12 +14,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TypeGuard
 
 _UNIX_TIME = 1e9
 """From here on, seconds are a Unix time: as a wait they would be 30 years."""
-_UNIX_TIME_MS = 1e11
-"""From here on, it is in milliseconds: as seconds it would be the year 5138."""
+_LATEST_UNIX_TIME = 1e11
+"""From here on, it is in milliseconds or less: as seconds it would be the year 5138."""
+_FINEST = 1e9
+"""How many parts of a second it may count: nanoseconds."""
 _NUMBER = re.compile(r"\s*(\d{1,9})(?!\d)", re.ASCII)
+_SECONDS = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(?:;[^,]*)?", re.ASCII | re.IGNORECASE)
+"""What ``float()`` takes, without what no service means by it: ``1_0``, other scripts' digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +55,27 @@ def read_quota(headers: Mapping[str, str], now: datetime) -> Quota:
     now = read_date(headers.get("Date")) or now
     remaining = _number(headers.get("X-RateLimit-Remaining"))
     reset_after = _reset(headers.get("X-RateLimit-Reset"), now)
-    retry_after = _seconds(headers.get("Retry-After"), now)
+    # Where it was sent twice, both have to be over.
+    pauses = [_seconds(value, now) for value in _values(headers, "Retry-After")]
+    retry_after = max(filter(_is_told, pauses), default=None)
     if retry_after is None and not remaining:
         retry_after = reset_after
     return Quota(retry_after, _number(headers.get("X-RateLimit-Limit")), remaining, reset_after)
+
+
+def _values(headers: Mapping[str, str], name: str) -> list[str]:
+    """Return all values of a header, also where a proxy has put them into one: ``1, 2``."""
+    lines = [line for each, line in headers.items() if each.lower() == name.lower()]
+    # The comma of a date parts nothing.
+    return [part for line in lines for part in (line.split(",") if _are_numbers(line) else [line])]
+
+
+def _are_numbers(line: str) -> bool:
+    return all(map(_SECONDS.fullmatch, line.split(",")))
+
+
+def _is_told(seconds: float | None) -> TypeGuard[float]:
+    return seconds is not None
 
 
 def _number(value: str | None) -> int | None:
@@ -63,21 +85,24 @@ def _number(value: str | None) -> int | None:
 
 
 def _reset(value: str | None, now: datetime) -> float | None:
-    seconds = _seconds(value, now)
+    first = (value or "").split(",")[0]
+    seconds = _seconds(first if _SECONDS.fullmatch(first) else value, now)
     if seconds is None or seconds < _UNIX_TIME:
         return seconds
-    unix = seconds / 1000 if seconds >= _UNIX_TIME_MS else seconds
-    return max(unix - now.timestamp(), 0.0)
+    parts = 1.0
+    while seconds / parts >= _LATEST_UNIX_TIME:
+        parts *= 1000
+    return max(seconds / parts - now.timestamp(), 0.0) if parts <= _FINEST else None
 
 
 def _seconds(value: str | None, now: datetime) -> float | None:
     """Return the seconds of a header that may be a number or a date."""
-    try:
-        seconds = float(value or "")
-    except ValueError:
+    number = _SECONDS.fullmatch(value or "")
+    if number is None:
         due = read_date(value)
         return None if due is None else max((due - now).total_seconds(), 0.0)
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
+    seconds = max(float(number[1]), 0.0)
+    return seconds if math.isfinite(seconds) else None
 
 
 def read_date(value: str | None) -> datetime | None:
