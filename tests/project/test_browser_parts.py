@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
+import socket
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -282,3 +283,19 @@ async def test_a_turn_that_ends_before_it_sounds_is_told(telling: Telling) -> No
     telling.state("idle")
     assert telling.all_told("dropped", "turn") == [(2,), (3,)]
     assert telling.all_told("played", "turn") == [(1,), (4,)]
+
+
+async def test_a_local_server_that_is_stopped_keeps_its_port(example: SimpleNamespace) -> None:
+    service = example.service.Service()
+    async with service:
+        port = service.server.port
+        await service.stop()
+        with socket.socket() as other, pytest.raises(OSError, match="(?i)in use|only one usage"):
+            other.bind(("127.0.0.1", port))
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+        await service.start()
+        assert service.server.port == port
+        await service.stop()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
