@@ -290,7 +290,7 @@ async def test_a_local_server_that_is_stopped_keeps_its_port(example: SimpleName
     async with service:
         port = service.server.port
         await service.stop()
-        with socket.socket() as other, pytest.raises(OSError, match="(?i)in use|only one usage"):
+        with socket.socket() as other, pytest.raises(OSError, match=r"(?i)in use|only one usage"):
             other.bind(("127.0.0.1", port))
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", port)
