@@ -8,8 +8,14 @@ The local server speaks, so it needs no account::
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
+
+from _ending import end_at_ctrl_c, run
+
+if __name__ == "__main__":
+    end_at_ctrl_c()
 
 try:
     from videosdk.agents import CustomAudioStreamTrack
@@ -41,7 +47,7 @@ class Avatar:
                 print(f"{viseme.start:5.2f} s  {viseme.sound!r:6} {shape}")
 
 
-async def main() -> None:
+async def speak() -> None:
     """Speak on a track that is played, as a room plays it."""
     avatar = Avatar()
     track = CustomAudioStreamTrack(asyncio.get_running_loop())
@@ -57,10 +63,14 @@ async def main() -> None:
     print(f"{len(avatar.shapes)} shapes")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Speak, and print the shapes."""
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     try:
-        asyncio.run(main())
+        asyncio.run(speak())
     except LocalVoiceMissingError as missing:
         sys.exit(str(missing))
-    except KeyboardInterrupt:
-        sys.exit(130)
+
+
+if __name__ == "__main__":
+    run(main)

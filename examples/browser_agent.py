@@ -16,12 +16,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 import logging
 import os
 import signal
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from _ending import end_at_ctrl_c, run
+
+if __name__ == "__main__":
+    end_at_ctrl_c()
 
 try:
     from _stage import ScriptedLLM
@@ -45,6 +51,8 @@ if TYPE_CHECKING:
     import aiohttp
 
 LAST_PORT = 65_535
+PLUGINS = {"OPENAI_API_KEY": "openai", "DEEPGRAM_API_KEY": "deepgram"}
+"""The plugin of VideoSDK that each key is for."""
 
 INSTRUCTIONS = """\
 You answer the telephone of Harbour Ferries. Be brief and kind; you are heard, not read, so write no lists.
@@ -86,6 +94,18 @@ def make_pipeline(service: Service, settings: Settings, http: aiohttp.ClientSess
         # A voice interrupts after 0.3 s; a typed question at once, whatever its length.
         interrupt_config=InterruptConfig(interrupt_min_duration=0.3, interrupt_min_words=1),
     )
+
+
+def check_packages() -> None:
+    """End the program if there is a key whose package isn't installed: nobody could answer."""
+    for key, plugin in PLUGINS.items():
+        if not os.environ.get(key):
+            continue
+        try:
+            importlib.import_module(f"videosdk.plugins.{plugin}")
+        except ImportError as error:
+            package = f"videosdk-plugins-{plugin}"
+            sys.exit(f"{key} is set, which needs {package}: pip install {package}, or unset {key}. ({error})")
 
 
 def find_ears() -> STT | None:
@@ -156,20 +176,22 @@ def main() -> None:
     )
     parser.add_argument("--verbose", action="store_true", help="show the framework's log")
     options = parser.parse_args()
+    check_packages()
     if options.verbose:
         setup_logging()
     else:  # Its errors come to the page.
         logging.getLogger("videosdk.agents").setLevel(logging.CRITICAL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background jobs ignore it.
     try:
         asyncio.run(serve(options.port, all_addresses=options.all_addresses))
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("Ended.")
     except LocalVoiceMissingError as missing:
         sys.exit(str(missing))
+    except BrokenPipeError:  # Nobody reads the address.
+        raise
     except OSError as error:
         sys.exit(f"The page can't be served on port {options.port}: {error}. Choose another: --port 0")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -15,6 +15,11 @@ import logging
 import sys
 from pathlib import Path
 
+from _ending import end_at_ctrl_c, run
+
+if __name__ == "__main__":
+    end_at_ctrl_c()
+
 try:
     from _recording import Recording
     from _stage import Line
@@ -86,8 +91,6 @@ def main() -> None:
         costs = asyncio.run(hold_call(recording))
     except LocalVoiceMissingError as missing:
         sys.exit(str(missing))
-    except KeyboardInterrupt:
-        sys.exit(130)
     folder.mkdir(parents=True, exist_ok=True)
     recording.write_wav(folder / "cached_phrases.wav")
     print(f"heard: {PHRASE} {ANSWER}")
@@ -96,4 +99,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

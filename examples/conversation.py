@@ -16,7 +16,6 @@ import asyncio
 import logging
 import os
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -25,9 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from _ending import end_at_ctrl_c, run
+
 if __name__ == "__main__":
-    # The imports take seconds, and there is nothing to clean up yet.
-    signal.signal(signal.SIGINT, lambda *_: (os.write(2, b"Interrupted.\n"), os._exit(130)))
+    end_at_ctrl_c()
 
 try:
     from _narrator import CallError, Narrator
@@ -235,14 +235,10 @@ def main() -> None:
     else:  # Its errors come as events; what it logs besides is about dashboards that nobody has here.
         logging.getLogger("videosdk.agents").setLevel(logging.CRITICAL)
     try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         write_down(hold_conversation(options), options.out)
     except OSError as error:
         sys.exit(f"The conversation can't be written down. {error}")
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

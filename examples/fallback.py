@@ -16,11 +16,17 @@ import contextlib
 import io
 import logging
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any
 
+from _ending import end_at_ctrl_c, run
+
+if __name__ == "__main__":
+    end_at_ctrl_c()
+
 try:
+    from _ports import keep_port
     from _recording import Recording
     from _stage import Line
     from videosdk.agents import Agent, AgentSession, Pipeline
@@ -67,7 +73,8 @@ class Providers:
     def __init__(self, stack: AsyncExitStack) -> None:
         self._stack = stack
         self._shown = sys.stdout
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._killing: asyncio.Task[None] | None = None
+        self._kept = stack.enter_context(ExitStack())
 
     async def start(self) -> TransparentFallbackTTS:
         """Start both servers, and return what speaks through them."""
@@ -92,16 +99,24 @@ class Providers:
         return self.tts
 
     async def repair(self) -> None:
-        """Start the first server again, where it was."""
+        """Start the first server again, where it was, once it is gone."""
+        if self._killing is not None:
+            await self._killing
+        self._kept.close()
         await self._stack.enter_async_context(local_server(self._port))
+
+    async def _kill(self) -> None:
+        """End the first server. Nobody else gets its port meanwhile."""
+        await self._servers[0].close()
+        self._kept.enter_context(keep_port(self._port))
 
     def _on_word(self, word: dict[str, Any]) -> None:
         speaker: Any = self.tts.active_provider
+        if word["word"] == KILLED_AT:
+            self._killing = asyncio.create_task(self._kill())
         print(f"{word['start']:6.2f} s  {speaker.voice}  {word['word']}", file=self._shown, flush=True)
         if word["word"] == KILLED_AT:
             print("          --  the first provider is killed", file=self._shown)
-            killing = asyncio.create_task(self._servers[0].close())
-            self._tasks.add(killing)
 
     def _on_error(self, error: Exception) -> None:
         print(f"          --  {type(error).__name__}: {error}", file=self._shown)
@@ -144,8 +159,6 @@ def main() -> None:
         remembered = asyncio.run(hold_call(recording))
     except LocalVoiceMissingError as missing:
         sys.exit(str(missing))
-    except KeyboardInterrupt:
-        sys.exit(130)
     print("\nThe agent remembers:", *remembered, sep="\n  ")
     folder.mkdir(parents=True, exist_ok=True)
     recording.write_wav(folder / "fallback.wav")
@@ -153,4 +166,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -9,8 +9,15 @@ are printed::
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import io
 import sys
+
+from _ending import end_at_ctrl_c, run
+
+if __name__ == "__main__":
+    end_at_ctrl_c()
 
 try:
     from opentelemetry.metrics import Histogram, Meter
@@ -77,16 +84,17 @@ async def speak(meter: Meter) -> None:
 
 def main() -> None:
     """Speak, and print the metrics."""
-    provider = MeterProvider([PeriodicExportingMetricReader(ConsoleMetricExporter())])
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
+    printed = io.StringIO()
+    provider = MeterProvider([PeriodicExportingMetricReader(ConsoleMetricExporter(printed))])
     try:
         asyncio.run(speak(provider.get_meter("lokutor")))
     except LocalVoiceMissingError as missing:
         sys.exit(str(missing))
-    except KeyboardInterrupt:
-        sys.exit(130)
     finally:
         provider.shutdown()
+    print(printed.getvalue(), end="")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -16,6 +16,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from _ending import end_at_ctrl_c, run
+
+if __name__ == "__main__":
+    end_at_ctrl_c()
+
 try:
     from _recording import Recording
     from _stage import Line, ScriptedLLM
@@ -109,12 +114,10 @@ def main() -> None:
         asyncio.run(answer(recording))
     except LocalVoiceMissingError as missing:
         sys.exit(str(missing))
-    except KeyboardInterrupt:
-        sys.exit(130)
     folder.mkdir(parents=True, exist_ok=True)
     recording.write_wav(folder / "speech_markup.wav")
     print(f"\n{folder / 'speech_markup.wav'}: {recording.seconds:.1f} s, agent on the left")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -15,6 +15,11 @@ import sys
 import wave
 from pathlib import Path
 
+from _ending import end_at_ctrl_c, run
+
+if __name__ == "__main__":
+    end_at_ctrl_c()
+
 try:
     from videosdk.plugins.lokutor import LokutorTTS
     from videosdk.plugins.lokutor.local.espeak import EspeakEngine, LocalVoiceMissingError
@@ -60,8 +65,6 @@ def main() -> None:
         asyncio.run(speak(track))
     except LocalVoiceMissingError as missing:
         sys.exit(str(missing))
-    except KeyboardInterrupt:
-        sys.exit(130)
     folder.mkdir(parents=True, exist_ok=True)
     with wave.open(str(folder / "telephony.wav"), "wb") as file:
         file.setnchannels(1)
@@ -72,4 +75,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -17,13 +17,24 @@ Run it, and open the link that it prints to talk to the agent.
 
 from __future__ import annotations
 
-from videosdk.agents import Agent, AgentSession, JobContext, Pipeline, RoomOptions, WorkerJob
-from videosdk.plugins.deepgram import DeepgramSTT
-from videosdk.plugins.openai import OpenAILLM
-from videosdk.plugins.silero import SileroVAD
-from videosdk.plugins.turn_detector import TurnDetector, pre_download_model
+import os
+import signal
+import sys
 
-from videosdk.plugins.lokutor import LokutorTTS
+if __name__ == "__main__":
+    # The imports take seconds, and there is nothing to clean up yet.
+    signal.signal(signal.SIGINT, lambda *_: (os.write(2, b"Interrupted.\n"), os._exit(130)))
+
+try:
+    from videosdk.agents import Agent, AgentSession, JobContext, Pipeline, RoomOptions, WorkerJob
+    from videosdk.plugins.deepgram import DeepgramSTT
+    from videosdk.plugins.openai import OpenAILLM
+    from videosdk.plugins.silero import SileroVAD
+    from videosdk.plugins.turn_detector import TurnDetector, pre_download_model
+
+    from videosdk.plugins.lokutor import LokutorTTS
+except ModuleNotFoundError as missing:
+    sys.exit(f"{missing.name} is not installed. The first lines of this file say which packages it needs.")
 
 INSTRUCTIONS = """\
 You answer the telephone of Harbour Ferries. Be brief and kind; you are heard, not read, so write no lists.
@@ -68,4 +79,5 @@ def make_context() -> JobContext:
 
 if __name__ == "__main__":
     pre_download_model()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     WorkerJob(entrypoint=entrypoint, jobctx=make_context).start()

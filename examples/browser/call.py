@@ -106,8 +106,13 @@ class Call:
         # A browser hides its addresses behind names that are asked for by multicast. It is on this machine.
         offer = re.sub(r"\S+\.local\b", "127.0.0.1", offer)
         self._peer.addTrack(self.track)
-        await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-        await self._peer.setLocalDescription(await self._peer.createAnswer())
+        try:
+            await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            await self._peer.setLocalDescription(await self._peer.createAnswer())
+        except Exception as error:  # The library reads it as it comes, and raises whatever that leads to.
+            raise ValueError("It isn't an offer.") from error
+        if self._peer.sctp is None or any(each.mid is None for each in self._peer.getTransceivers()):
+            raise ValueError("It offers no audio, or no channel for messages.")
         return str(self._peer.localDescription.sdp)
 
     def send(self, event: dict[str, Any]) -> None:
@@ -153,8 +158,15 @@ class Call:
 
     def _on_channel(self, channel: RTCDataChannel) -> None:
         self._channel = channel
-        channel.on("message", lambda text: self._messages.put_nowait(json.loads(text)))
+        channel.on("message", self._on_message)
         channel.on("close", self._leave)
+
+    def _on_message(self, text: str | bytes) -> None:
+        try:
+            message = json.loads(text)
+        except (ValueError, RecursionError):
+            message = {}
+        self._messages.put_nowait(message if isinstance(message, dict) else {})
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         task = asyncio.create_task(self._listen(track))

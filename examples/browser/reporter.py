@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from videosdk.agents import AgentSession, Pipeline
@@ -11,6 +11,7 @@ from videosdk.agents import AgentSession, Pipeline
 from videosdk.plugins.lokutor import SynthesisMetrics, Viseme, WordSpoken, errors, mouth_shape
 
 from .call import FRAME_SECONDS, Call, Frame
+from .written import Unit, count_spoken, find_units
 
 REMEMBERED = 12
 """Messages of the agent's memory that are shown."""
@@ -47,10 +48,13 @@ class Reporter:
         """Set while the agent has nothing to say and nothing of it fades out."""
         self._fading = False
         self._turn = self._spoken = 0
+        self._unheard: int | None = None  # The last turn, until its first sound or its end.
         self._sent: int | None = None  # The turn whose text has left, whose sound is awaited.
         self._heard = 0  # The turn that is on the track.
         self._words = 0
-        self._texts: list[str] = []  # What was sent of the last turn,
+        self.pronunciations: Mapping[str, str] = {}
+        """The spoken form of each written one, for what is sent from now on."""
+        self._units: list[Unit] = []  # What was sent of the last turn,
         self._told = ""  # and what was heard of the turn on the track.
         self._failed = 0  # The last turn with an error.
         self._state = ""
@@ -78,18 +82,29 @@ class Reporter:
 
     def begin_turn(self, text: str, origin: str) -> None:
         """The next thing that the agent says belongs to a new turn."""
-        self._turn += 1
+        self.drop_turn()
+        self._turn = self._unheard = self._turn + 1
         self.tell("turn", turn=self._turn, text=text, origin=origin)
+
+    def drop_turn(self) -> None:
+        """The last turn ends before its first sound, if it has not been heard yet."""
+        if self._unheard is None:
+            return
+        if self._sent == self._unheard:
+            self._sent = None
+        self.tell("dropped", turn=self._unheard)
+        self._unheard = None
 
     def on_text(self, text: str) -> None:
         """A text leaves for Lokutor."""
         if self._spoken != self._turn:
-            self._texts.clear()
+            self._units.clear()
         self._spoken = self._turn
-        self._texts.append(text)
+        units = find_units(text, self.pronunciations)
+        self._units += units
         if self._turn != self._heard:
             self._sent = self._turn
-        self.tell("sent", turn=self._turn, text=text)
+        self.tell("sent", turn=self._turn, text=text, units=units)
 
     def _on_agent_state(self, data: dict[str, Any]) -> None:
         before, self._state = self._state, data["state"]
@@ -104,12 +119,16 @@ class Reporter:
             self._hear()
             self._sent = None
             self.tell("played", turn=self._heard, whole=self._failed != self._heard)
+        elif before == "thinking" and self._state == "listening":
+            self.drop_turn()
         self._settle()
 
     def _hear(self) -> None:
         """Begin to hear the turn whose text was sent, if it is another one."""
         if self._sent is not None and self._sent != self._heard:
             self._heard, self._words, self._told = self._sent, 0, ""
+        if self._heard == self._unheard:
+            self._unheard = None
 
     def _count_unheard(self) -> int:
         """Count the characters that were sent and not heard.
@@ -119,7 +138,8 @@ class Reporter:
         """
         if self._heard != self._spoken:
             return 0
-        return max(0, len(" ".join(self._texts)) - len(self._told))
+        sent = len(" ".join(unit.spoken for unit in self._units))
+        return max(0, sent - count_spoken(self._units, self._told))
 
     @property
     def _played(self) -> float:
@@ -204,6 +224,7 @@ class Reporter:
 
     def _tell_error(self, message: str, advice: str) -> None:
         self._failed = self._turn
+        self._unheard = None  # That was the end of it.
         self.tell("error", turn=self._turn, message=message, advice=advice)
 
     def _on_component_error(self, data: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 HOST = "127.0.0.1"
+NO_OFFER = "This is not an offer."
 LONGEST_OFFER = 64 * 1024
 """Bytes; a browser's offer has 4 to 8 kB."""
 
@@ -55,6 +56,7 @@ class Room:
         self._call: Call | None = None
         self._holding: asyncio.Task[None] | None = None
         app = web.Application(middlewares=[self._admit], client_max_size=LONGEST_OFFER)
+        app.on_response_prepare.append(_add_headers)  # Of errors, too.
         for path, file in FILES.items():
             app.router.add_get(path, _file_handler(PAGE / file))
         app.router.add_post("/call", self._join)
@@ -93,27 +95,34 @@ class Room:
         A foreign page shows by its ``Origin``, and one whose domain points here by its ``Host``.
         """
         hosts = {f"127.0.0.1:{self.port}", f"localhost:{self.port}"}
-        origins = request.headers.getall("Origin", [])
-        if request.host not in hosts or any(origin != f"http://{request.host}" for origin in origins):
+        host, origins = request.host.lower(), request.headers.getall("Origin", [])
+        if host not in hosts or any(origin.lower() != f"http://{host}" for origin in origins):
             raise web.HTTPForbidden(text="This address is for the page of the example only.")
-        response = await handler(request)
-        response.headers.update(HEADERS)
-        return response
+        return await handler(request)
 
     async def _join(self, request: web.Request) -> web.Response:
         # Another page could send a form here, but JSON only with leave.
         if request.content_type != "application/json":
             raise web.HTTPUnsupportedMediaType(text="Send the offer as JSON.")
+        try:
+            offer = await request.json()
+        except (ValueError, RecursionError):
+            offer = None
+        if not isinstance(offer, dict) or not isinstance(offer.get("sdp"), str):
+            raise web.HTTPBadRequest(text=NO_OFFER)
         async with self._joining:
+            call = Call()
+            try:
+                answer = await call.answer(offer["sdp"])
+            except ValueError as error:  # Whoever is in the room stays there.
+                await call.close()
+                raise web.HTTPBadRequest(text=NO_OFFER) from error
+            except BaseException:
+                await call.close()
+                raise
             if self._call is not None:
                 await self._call.say_last({"type": "taken", "at": 0})
             await self._hang_up()
-            call = Call()
-            try:
-                answer = await call.answer((await request.json())["sdp"])
-            except (KeyError, TypeError, ValueError) as error:
-                await call.close()
-                raise web.HTTPBadRequest(text="This is not an offer.") from error
             self._call, self._holding = call, asyncio.create_task(self._hold(call))
         return web.json_response({"type": "answer", "sdp": answer})
 
@@ -132,6 +141,10 @@ class Room:
             self._holding.cancel()
             await asyncio.wait({self._holding})
             self._call = self._holding = None
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(HEADERS)
 
 
 def _file_handler(file: Path) -> Handler:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from types import TracebackType
 from typing import Any, Self
+
+from _ports import keep_port
 
 from videosdk.plugins.lokutor.local.espeak import EspeakEngine
 from videosdk.plugins.lokutor.local.server import LocalServer
@@ -25,6 +28,7 @@ class Service:
         """The local server, once it was started."""
         self._running = False
         self._port, self._url = 0, ""
+        self._kept: socket.socket | None = None  # The port, while nobody listens on it.
 
     @property
     def is_local(self) -> bool:
@@ -45,11 +49,16 @@ class Service:
         return {"api_key": "local", "base_url": self._url, "connect_timeout": LOCAL_CONNECT_TIMEOUT}
 
     async def start(self) -> None:
-        """Start the local server, on the same port each time. Idempotent."""
+        """Start the local server, on the same port each time. Idempotent.
+
+        Raises:
+            OSError: Another program has taken the port.
+        """
         if not self.is_local or self._running:
             return
         # Like the service: the first audio takes a moment, the rest comes several times faster than it plays.
         self.server = LocalServer(EspeakEngine(), port=self._port, first_audio_delay=0.06, pace=4.0)
+        self._release_port()
         await self.server.start()
         self._port, self._url = self.server.port, self.server.url
         self._running = True
@@ -59,6 +68,12 @@ class Service:
         if self.server is not None and self._running:
             self._running = False
             await self.server.close()
+            self._kept = keep_port(self._port)
+
+    def _release_port(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -68,3 +83,4 @@ class Service:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+        self._release_port()

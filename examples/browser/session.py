@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 LONGEST_TEXT = 2_000
 FADE_TIMEOUT = 2.0
 """Seconds within which a reply that was cut off is silent; it fades out for 0.4 s."""
+TURN_TIMEOUT = 2.0
+"""Seconds within which the framework takes typed words for a turn; it waits 0.1 s for more of them."""
+SEE_TERMINAL = "The terminal tells more."
 
 BUSY = {AgentState.SPEAKING, AgentState.THINKING}
 
@@ -79,19 +82,18 @@ class Conversation:
                     self._introduce()
                     await self._join(settings, http)
                 case {"do": "ask", "text": str(text)} if text.strip():
-                    await cast(TypedSTT, self._pipeline.stt).type(text.strip()[:LONGEST_TEXT])
+                    await self._ask(text.strip()[:LONGEST_TEXT])
                 case {"do": "say", "text": str(text)} if not any(map(str.isalnum, text)):
                     self._reporter.tell("refused", message="There is nothing in it that could be spoken.")
                 case {"do": "say", "text": str(text)}:
                     await self._interrupt()
-                    self._say(text.strip()[:LONGEST_TEXT])
+                    await self._say(text.strip()[:LONGEST_TEXT])
                 case {"do": "interrupt"}:
                     await self._interrupt()
                 case {"do": "change", "settings": dict(settings)}:
                     self._apply(settings)
                 case {"do": "service", "run": bool(run)}:
-                    await (self._service.start() if run else self._service.stop())
-                    self._reporter.tell("service", up=self._service.is_up)
+                    await self._switch_service(run=run)
                 case _:
                     self._reporter.tell("refused", message="The page asked for something that there isn't.")
         except (TypeError, ValueError) as error:
@@ -118,8 +120,13 @@ class Conversation:
 
     async def _begin(self, http: aiohttp.ClientSession, greeting: str) -> None:
         await self._end()
-        pipeline = self._make_pipeline(self._service, self._settings, http)
-        session = AgentSession(agent=self._make_agent(greeting), pipeline=pipeline)
+        try:
+            pipeline = self._make_pipeline(self._service, self._settings, http)
+            session = AgentSession(agent=self._make_agent(greeting), pipeline=pipeline)
+        except Exception as error:  # Parts of others raise whatever they like.
+            logger.exception("The agent can't be made")
+            self._reporter.tell("error", message=f"The agent can't come: {error}", advice=SEE_TERMINAL)
+            return
         track = self._call.track
         pipeline.audio_track = cast(LokutorTTS, pipeline.tts).audio_track = track  # What joining a room does.
         self._session = session
@@ -140,26 +147,50 @@ class Conversation:
         await asyncio.gather(*self._speaking, return_exceptions=True)
         await session.close()
 
-    def _say(self, text: str) -> None:
+    async def _ask(self, text: str) -> None:
+        """Say something to the agent, as a turn of its own."""
+        pipeline = self._pipeline
+        if self._session is not None and self._session.agent_state is not AgentState.SPEAKING:
+            await self._interrupt()  # Words interrupt only what is heard.
+        # The framework waits for more words before it takes them for a turn, so the next question waits, too.
+        taken = asyncio.Event()
+
+        def on_transcript(data: dict[str, Any]) -> None:
+            taken.set()
+
+        pipeline.on("transcript_ready", on_transcript)
+        try:
+            await cast(TypedSTT, pipeline.stt).type(text)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TURN_TIMEOUT):
+                    await taken.wait()
+        finally:
+            pipeline.off("transcript_ready", on_transcript)
+
+    async def _say(self, text: str) -> None:
         if self._session is None:
             raise ValueError("The call has not begun.")
         self._reporter.begin_turn(text, "said")
         self._spawn(self._session.say(text))
+        await asyncio.sleep(0)  # It begins: what comes next can interrupt it.
 
     async def _interrupt(self) -> None:
         """Cut the agent off, and wait until it is silent."""
-        if self._session is None or self._session.agent_state not in {
-            AgentState.SPEAKING,
-            AgentState.THINKING,
-        }:
+        if self._session is None:
+            return
+        speaking = set(self._speaking)  # Also what waits for its first sound.
+        if not speaking and self._session.agent_state not in BUSY:
             return
         self._session.interrupt()
         with suppress(TimeoutError):  # Nobody pulls the audio any more: the caller is leaving.
             async with asyncio.timeout(FADE_TIMEOUT):
+                await asyncio.gather(*map(asyncio.shield, speaking), return_exceptions=True)
                 await self._reporter.quiet.wait()
+        self._reporter.drop_turn()
 
     async def _join(self, settings: dict[str, Any], http: aiohttp.ClientSession) -> None:
         self._settings = self._settings.changed(settings)
+        self._reporter.pronunciations = self._settings.pronunciations
         script = SCRIPTS.get(self._settings.language, SCRIPTS["en"])
         await self._begin(http, script.greeting)
 
@@ -167,7 +198,15 @@ class Conversation:
         settings = self._settings.changed(changes)
         cast(LokutorTTS, self._pipeline.tts).update_options(now=True, **settings.options())
         self._settings = settings
+        self._reporter.pronunciations = settings.pronunciations
         self._reporter.tell("changed", settings=changes)
+
+    async def _switch_service(self, *, run: bool) -> None:
+        try:
+            await (self._service.start() if run else self._service.stop())
+        except OSError as error:  # Another program has taken its port meanwhile.
+            self._reporter.tell("refused", message=f"The local server can't be started again: {error}")
+        self._reporter.tell("service", up=self._service.is_up)
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.create_task(work)
@@ -179,4 +218,4 @@ class Conversation:
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, LokutorError):  # Those come by their own event.
             logger.error("The agent can't speak", exc_info=error)
-            self._reporter.tell("error", message=str(error), advice="The terminal tells more.")
+            self._reporter.tell("error", message=str(error), advice=SEE_TERMINAL)

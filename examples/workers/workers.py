@@ -31,6 +31,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 # The processes that are started find the modules beside this one, too.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [sys.path[0], os.environ.get("PYTHONPATH")]))
 
+if __name__ == "__main__":
+    # The imports take seconds, and there is nothing to clean up yet.
+    signal.signal(signal.SIGINT, lambda *_: (os.write(2, b"Interrupted.\n"), os._exit(130)))
+
 try:
     from call import Result, Settings, Turn, hold_call
     from videosdk.agents.execution import ResourceConfig, ResourceType, TaskExecutor, TaskType
@@ -163,6 +167,7 @@ def main() -> None:
     try:
         asyncio.run(hold_calls(options))
     except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
         sys.exit(130)
 
 

@@ -196,23 +196,36 @@ async def test_the_words_are_shown_as_they_are_heard(caller: Visit) -> None:
         lines: list[str] = await caller.page.evaluate(SHOW_WORDS % script)
         return lines
 
-    begin = "words.expect('One two three.'); words.hear('One');"
+    begin = "expect('One two three.'); words.hear('One');"
     rest = ["two:unheard", "three.:unheard"]
     assert await shown(begin + "words.end(false);") == ["One:heard", *rest]
-    assert await shown(begin + "words.end(true);") == ["One:heard", "two:", "three.:"]
+    assert await shown(begin + "words.end(true);") == [
+        "One:heard"
+    ]  # It was sent otherwise than it is written.
     # The word of the cut is told behind it.
     assert await shown(begin + "words.end(false); words.hear('two');") == [
-        "One:heard", "two:heard now", "three.:unheard",
+        "One:heard", "two:heard", "three.:unheard",
     ]  # fmt: skip
     # What was lost with a connection is sent again, as a whole or its rest.
     for again in ("One two three.", "two three."):
-        assert len(await shown(begin + f"words.expect('{again}');")) == 3
-    assert len(await shown(begin + "words.expect('And three.');")) == 5
+        assert len(await shown(begin + f"expect('{again}');")) == 3
+    assert len(await shown(begin + "expect('And three.');")) == 5
+    hear = "for (const word of 'I like %s.'.split(' ')) words.hear(word);"
+    for written in ("nginx", "NGINX", "engine x"):
+        told = await shown(
+            "words.expect([['I', 'I'], ['like', 'like'], ['nginx.', 'engine x.']]);" + hear % written
+        )
+        assert [word.split(":")[0] for word in told] == f"I like {written}.".split()
+    told = await shown(
+        "words.expect([['C++', 'see plus plus'], ['11', '11'], ['is', 'is']]); words.hear('C++11');"
+    )
+    assert told == ["C++11:heard now", "is:"]
 
 
 SHOW_WORDS = """async () => {
   const { Words } = await import("/words.js");
   const words = new Words(document.createElement("p"));
+  const expect = (text) => words.expect(text.split(" ").map((word) => [word, word]));
   %s
   return words.words.map((span) => `${span.textContent}:${span.className}`);
 }"""
@@ -703,3 +716,232 @@ async def test_it_is_run_as_a_user_does_and_ends_cleanly(browser: Browser, endin
     assert process.returncode == 0
     assert stdout.decode() == "Ended.\n"
     assert not stderr.decode()
+
+
+PRONUNCIATIONS = "nginx = engine x\nHello = a b c d e f g h i\nSQL = ess queue ell\nNew York = noo yawk"
+
+
+async def test_what_is_spoken_otherwise_is_shown_as_it_was_written(browser: Browser, room: Any) -> None:
+    async with visit(browser, room.url) as caller:
+        page = caller.page
+        await page.fill("[name=pronunciations]", PRONUNCIATIONS)
+        await caller.join()
+        for text in (
+            "I like nginx",
+            "Hello there, you",
+            "My SQL is SQL.",
+            "The engine x is in New York, is it?",
+        ):
+            turn = await say(caller, text)
+            await page.wait_for_selector(f"#turns li[data-turn='{turn}'][data-state='played']")
+            assert (await page.inner_text("#words")).strip() == text
+            assert await page.locator("#words .heard").count() == len(text.split())
+            assert await page.locator("#words .now").count() == 0
+            assert await page.locator(f"#turns li[data-turn='{turn}'] .bar .speaking").count() == 1
+        turn = await say(
+            caller, "Hello, I like nginx, SQL, New York, and all the other words that come here."
+        )
+        await caller.told("word", turn=turn, word="SQL,")
+        await page.keyboard.press("Escape")
+        await page.wait_for_selector(f"#turns li[data-turn='{turn}'][data-state='silent']")
+        unheard = [await word.inner_text() for word in await page.locator("#words .unheard").all()]
+        heard = [word["word"] for word in caller.all_told("word", turn=turn)]
+        assert " ".join([*heard, *unheard]) == (
+            "Hello, I like nginx, SQL, New York, and all the other words that come here."
+        )
+
+
+async def test_questions_that_are_picked_quickly_stay_apart(browser: Browser, room: Any) -> None:
+    async with visit(browser, room.url) as caller:
+        page = caller.page
+        await caller.join()
+        await caller.told("played", turn=1)
+        question = "When does the next boat leave?"
+        await page.get_by_role("button", name=question, exact=True).dblclick()
+        await caller.told("played", turn=2)
+        assert [told["text"] for told in caller.all_told("turn")][1:] == [question]
+        first, second = (page.get_by_role("button", name=name, exact=True) for name in (LONG, SHORT))
+        await first.click()
+        await second.click()
+        await caller.told("dropped", turn=3)
+        await caller.told("played", turn=4)
+        assert [told["text"] for told in caller.all_told("turn")][2:] == [LONG, SHORT]
+        await page.wait_for_selector("#turns li[data-turn='4'][data-state='played']")
+        assert (await page.inner_text("#words")).startswith("A return ticket is twelve euros")
+
+
+async def test_what_is_to_be_spoken_takes_the_place_of_what_was(browser: Browser, room: Any) -> None:
+    texts = [f"Number {number} is spoken now, quite slowly." for number in range(4)]
+    async with visit(browser, room.url) as caller:
+        await caller.join()  # And in the place of the greeting.
+        for text in texts:
+            await caller.page.fill("#text", text)
+            await caller.page.click("#say")
+        await caller.told("played", turn=5)
+        assert (await caller.page.inner_text("#words")).strip() == texts[-1]
+        for told in caller.all_told("sent")[1:]:
+            assert told["text"] == texts[told["turn"] - 2]
+        await caller.page.wait_for_selector("#turns li[data-turn='5'][data-state='played']")
+        states = await caller.page.locator("#turns li").evaluate_all(
+            "all => all.map((one) => one.dataset.state)"
+        )
+        assert states[0] == "played"
+        assert set(states[1:]) <= {"silent", "dropped"}
+
+
+async def test_a_greeting_that_is_refused_is_no_agent_that_is_coming(
+    browser: Browser, example: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with LocalServer(SignalEngine(), api_key=KEY) as server:
+        monkeypatch.setenv("LOKUTOR_BASE_URL", server.url)
+        async with (
+            example.agent.open_room(example.service.Service("wrong")) as room,
+            visit(browser, room.url) as caller,
+        ):
+            await caller.join()
+            await caller.told("error")
+            await caller.page.wait_for_selector("body[data-state='failed'] #state:text('Ask again')")
+
+
+async def test_an_agent_that_can_not_be_made_is_told(
+    browser: Browser, example: SimpleNamespace, service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make_nothing(*parts: Any) -> None:
+        raise RuntimeError("The model has no license.")
+
+    monkeypatch.setattr(example.agent, "make_pipeline", make_nothing)
+    async with example.agent.open_room(service) as room, visit(browser, room.url) as caller:
+        await caller.join()
+        await caller.page.wait_for_selector("#problem:not([hidden]) >> text=The model has no license.")
+        await caller.page.wait_for_selector("body[data-state='failed']")
+        assert await caller.page.is_visible("#leave")
+
+
+async def test_a_reply_that_an_outage_cuts_off_is_marked(browser: Browser, room: Any, service: Any) -> None:
+    async with visit(browser, room.url) as caller:
+        page = caller.page
+        await caller.join()
+        await caller.told("played", turn=1)
+        turn = await caller.ask(LONG)
+        await caller.told("word", turn=turn, count=3)
+        await page.click("#outage")
+        await page.wait_for_selector(f"#turns li[data-turn='{turn}'][data-state='lost']")
+        figure = page.locator(f"#turns li[data-turn='{turn}'] [data-figure='Lost after'] dd")
+        words = len(caller.all_told("word", turn=turn))
+        assert await figure.inner_text() == f"{words} words"
+    await service.start()
+
+
+@pytest.mark.parametrize(
+    "sdp", ["nonsense", "v=0", "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111", "m=audio", "[" * 60_000]
+)
+async def test_what_is_no_offer_leaves_the_call_alone(sdp: str, browser: Browser, room: Any) -> None:
+    async with visit(browser, room.url) as caller, aiohttp.ClientSession() as http:
+        await caller.join()
+        await caller.told("sound", turn=1)
+        body = sdp if sdp.startswith("[") else json.dumps({"sdp": sdp})
+        headers = {"Content-Type": "application/json"}
+        response = await http.post(room.url + "call", data=body, headers=headers)
+        assert response.status == 400
+        await caller.told("played", turn=1)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "", {"Host": "evil.example"}, 403),
+        ("GET", "nowhere", {}, 404),
+        ("PUT", "call", {}, 405),
+        ("POST", "call", {"Content-Type": "text/plain"}, 415),
+    ],
+)
+async def test_refusals_have_the_same_headers(
+    method: str, path: str, headers: dict[str, str], status: int, room: Any
+) -> None:
+    async with (
+        aiohttp.ClientSession() as http,
+        http.request(method, room.url + path, headers=headers) as response,
+    ):
+        assert response.status == status
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert "Content-Security-Policy" in response.headers
+
+
+async def test_a_name_of_this_machine_may_have_capitals(room: Any) -> None:
+    headers = {"Host": f"LOCALHOST:{room.port}"}
+    async with aiohttp.ClientSession() as http, http.get(room.url, headers=headers) as response:
+        assert response.status == 200
+
+
+async def test_who_leaves_while_joining_can_join_again(browser: Browser, room: Any) -> None:
+    async with visit(browser, room.url) as caller:
+        for _ in range(3):
+            await caller.page.evaluate(JOIN_AND_LEAVE)
+        await caller.page.click("#join")
+        await caller.told("sound", turn=1)
+        await caller.told("word", turn=1, count=4)
+        assert await caller.page.is_hidden("#problem")
+        assert await caller.page.is_visible("#talking")
+
+
+JOIN_AND_LEAVE = """async () => {
+  document.getElementById("join").click();
+  await new Promise((resolve) => setTimeout(resolve));
+  document.getElementById("leave").click();
+}"""
+
+
+async def test_on_a_telephone_the_agent_can_be_interrupted_all_the_time(browser: Browser, room: Any) -> None:
+    async with visit(browser, room.url, viewport={"width": 360, "height": 740}) as caller:
+        page = caller.page
+        await caller.join()
+        await caller.told("played", turn=1)
+        turn = await caller.ask(LONG)
+        await caller.told("word", turn=turn, count=40)
+        await page.wait_for_function("() => document.querySelectorAll('#words .heard').length >= 40")
+        assert (
+            await page.evaluate("document.getElementById('interrupt').getBoundingClientRect().bottom") <= 740
+        )
+        words, now = await page.evaluate(
+            "['#words', '#words .now'].map((name) => document.querySelector(name).getBoundingClientRect())"
+            ".map(({ top, bottom }) => [top, bottom])"
+        )
+        assert words[0] <= now[0]
+        assert now[1] <= words[1]
+        await page.focus("#words")
+        assert await page.evaluate("document.activeElement.id") == "words"
+        await page.keyboard.press("Escape")
+        await caller.told("silent", turn=turn)
+        turn = await say(caller, ("This goes on and on. " * 95).strip())
+        title = page.locator(f"#turns li[data-turn='{turn}'] h3")
+        await title.wait_for()
+        assert await title.evaluate("title => title.offsetHeight") < 90
+        for part in ("turns", "memory", "events"):
+            await page.focus(f"#{part}")
+            assert await page.evaluate("document.activeElement.id") == part
+
+
+async def test_a_lost_connection_is_told_at_once(browser: Browser) -> None:
+    command = [sys.executable, str(EXAMPLES / "browser_agent.py"), "--port", "0"]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, env=environment_with(**dict.fromkeys(KEYS, ""))
+    )
+    try:
+        assert process.stdout is not None
+        url = re.findall(r"http://127\.0\.0\.1:\d+/", (await process.stdout.readline()).decode())[0]
+        async with visit(browser, url) as caller:
+            await caller.join()
+            await caller.told("word", turn=1, count=2)
+            process.kill()
+            await caller.page.wait_for_function(
+                "() => testPeer.connectionState !== 'connected'", timeout=1000 * UNNOTICED
+            )
+            state = await caller.page.inner_text("#state")
+            assert state.startswith(("Connection lost", "The call is over"))
+            await caller.page.wait_for_selector(
+                "#problem:not([hidden]) >> text=was lost", timeout=1000 * UNNOTICED
+            )
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
+import socket
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +28,7 @@ def example() -> Iterator[SimpleNamespace]:
     """The modules of the example."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(EXAMPLES))
-        names = ("call", "reporter", "script", "service")
+        names = ("call", "reporter", "script", "service", "written")
         parts = {name: importlib.import_module(f"browser.{name}") for name in names}
         yield SimpleNamespace(
             agent=importlib.import_module("browser_agent"), stage=importlib.import_module("_stage"), **parts
@@ -236,3 +237,65 @@ def test_what_is_no_port_is_refused_in_words() -> None:
 def test_other_texts_are_no_ports_either(port: str, example: SimpleNamespace) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
         example.agent.port_number(port)
+
+
+PRONUNCIATIONS = {"nginx": "engine x", "SQL": "ess queue ell", "New York": "noo yawk", "C++": "see plus plus"}
+
+
+@each(
+    ("sent", "written"),
+    [
+        ("I like engine x", "I like nginx"),
+        ("My ess queue ell is ess queue ell.", "My SQL is SQL."),
+        ("(engine x), in noo yawk!", "(nginx), in New York!"),
+        ("engine xyz or see plus plus 11", "engine xyz or C++ 11"),
+        ("engine x/engine x", "nginx/nginx"),
+        ("Nothing else.", "Nothing else."),
+    ],
+)
+def test_what_was_sent_is_found_as_it_was_written(sent: str, written: str, example: SimpleNamespace) -> None:
+    units = example.written.find_units(sent, PRONUNCIATIONS)
+    assert " ".join(unit.written for unit in units) == written
+    assert " ".join(unit.spoken for unit in units) == sent
+
+
+async def test_what_was_not_heard_is_counted_as_it_was_sent(telling: Telling) -> None:
+    telling.reporter.pronunciations = PRONUNCIATIONS
+    telling.begin("My ess queue ell is", "engine x behind noo yawk, engine x and more.")
+    telling.play(audible=True)
+    # Whoever has written "engine x" hears these words.
+    telling.hear("My", "SQL", "is", "nginx", "behind", "New", "York,", "engine", "x")
+    telling.state("listening")
+    assert telling.all_told("cut", "unheard") == [(len(" and more."),)]
+
+
+async def test_a_turn_that_ends_before_it_sounds_is_told(telling: Telling) -> None:
+    telling.begin("One.")
+    telling.play(audible=True)
+    telling.state("idle")
+    telling.reporter.begin_turn("A question", "asked")
+    telling.state("thinking")
+    telling.state("listening")  # Interrupted.
+    telling.reporter.begin_turn("Another", "asked")
+    telling.reporter.on_text("Two.")
+    telling.begin("Three.")  # In its place.
+    telling.play(audible=True)
+    telling.state("idle")
+    assert telling.all_told("dropped", "turn") == [(2,), (3,)]
+    assert telling.all_told("played", "turn") == [(1,), (4,)]
+
+
+async def test_a_local_server_that_is_stopped_keeps_its_port(example: SimpleNamespace) -> None:
+    service = example.service.Service()
+    async with service:
+        port = service.server.port
+        await service.stop()
+        with socket.socket() as other, pytest.raises(OSError, match=r"(?i)in use|only one usage"):
+            other.bind(("127.0.0.1", port))
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+        await service.start()
+        assert service.server.port == port
+        await service.stop()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))

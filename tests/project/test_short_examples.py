@@ -68,5 +68,5 @@ def test_the_cached_phrase_costs_nothing_in_the_call(runs: tuple[dict[str, str],
 def test_ctrl_c_ends_it_without_a_traceback(name: str, tmp_path: Path) -> None:
     options = [] if name in WITHOUT_FILES else ["--out", str(tmp_path)]
     done = interrupt_example(f"{name}.py", *options)
-    assert (done.returncode, done.stderr) == (130, "")
+    assert (done.returncode, done.stderr) == (130, "Interrupted.\n")
     assert not list(tmp_path.iterdir())

@@ -7,11 +7,12 @@ const UNREACHED =
   "machine. If you have one, start the example with --all-addresses.";
 
 export class Call {
-  // on.event(message), on.stream(stream), on.end(reason)
+  // on.event(message), on.stream(stream), on.lost(whether), on.end(reason)
   constructor(on) {
     this.on = on;
     this.delay = 0.1;
     this.ended = false;
+    this.leaving = new AbortController();
   }
 
   async join() {
@@ -22,7 +23,9 @@ export class Call {
     this.channel.onclose = () => this.end("The agent has hung up. Is the example still running?");
     this.peer.ontrack = ({ track }) => this.on.stream(new MediaStream([track]));
     this.peer.onconnectionstatechange = () => {
-      if (this.peer.connectionState === "failed") this.end(this.polling ? "The connection to the agent was lost." : UNREACHED);
+      const state = this.peer.connectionState;
+      if (state === "failed") this.end(this.polling ? "The connection to the agent was lost." : UNREACHED);
+      else if (this.polling) this.on.lost(state === "disconnected");
     };
     const open = new Promise((resolve, reject) => {
       this.channel.onopen = resolve;
@@ -32,14 +35,22 @@ export class Call {
     open.finally(() => clearTimeout(timer)).catch(() => {}); // It is awaited below.
     await this.peer.setLocalDescription();
     await this.#gathered();
+    if (this.ended) return;
     const { sdp } = this.peer.localDescription;
     const response = await fetch("call", {
       method: "POST",
+      signal: this.leaving.signal,
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ sdp }),
     });
     if (!response.ok) throw new Error(await response.text());
-    await this.peer.setRemoteDescription(await response.json());
+    const answer = await response.json();
+    if (this.ended) return;
+    try {
+      await this.peer.setRemoteDescription(answer);
+    } catch {
+      throw new Error("your browser doesn't understand the agent's answer.");
+    }
     await open;
     this.polling = setInterval(() => this.#measure(), 1000);
   }
@@ -58,6 +69,7 @@ export class Call {
     this.ended = true;
     clearInterval(this.polling);
     this.failed?.(new Error(reason));
+    this.leaving.abort();
     this.peer?.close(); // There is none before the call has joined.
     this.on.end(reason);
   }

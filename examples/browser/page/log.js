@@ -2,7 +2,7 @@
 
 const KEPT = 200;
 const KINDS = {
-  turns: ["turn", "sound", "cut", "silent", "played"],
+  turns: ["turn", "sound", "cut", "silent", "played", "dropped"],
   states: ["agent", "caller"],
   texts: ["sent", "metrics"],
   words: ["word"],
@@ -61,6 +61,7 @@ export class Log {
 function describe(type, details) {
   if (type === "hello") return details.local ? "the local server speaks" : "Lokutor speaks";
   if (type === "memory") return `${details.items.length} messages`;
+  delete details.units; // Its text says it.
   return Object.entries(details)
     .filter(([, value]) => value !== null && value !== "")
     .map(([name, value]) => `${name}: ${format(value)}`)

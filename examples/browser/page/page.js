@@ -18,7 +18,8 @@ const STATES = {
   listening: "The agent listens.",
   thinking: "The agent thinks.",
   speaking: "The agent speaks. Talk over it.",
-  failed: "The agent couldn't answer. Ask again.",
+  failed: "The agent couldn't speak. Ask again.",
+  lost: "Connection lost. It may come back within some seconds.",
   closing: "The agent is leaving.",
 };
 
@@ -26,6 +27,7 @@ let call = null;
 let microphone = null;
 let languages = {};
 let serviceUp = true;
+let agentState = "away";
 let cutAt = 0;
 let pending = []; // Events that are not heard yet.
 let timer = 0;
@@ -65,16 +67,16 @@ const HANDLERS = {
     offerQuestions();
   },
   agent({ state }) {
-    document.body.dataset.state = state;
-    $("state").textContent = STATES[state] ?? state;
+    agentState = state;
+    showState(state);
   },
   turn(event) {
     turns.begin(event);
   },
-  sent({ text, turn }) {
+  sent({ units, turn }) {
     if (words.turn !== turn) words.clear();
     words.turn = turn;
-    words.expect(text);
+    words.expect(units);
   },
   sound() {
     if ($("problem").dataset.ends === "sound") $("problem").hidden = true;
@@ -126,12 +128,17 @@ const HANDLERS = {
     complain(message, advice);
     $("problem").dataset.ends = "sound";
     // The framework's own state stays so until the next turn, whatever speaks.
-    if (document.body.dataset.state === "thinking") HANDLERS.agent({ state: "failed" });
+    if (!["speaking", "listening", "idle"].includes(document.body.dataset.state)) HANDLERS.agent({ state: "failed" });
   },
   taken() {
     call.end("Another tab or window has taken the call.");
   },
 };
+
+function showState(state) {
+  document.body.dataset.state = state;
+  $("state").textContent = STATES[state] ?? state;
+}
 
 function complain(message, advice) {
   $("problem-message").textContent = message;
@@ -162,7 +169,9 @@ function offerQuestions() {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = question;
-    button.addEventListener("click", () => call?.send({ do: "ask", text: question }));
+    button.addEventListener("click", ({ detail }) => {
+      if (detail < 2) call?.send({ do: "ask", text: question }); // A double click asks once.
+    });
     item.append(button);
     return item;
   }));
@@ -201,14 +210,21 @@ async function join() {
   $("problem").hidden = true;
   for (const part of [words, turns, log]) part.clear();
   $("memory").replaceChildren();
-  call = new Call({ event: onEvent, stream: onStream, end: onEnd });
+  const joining = new Call({
+    event: (event) => call === joining && onEvent(event),
+    stream: (stream) => call === joining && onStream(stream),
+    lost: (lost) => call === joining && onLost(lost),
+    end: (reason) => call === joining && onEnd(reason),
+  });
+  call = joining;
   try {
     await waves.open();
-    await call.join();
+    if (!joining.ended) await joining.join();
   } catch (error) {
-    call?.end(`The call can't begin: ${(await answers()) ? error.message : "the example doesn't answer."}`);
+    if (!joining.ended) joining.end(`The call can't begin: ${(await answers()) ? error.message : "the example doesn't answer."}`);
     return;
   }
+  if (joining.ended) return; // The caller has left meanwhile.
   $("joining").hidden = true;
   $("talking").hidden = false;
   call.send({ do: "join", settings: readSettings() });
@@ -227,6 +243,11 @@ async function answers() {
 function onStream(stream) {
   $("audio").srcObject = stream;
   waves.listen("agent", stream);
+}
+
+function onLost(lost) {
+  const state = lost ? "lost" : agentState;
+  if (lost || document.body.dataset.state === "lost") showState(state);
 }
 
 async function onEnd(reason) {

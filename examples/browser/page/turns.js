@@ -18,6 +18,7 @@ export class Turns {
     item.dataset.turn = turn;
     item.dataset.state = "begun";
     const title = document.createElement("h3");
+    title.title = text;
     title.textContent = { greeting: "Greeting", said: `Spoken: ${text}`, asked: text }[origin];
     const bar = document.createElement("div");
     bar.className = "bar";
@@ -42,31 +43,36 @@ export class Turns {
     if (type === "word") turn.words = event.count;
     if (type === "cut") [turn.cut, turn.unheard] = [at, event.unheard];
     if (type === "silent") turn.after = event.after;
-    if (type === "played") turn.played = at;
+    if (type === "word" || type === "sound") turn.heard = at;
+    if (type === "played") [turn.played, turn.whole] = [at, event.whole];
+    if (type === "dropped") turn.dropped = true;
     if (type === "metrics") turn.metrics = event;
-    turn.item.dataset.state = turn.after !== undefined ? "silent" : turn.cut ? "cut" : turn.played ? "played" : type;
+    turn.item.dataset.state = stateOf(turn) ?? type;
     this.#draw(turn);
   }
 
   #draw(turn) {
-    const { at, origin, sent, sound, cut, played, after, metrics, words, unheard } = turn;
+    const { at, origin, sent, sound, heard, cut, played, whole, dropped, after, metrics, words, unheard } = turn;
+    const count = `${words} ${words === 1 ? "word" : "words"}`;
     const parts = [
       ["thinking", at, sent],
       ["waiting", sent, sound],
-      ["speaking", sound, cut ?? played],
+      ["speaking", sound, cut ?? played ?? heard],
       ["fading", cut, cut + after],
     ].filter(([, from, to]) => to > from);
-    const whole = Math.max(3, parts.reduce((sum, [, from, to]) => sum + to - from, 0));
+    const all = Math.max(3, parts.reduce((sum, [, from, to]) => sum + to - from, 0));
     turn.bar.replaceChildren(...parts.map(([name, from, to]) => {
       const part = document.createElement("i");
       part.className = name;
-      part.style.width = `${(100 * (to - from)) / whole}%`;
+      part.style.width = `${(100 * (to - from)) / all}%`;
       return part;
     }));
     const figures = [
       [origin === "asked" ? "Question to text" : "Start to text", sent && milliseconds(sent - at)],
       ["Text to sound", sound && milliseconds(sound - sent)],
-      ["Cut after", cut && `${words} ${words === 1 ? "word" : "words"}`],
+      ["Cut after", cut && count],
+      ["Lost after", played && !whole && count],
+      ["Cut", dropped && "before it sounded"],
       ["Cut to silence", after !== undefined && `${after.toFixed(2)} s`],
       ["Connection", metrics && (metrics.standby ? "standby" : "new")],
       ["Characters sent", metrics && characters(metrics, unheard)],
@@ -83,6 +89,13 @@ export class Turns {
       return pair;
     }));
   }
+}
+
+function stateOf({ after, cut, played, whole, dropped }) {
+  if (after !== undefined) return "silent";
+  if (cut) return "cut";
+  if (played) return whole ? "played" : "lost";
+  return dropped ? "dropped" : undefined;
 }
 
 // Metrics come with the last audio: a turn that is cut off later was not interrupted for them.

@@ -18,12 +18,15 @@ export class Waves {
 
   // Must be called from a click: a browser starts no sound by itself.
   async open() {
-    this.context = new AudioContext();
-    await this.context.audioWorklet.addModule("peaks.js");
-    this.rate = this.context.sampleRate / PEAK_SAMPLES;
+    const context = new AudioContext();
+    this.context = context;
+    await context.audioWorklet.addModule("peaks.js");
+    if (this.context !== context) return; // Closed meanwhile.
+    this.rate = context.sampleRate / PEAK_SAMPLES;
     this.listen("agent", null);
     this.listen("caller", null);
-    await this.context.resume();
+    await context.resume();
+    if (this.context !== context) return;
     const calm = matchMedia("(prefers-reduced-motion: reduce)");
     this.drawing = setInterval(() => requestAnimationFrame(() => this.draw()), calm.matches ? 500 : FRAME);
   }
@@ -62,8 +65,9 @@ export class Waves {
     clearInterval(this.drawing);
     for (const { node } of Object.values(this.sources)) node.port.onmessage = null;
     this.sources = {};
-    await this.context?.close();
+    const { context } = this;
     this.context = null;
+    await context?.close();
   }
 
   draw() {
