@@ -8,6 +8,7 @@ import importlib
 import json
 import re
 import signal
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
