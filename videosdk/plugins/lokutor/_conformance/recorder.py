@@ -40,15 +40,7 @@ class Recorder:
 
     def redact(self, text: str) -> str:
         """Return a text without the key, in whatever escapes it stands."""
-        try:
-            plain = json.dumps(json.loads(text), ensure_ascii=False)
-            # Of members of one name, the last is kept: here they all are.
-            every = json.dumps(json.loads(text, object_pairs_hook=list), ensure_ascii=False)
-        except (ValueError, RecursionError):
-            return self._endpoint.redact(text)
-        if self._endpoint.redact(every) == every:
-            return self._endpoint.redact(text)
-        return self._endpoint.redact(plain)
+        return redact_message(self._endpoint, text)
 
     def redact_bytes(self, data: bytes) -> bytes:
         """Return a binary message without the key. It may be text, or hold some beside audio."""
@@ -88,3 +80,16 @@ class Recorder:
 
     def _redacted(self, body: Any) -> Any:
         return None if body is None else json.loads(self.redact(json.dumps(body, ensure_ascii=False)))
+
+
+def redact_message(endpoint: Endpoint, text: str) -> str:
+    """Return a message without the key of an endpoint, in whatever escapes of JSON it stands."""
+    try:
+        plain = json.dumps(json.loads(text), ensure_ascii=False)
+        # Of members of one name, the last is kept: here they all are.
+        every = json.dumps(json.loads(text, object_pairs_hook=list), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return endpoint.redact(text)
+    if endpoint.redact(every) == every:
+        return endpoint.redact(text)
+    return endpoint.redact(plain)
