@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,9 @@ from .._wire import recording
 from .._wire.endpoint import LONG_KEY, Endpoint
 from .._wire.protocol import API_KEY_HEADER
 from .._wire.recording import RIGHT_KEY, Answered, Handshake
+
+_WORDS = re.compile(rb"[\x20-\x7e]{%d,}" % LONG_KEY)
+"""What of a binary message can be or hold a key, in whatever spelling."""
 
 
 class Recorder:
@@ -53,7 +57,10 @@ class Recorder:
             return data if hidden == text else hidden.encode()
         if len(self._endpoint.api_key) < LONG_KEY:
             return data  # So few bytes are in any audio by chance.
-        return self._endpoint.redact(data.decode("latin-1")).encode("latin-1")
+        if not (self._endpoint.api_key.isascii() and self._endpoint.api_key.isprintable()):
+            return self._endpoint.redact(data.decode("latin-1")).encode("latin-1")
+        # Much faster than to look for it in all that is audio.
+        return _WORDS.sub(lambda run: self._endpoint.redact(run[0].decode()).encode(), data)
 
     def on_handshake(self, url: URL, headers: Mapping[str, str], status: int, body: Any = None) -> int:
         """Note a handshake, and return the number of its connection."""

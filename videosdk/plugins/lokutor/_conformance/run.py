@@ -47,6 +47,8 @@ _WITHOUT_SPEECH = frozenset(
 _CUT_OFF = (
     "Each reply is continued on another connection, until the tries are used up: little or nothing is heard."
 )
+_OF_KEYS = frozenset({"missing-key", "wrong-key"})
+_REFUSED = 401
 _NOTHING_SPOKEN = "nothing is spoken"
 
 
@@ -159,7 +161,14 @@ async def _find_mute(lab: Lab, fact: Fact, failure: LokutorError) -> Finding:
         return judged(False, str(failure)) if is_elsewhere else unknown(str(failure))
     if fact.name not in _WITHOUT_SPEECH:
         return unknown(_NOTHING_SPOKEN)
-    return await _find(lab, fact)
+    finding = await _find(lab, fact)
+    if (
+        fact.name in _OF_KEYS
+        and finding.verdict is Verdict.DIFFERS
+        and failure.status not in {None, _REFUSED}
+    ):
+        return unknown(f"{finding.evidence}; the right key is refused as well")
+    return finding
 
 
 async def _find(lab: Lab, fact: Fact) -> Finding:
