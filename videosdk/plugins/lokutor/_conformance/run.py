@@ -187,6 +187,8 @@ async def _find_again(lab: Lab, fact: Fact, first: Finding) -> Finding:
 
     Twice, it is what the service does to this very request, if it does so to no other.
     """
+    if fact.name == _OF_ENDS and (cut := _all_cut_off(lab)):
+        return differing(cut, _CUT_OFF)
     try:
         finding, lost = await _tried(lab, fact)
     except AllowanceError as error:
@@ -195,8 +197,6 @@ async def _find_again(lab: Lab, fact: Fact, first: Finding) -> Finding:
         lab.is_unsteady = True
     if not lost or finding.verdict is Verdict.HOLDS:
         return finding
-    if fact.name == _OF_ENDS and (cut := _all_cut_off(lab)):
-        return differing(cut, _CUT_OFF)
     # A pair that was lost is what the fact of pairs is about; what else is measured by it isn't known.
     is_about_it = fact.name != _OWN_WAY and lab.met <= ({Loss.TWICE} if fact.name == _OF_PAIRS else set())
     if is_about_it and not lab.is_unsteady and await lab.speaks():
