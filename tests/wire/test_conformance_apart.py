@@ -383,7 +383,7 @@ async def test_a_handshake_that_is_refused_is_reported(service: NotedService, st
     assert finding(report, "path").verdict is (Verdict.DIFFERS if status == 404 else Verdict.UNKNOWN)
     assert finding(report, "voices").verdict is Verdict.HOLDS
     assert finding(report, "missing-key").verdict is (Verdict.DIFFERS if status == 401 else Verdict.UNKNOWN)
-    assert unknowns(report) >= {"long-text", "pcm", "visemes"}
+    assert unknowns(report) >= {"long-text", "pcm", "visemes", "known-messages"}
 
 
 # Errors in other words

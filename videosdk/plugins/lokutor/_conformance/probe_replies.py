@@ -232,6 +232,8 @@ async def probe_known_messages(lab: Lab) -> Finding:
     """Look for messages that nobody has told of."""
     if not lab.is_mute:
         await lab.timed()
+    if not lab.replies:
+        return unknown("nothing came")
     kinds = {kind_of(text) for reply in lab.replies for text in reply.unknown} - {lab.client.habits.end}
     return judged(not kinds, "of unknown kinds: " + ", ".join(sorted(kinds)) if kinds else "none was seen")
 
