@@ -38,7 +38,7 @@ def write_materials() -> None:
     with TemporaryDirectory() as folder:
         environment = Environment(Path(folder, "venv"))
         environment.install_wheel(wheel, extras=USERS_EXTRAS)
-        _write_sbom(environment, MATERIALS / SBOM)
+        _write_sbom(environment, MATERIALS / SBOM, read_licences(environment))
         extras = sorted(settings()["project"]["optional-dependencies"])
         environment.install_wheel(wheel, extras=extras)
         installed = environment.distributions()
@@ -47,7 +47,7 @@ def write_materials() -> None:
         (MATERIALS / LICENCES).write_text(text, encoding="utf-8", newline="\n")
 
 
-def _write_sbom(environment: Environment, path: Path) -> None:
+def _write_sbom(environment: Environment, path: Path, licences: Mapping[str, str]) -> None:
     tool = [
         sys.executable,
         "-m",
@@ -60,18 +60,27 @@ def _write_sbom(environment: Environment, path: Path) -> None:
     run([*tool, "--pyproject", ROOT / "pyproject.toml", "--of", "JSON", "-o", path, environment.python])
     bill = json.loads(path.read_text(encoding="utf-8"))
     bill["metadata"]["component"]["version"] = version()  # pyproject.toml says only where it stands.
-    for part in bill["components"]:
-        if licence := STATED_ELSEWHERE.get(normalized(part["name"])):
-            part["licenses"] = [{"license": {"id": licence}}]
+    add_licences(bill, licences)
     check_sbom(bill, environment.distributions())
     path.write_text(json.dumps(bill, indent=2) + "\n", encoding="utf-8", newline="\n")
+
+
+def add_licences(bill: Mapping[str, Any], licences: Mapping[str, str]) -> None:
+    """Add to an SBOM what it lacks of licences: the tool doesn't know each way to state one."""
+    for part in bill["components"]:
+        name = normalized(part["name"])
+        if licence := STATED_ELSEWHERE.get(name):
+            part["licenses"] = [{"license": {"id": licence}}]
+        elif not part.get("licenses") and name in licences:
+            part["licenses"] = [{"license": {"name": licences[name]}}]
 
 
 def check_sbom(bill: Mapping[str, Any], installed: Mapping[str, Distribution]) -> None:
     """Hold an SBOM against an environment.
 
     Raises:
-        ReleaseError: It lacks a distribution or has another version, or names a path of this machine.
+        ReleaseError: It lacks a distribution or a licence, has another version, or names a path of this
+            machine.
     """
     listed = {normalized(part["name"]): part["version"] for part in bill["components"]}
     root = bill["metadata"]["component"]
@@ -80,6 +89,9 @@ def check_sbom(bill: Mapping[str, Any], installed: Mapping[str, Distribution]) -
     if listed != there:
         differing = sorted(set(listed.items()) ^ set(there.items()))
         raise ReleaseError(f"the SBOM differs from what is installed in {differing}")
+    without = sorted(part["name"] for part in bill["components"] if not part.get("licenses"))
+    if without:
+        raise ReleaseError(f"the SBOM has no licence of {without}")
     if "file://" in json.dumps(bill):
         raise ReleaseError("the SBOM names a path of this machine")
 

@@ -85,7 +85,7 @@ LINES: dict[str, str] = {
     "passing": "The service can't be reached for a moment: name lookup, refused or lost connection, "
     "broken TLS handshake, HTTP 408, 429, 5xx",
     "down": "It can't be reached within `connect_timeout` or `max_retries`",
-    "key": "It refuses the API key (HTTP 401, 403)",
+    "key": "It refuses the API key (HTTP 401, 403), or asks for payment (402)",
     "limit": "Its rate limit lasts longer than `connect_timeout` (HTTP 429 with `Retry-After`)",
     "address": "The address is wrong: HTTP 404, no WebSocket there, an untrusted certificate, a redirect "
     "(never followed: the key would travel along)",
@@ -310,7 +310,7 @@ def _refusal_rows() -> list[Row]:
     return [
         *(
             refused("key", str(status), link=answering(str(status)), error=AuthenticationError, status=status)
-            for status in (401, 403)
+            for status in (401, 402, 403)
         ),
         *(
             refused(

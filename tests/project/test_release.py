@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 
 from release import materials, project
 from release.environment import Environment, normalized
-from release.materials import brought_by_extra, check_sbom, licence_tables, read_licences
+from release.materials import add_licences, brought_by_extra, check_sbom, licence_tables, read_licences
 from release.neighbours import check_untouched, snapshot
 from release.project import PACKAGE, ReleaseError, check_tag, copy_checkout
 from release.wheel_tests import FAST, check_origin
@@ -140,7 +140,8 @@ def test_a_distribution_without_a_licence_is_found(
 
 def test_an_sbom_lists_what_is_installed(installed: dict[str, Distribution]) -> None:
     few = {name: installed[name] for name in ("aiohttp", "av")}
-    parts = [{"name": "AioHTTP", "version": few["aiohttp"].version}]
+    licensed = {"licenses": [{"license": {"id": "Apache-2.0"}}]}
+    parts = [{"name": "AioHTTP", "version": few["aiohttp"].version, **licensed}]
     bill: dict[str, Any] = {"metadata": {"component": {"name": "av", "version": few["av"].version}}}
     check_sbom({**bill, "components": parts}, few)
     with pytest.raises(ReleaseError, match=r"the SBOM differs from what is installed in .*aiohttp"):
@@ -149,6 +150,21 @@ def test_an_sbom_lists_what_is_installed(installed: dict[str, Distribution]) -> 
         check_sbom({**bill, "components": [{"name": "aiohttp", "version": "0"}]}, few)
     with pytest.raises(ReleaseError, match="names a path of this machine"):
         check_sbom({**bill, "components": parts, "from": "file:///tmp/a.whl"}, few)
+    with pytest.raises(ReleaseError, match=r"the SBOM has no licence of \['AioHTTP'\]"):
+        check_sbom({**bill, "components": [{**parts[0], "licenses": []}]}, few)
+
+
+def test_an_sbom_gets_the_licences_that_it_lacks() -> None:
+    stated = [{"license": {"id": "MIT"}}]
+    parts: list[dict[str, Any]] = [
+        {"name": "protobuf"}, {"name": "A_b", "licenses": stated}, {"name": "espeakng-loader"},
+    ]  # fmt: skip
+    add_licences({"components": parts}, {"protobuf": "3-Clause BSD License", "a-b": "other"})
+    assert [part["licenses"] for part in parts] == [
+        [{"license": {"name": "3-Clause BSD License"}}],
+        stated,
+        [{"license": {"id": "GPL-3.0-or-later"}}],
+    ]
 
 
 def test_the_extra_brings_what_the_release_runs() -> None:

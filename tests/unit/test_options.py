@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import logging
 import re
 import socket
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import example, given, settings
@@ -319,6 +321,33 @@ def test_an_encoded_key_is_hidden(said: str) -> None:
 def test_an_encoded_space_or_quotation_mark_is_hidden(said: str) -> None:
     for more in ("", " of 8 and more"):
         assert redact_key(f"no: {said}{more}.", f'a k"y{more}') == "no: ***."
+
+
+@each("key", ["a-long-key-5f2c9e", "sk-a/b+c==Q%x", "lk_??>>~~ÿ", "lk_live_1", "lk_live_12"])
+def test_a_key_in_base64_or_hexadecimal_digits_is_hidden(key: str) -> None:
+    data = key.encode()
+    standard, for_urls = base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()
+    for said in (
+        standard,
+        standard.rstrip("="),
+        for_urls,
+        for_urls.rstrip("="),
+        data.hex(),
+        data.hex(" ").upper(),
+    ):
+        assert redact_key(f"no: {said}.", key) == "no: ***."
+        if " " not in said:
+            assert redact_key(f"?k={quote(said, safe='')}&x=1", key) == "?k=***&x=1"
+
+
+def test_a_key_within_longer_base64_is_hidden() -> None:
+    key = "a-long-key-5f2c9e"
+    for before in ("", "u", "us", "user:"):
+        for behind in ("", "x", "xy", "xyz"):
+            said = base64.b64encode(f"{before}{key}{behind}".encode()).decode()
+            hidden = redact_key(said, key)
+            assert "***" in hidden
+            assert len(hidden.replace("***", "")) <= len(said) - len(key) * 8 // 6 + 2
 
 
 def test_nothing_but_a_spelling_of_the_key_is_hidden() -> None:

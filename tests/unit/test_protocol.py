@@ -131,8 +131,10 @@ def test_audio_that_cannot_be_read_is_an_error_and_not_silence(data: object) -> 
     "item",
     [
         None, 5, "o", [], {}, {"v": 1}, {"v": 1, "c": "o"}, {"v": 1, "t": 1.0}, {"c": "o", "t": 1.0},
-        {"v": True, "c": "o", "t": 1}, {"v": 1.5, "c": "o", "t": 1}, {"v": "1", "c": "o", "t": 1},
-        {"v": 1, "c": 5, "t": 1}, {"v": 1, "c": "o", "t": "1"}, {"v": 1, "c": "o", "t": False},
+        {"v": True, "c": "o", "t": 1}, {"v": 1.5, "c": "o", "t": 1}, {"v": "one", "c": "o", "t": 1},
+        {"v": 1, "c": 5, "t": 1}, {"v": 1, "c": "o", "t": "1 s"}, {"v": "1_0", "c": "o", "t": 1},
+        {"v": "1.5", "c": "o", "t": 1}, {"v": 1, "c": "o", "t": "nan"},
+        {"v": "9" * 400, "c": "o", "t": 1}, {"v": 1, "c": "o", "t": False},
         {"v": 1, "c": "o", "t": None}, {"v": 1, "c": "o", "t": float("nan")},
         {"v": 1, "c": "o", "t": float("inf")}, {"v": 1, "c": "o", "t": 10**400},
     ],
@@ -140,6 +142,11 @@ def test_audio_that_cannot_be_read_is_an_error_and_not_silence(data: object) -> 
 def test_a_broken_viseme_is_left_out_and_the_rest_kept(item: object) -> None:
     message = json.dumps([{"v": 12, "c": "o", "t": 0.418}, item])
     assert decode_text(message) == Visemes((O_SOUND,))
+
+
+@each("item", [{"v": "12", "c": "o", "t": "0.418"}, {"v": 12.0, "c": "o", "t": "418e-3"}])
+def test_a_number_is_read_however_it_is_written(item: object) -> None:
+    assert decode_text(json.dumps([item])) == Visemes((O_SOUND,))
 
 
 # --- anything else -----------------------------------------------------------------------------------

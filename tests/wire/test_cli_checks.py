@@ -166,9 +166,10 @@ async def test_a_report_that_can_not_be_written_costs_nothing(service: NotedServ
 
 
 async def test_an_older_report_stays_until_there_is_a_finding(
-    service: NotedService, here: Path, call: Any, monkeypatch: Any
+    here: Path, call: Any, monkeypatch: Any, unused_tcp_port: int
 ) -> None:
     monkeypatch.setenv("LOKUTOR_API_KEY", "another-key-5f2c9e")
+    monkeypatch.setenv("LOKUTOR_BASE_URL", f"ws://127.0.0.1:{unused_tcp_port}")
     (here / "old.json").write_text("old")
     for name in ("old.json", "new.json"):
         assert (await call("conformance", "--out", name)).status == 1
@@ -247,12 +248,22 @@ async def test_what_is_mistyped_is_one_line(
     assert result.err.count("\n") == 1
 
 
-async def test_a_refused_key_is_one_line(service: NotedService, call: Any, monkeypatch: Any) -> None:
+async def test_a_refused_key_is_told_with_what_can_be_found_out(
+    service: NotedService, here: Path, call: Any, monkeypatch: Any
+) -> None:
     monkeypatch.setenv("LOKUTOR_API_KEY", "another-key-5f2c9e")
-    result = await call("conformance")
-    assert (result.status, result.out) == (1, "")
+    result = await call("conformance", "--out", "report.json")
+    assert result.status == 1
     assert result.err.startswith("error: Lokutor refused the API key (HTTP 401)")
-    assert "another-key" not in result.err
+    assert result.err.count("\n") == 1
+    assert "  holds   [B] voices: " in result.out
+    assert "  holds   [B] missing-key: " in result.out
+    assert "auth.invalid_key" in result.out
+    report = json.loads((here / "report.json").read_text("utf-8"))
+    assert report["complete"]
+    assert report["obstacle"].startswith("Lokutor refused the API key (HTTP 401)")
+    assert len(report["facts"]) == len(FACTS)
+    assert "another-key" not in result.out + result.err + json.dumps(report)
 
 
 # doctor
@@ -317,3 +328,41 @@ async def test_a_recording_that_is_not_there_is_one_line(call: Any) -> None:
     result = await call("serve", "--replay", "nowhere.jsonl")
     assert (result.status, result.out) == (1, "")
     assert result.err == "error: nowhere.jsonl: No such file or directory\n"
+
+
+# Files
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("name", ["one.json", "./one.json", "../{here}/one.json"])
+async def test_a_report_and_a_recording_are_two_files(
+    service: NotedService, here: Path, call: Any, name: str, there: bool
+) -> None:
+    if there:
+        (here / "one.json").write_text("kept")
+    result = await call("conformance", "--out", "one.json", "--record", name.format(here=here.name))
+    assert (result.status, result.out) == (2, "")
+    assert "the same file" in result.err
+    assert not service.conversations
+    assert os.listdir(here) == ["one.json"] * there
+    assert not there or (here / "one.json").read_text() == "kept"
+
+
+@pytest.mark.parametrize("name", ["wire.jsonl", "wire.jsonl.gz"])
+async def test_what_is_complete_of_a_recording_that_was_cut_off_is_used(
+    service: NotedService, here: Path, call: Any, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await call("conformance", "--idle", "0", "--record", name)
+    whole = (here / name).read_bytes()
+    (here / name).write_bytes(whole[: len(whole) // 2])
+    server = _replaying(here / name, {"host": "127.0.0.1", "port": 0, "api_key": None})
+    told = capsys.readouterr().err
+    assert re.search(rf"{name} was cut off: its \d+ complete lines are used, but for \d+ bytes", told), told
+    async with server, LokutorTTS(api_key="any", base_url=server.url) as tts:
+        assert [piece async for piece in tts.stream_synthesize("Hello.")]
+
+
+async def test_compression_that_is_damaged_is_told(here: Path, call: Any) -> None:
+    (here / "wire.gz").write_bytes(b"\x1f\x8b\x08" + bytes(100))
+    result = await call("serve", "--port", "0", "--replay", "wire.gz")
+    assert "it is not compressed by gzip, or is damaged" in result.err

@@ -351,7 +351,8 @@ async def test_a_name_that_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> No
 async def test_the_name_of_the_proxy_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://nowhere.invalid:3128")
     line = await check_name(URL("wss://tts.example"))
-    assert "nowhere.invalid" in line.says
+    assert line.says == "the proxy nowhere.invalid can't be resolved"
+    assert "proxy" in line.do
     assert (await check_tls(URL("wss://tts.example"))).health is Health.SKIPPED
 
 
@@ -650,3 +651,24 @@ async def test_a_limit_that_the_measurement_meets(service: NotedService) -> None
 async def test_no_visemes_to_measure_the_rate_by(service: NotedService) -> None:
     service.time = lambda *_: []
     assert (await diagnosed(service.address))["sample rate"].health is Health.SKIPPED
+
+
+def test_a_proxy_for_all_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://user:secret@proxy.example:3128")
+    line, passable = check_proxy(URL("wss://tts.example/ws/tts"))
+    assert passable
+    assert_advises(line, Health.NOTE)
+    assert "ALL_PROXY is set, and is not read" in line.says
+    assert "secret" not in str(line)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    assert check_proxy(URL("wss://tts.example/ws/tts"))[0].health is Health.OK
+
+
+async def test_a_payment_is_asked_of_whoever_pays() -> None:
+    runner, url = await refusing(402)
+    try:
+        line = await wrong_line(url)
+    finally:
+        await runner.cleanup()
+    assert "payment (HTTP 402)" in line.says
+    assert "whoever pays for the account" in line.do

@@ -53,7 +53,7 @@ class StreamInterruptedError(LokutorError):
 
 
 class AuthenticationError(LokutorError):
-    """The API key is missing, wrong or expired. The operator can fix it."""
+    """The API key is missing, wrong or expired, or its account must be paid for. The operator can fix it."""
 
 
 class InvalidRequestError(LokutorError):

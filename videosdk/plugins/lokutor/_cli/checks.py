@@ -103,6 +103,8 @@ def _within(text: str, convert: Callable[[str], float], least: float, most: floa
 
 
 def _conformance(arguments: argparse.Namespace) -> None:
+    if _are_one_file(arguments.out, arguments.record):
+        raise CommandError("--out and --record name the same file: each needs one of its own", MISUSED)
     with bad_values():
         limits = _limits(arguments)
         if limits.allowance > ALLOWANCE and not arguments.yes:
@@ -111,16 +113,32 @@ def _conformance(arguments: argparse.Namespace) -> None:
             kept = None if arguments.out is None else stack.enter_context(ReportFile(arguments.out))
             record = None
             if arguments.record is not None:
-                file = stack.enter_context(open_recording(arguments.record, "wt"))
+                file = stack.enter_context(open_recording(arguments.record))
                 record = partial(print, file=file)
             try:
                 report = asyncio.run(_examine(arguments.url, limits, kept, record))
             finally:
                 if kept is not None and kept.is_partial:
                     remark(f"{escaped(str(arguments.out))} has what was found until then")
+    if report.obstacle:
+        say_line("\nInstead of speech, this came:")
+        for came in report.came:
+            say_line(f"  {one_line(without_keys(came))}")
     say_line(f"\n{report.summary()}")
+    if report.obstacle:
+        raise CommandError(report.obstacle)
     if report.differing:
         raise CommandError(f"not as assumed: {', '.join(report.differing)}")
+
+
+def _are_one_file(out: Path | None, record: Path | None) -> bool:
+    """Return whether one file would be written by both; what is no plain file takes both."""
+    if out is None or record is None:
+        return False
+    try:
+        return out.samefile(record) and out.is_file()
+    except OSError:  # One of both isn't there yet.
+        return os.path.realpath(out) == os.path.realpath(record)
 
 
 def _limits(arguments: argparse.Namespace) -> Limits:

@@ -8,18 +8,24 @@ from __future__ import annotations
 import gzip
 import os
 import secrets
+import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from .._settings import DEFAULT_BASE_URL, find_key
 from .._wire.endpoint import Endpoint, may_be_key, parse_base_url
-from .terminal import BASE_URL, KEY, MISUSED, CommandError, escaped, reason_of
+from .terminal import BASE_URL, KEY, MISUSED, CommandError, escaped, reason_of, remark
 
 if TYPE_CHECKING:
     from ..local.server import LocalServer
+
+
+_COMPRESSED = ".gz"
+_GZIP = 16
+"""Added to zlib's size of the window, it takes the header of gzip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,22 +96,46 @@ def _speaking(options: dict[str, Any]) -> LocalServer:
 
 
 def _replaying(path: Path, options: dict[str, Any]) -> LocalServer:
-    from .._wire.recording import RecordingError, read_recording
+    from .._wire.recording import RecordingError, complete_lines, read_recording
     from ..local.replay import ReplayServer
 
+    shown = escaped(str(path))
     try:
-        with open_recording(path, "rt") as lines:
-            return ReplayServer(read_recording(lines), **options)
-    except (RecordingError, UnicodeError, EOFError) as error:
+        data, is_whole = _contents(path)
+        lines, left_out = complete_lines(data)
+        recording = read_recording(lines)
+    except (RecordingError, UnicodeError) as error:
         reason = error if isinstance(error, RecordingError) else "it is not text"
-        raise CommandError(f"{escaped(str(path))} is no recording: {reason}") from None
+        raise CommandError(f"{shown} is no recording: {reason}") from None
+    if left_out or not is_whole:
+        cut = f", but for {left_out} bytes of another" if left_out else ""
+        remark(f"{shown} was cut off: its {len(lines)} complete lines are used{cut}")
+    return ReplayServer(recording, **options)
 
 
-def open_recording(path: Path, mode: Literal["rt", "wt"]) -> TextIO:
-    """Open a recording, which a name that ends with .gz compresses."""
-    if path.suffix == ".gz":
-        return cast("TextIO", gzip.open(path, mode, encoding="utf-8"))
-    return cast("TextIO", path.open(mode, encoding="utf-8"))
+def _contents(path: Path) -> tuple[bytes, bool]:
+    """Return what a file of a recording holds, and whether it was compressed to its end.
+
+    Raises:
+        RecordingError: It isn't compressed as its name says.
+    """
+    from .._wire.recording import RecordingError
+
+    data = path.read_bytes()
+    if path.suffix != _COMPRESSED or not data:
+        return data, True
+    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | _GZIP)
+    try:
+        return unpacking.decompress(data), unpacking.eof
+    except zlib.error:
+        raise RecordingError("it is not compressed by gzip, or is damaged") from None
+
+
+def open_recording(path: Path) -> TextIO:
+    """Open a recording to write, which a name that ends with .gz compresses."""
+    if path.suffix == _COMPRESSED:
+        return cast("TextIO", gzip.open(path, "wt", encoding="utf-8"))
+    return path.open("w", encoding="utf-8")
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from yarl import URL
 
 from .._audio.pcm import BYTES_PER_SECOND
 from .._audio.silence import silence_at_start
-from .._wire.connection import new_session, open_socket, unreached
+from .._wire.connection import new_session, open_socket, redirected_to, unreached
 from .._wire.endpoint import Endpoint
 from .._wire.protocol import (
     Audio,
@@ -35,8 +35,9 @@ from .._wire.protocol import (
 )
 from .._wire.proxy import find_proxy
 from ..errors import LokutorError, NetworkError, ProtocolError
-from .recorder import Recorder
-from .replies import LOST_CODES, Came, Ending, Reply, whole
+from .formats import whole
+from .recorder import Recorder, redact_message
+from .replies import LOST_CODES, Came, Ending, Reply, kind_of_event, shortened
 
 _UPGRADE = {
     "Connection": "Upgrade",
@@ -47,6 +48,7 @@ _UPGRADE = {
 _CLOSE_TIMEOUT = 1.0
 """Seconds for a close frame to leave."""
 _SWITCHING = 101
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _FAILED = range(500, 600)
 _PING = b"lokutor"
 _LONGEST = 10.0
@@ -66,11 +68,20 @@ class Answer:
         status: HTTP status.
         body: The JSON in it, or None.
         headers: Its headers, by their names in lower case.
+        text: What it says, shortened.
+        redirects_to: The host that it redirects to, or nothing. It is not followed.
     """
 
     status: int
     body: Any
     headers: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+    redirects_to: str = ""
+
+    @property
+    def status_line(self) -> str:
+        """Its status, and where it redirects to."""
+        return f"HTTP {self.status}" + (f" to {self.redirects_to}" if self.redirects_to else "")
 
     @property
     def error_code(self) -> str | None:
@@ -79,19 +90,53 @@ class Answer:
         return event.code if isinstance(event, ErrorReply) else None
 
 
+@dataclass(slots=True)
+class Habits:
+    """How a service ends its requests, if it is otherwise than noted.
+
+    Attributes:
+        end: What comes in place of an end, as :func:`~.replies.kind_of` names it, or nothing.
+        closes: Whether the connection is closed in its place.
+        more_ends: How many ends have come behind an end.
+    """
+
+    end: str = ""
+    closes: bool = False
+    more_ends: int = 0
+
+    def learn(self, reply: Reply) -> bool:
+        """Take what a reply has in place of an end for one from now on, and return whether it has."""
+        if not reply.pcm:
+            return False
+        self.closes = reply.ending is Ending.CLOSED and reply.close_code == aiohttp.WSCloseCode.OK
+        if reply.ending is Ending.SILENT:
+            self.end = reply.last_kind
+        return bool(self.closes or self.end)
+
+    def end_of(self, found: list[Came] | Ending, came: list[Came], close_code: int | None) -> str:
+        """Return what of that has come, or nothing."""
+        if isinstance(found, Ending):
+            is_end = self.closes and found is Ending.CLOSED and close_code == aiohttp.WSCloseCode.OK
+            spoken = any(isinstance(item.event, Audio) and item.event.pcm for item in came)
+            return f"the connection is closed (code {close_code})" if is_end and spoken else ""
+        return self.end if self.end and kind_of_event(found[-1].event) == self.end else ""
+
+
 class Wire:
     """One open WebSocket. A task reads it all the time, so that each message has its time."""
 
     def __init__(
         self,
         ws: aiohttp.ClientWebSocketResponse,
-        on_lost: Callable[[], None],
-        recorder: Recorder | None = None,
+        client: Client,
         number: int = 0,
     ) -> None:
         self._ws = ws
-        self._on_lost = on_lost
-        self._recorder = recorder
+        self._client = client
+        self._endpoint = client.endpoint
+        self._habits = client.habits
+        self._recorder = client.recorder
+        self._has_ended = False  # Whether the last request has.
         self._number = number
         self._loop = asyncio.get_running_loop()
         self._inbox: asyncio.Queue[tuple[float, aiohttp.WSMessage]] = asyncio.Queue()
@@ -139,15 +184,30 @@ class Wire:
         came: list[Came] = []
         waited = _Waited(self._loop.time() - begun, patience, within, len(text))
         taken = self._taken
+        strays: list[Came] = []
         while True:
             found = await self._next(begun, waited.left(self._loop.time() - begun))
+            odd_end = self._habits.end_of(found, came, self._ws.close_code)
             if isinstance(found, Ending):
                 ending: Ending | None = found
+            elif self._is_stray(found[-1].event, came, strays):
+                strays += found  # Another end of the request before.
+                continue
             else:
                 came += found
                 ending = _ending_of(found[-1].event) or waited.ending(found, self._taken - taken)
+            if odd_end:
+                ending = Ending.END
+            if ending is Ending.SILENT and strays and not came:
+                came, ending = strays, Ending.END  # It was this one's.
+            elif ending is not None:
+                self._habits.more_ends += len(strays)
             if ending is not None:
-                return Reply(text, tuple(came), ending, self._ws.close_code)
+                self._has_ended = ending in {Ending.END, Ending.ERROR}
+                return Reply(text, tuple(came), ending, self._ws.close_code, odd_end)
+
+    def _is_stray(self, event: Event, came: list[Came], strays: list[Came]) -> bool:
+        return isinstance(event, EndOfRequest) and self._has_ended and not came and not strays
 
     async def until_audio(self, patience: float) -> ErrorReply | Ending | None:
         """Wait for the first audio, and return None, or what came in its place."""
@@ -214,8 +274,19 @@ class Wire:
         if message.type is aiohttp.WSMsgType.BINARY:
             return [Came(at - begun, decode_binary(message.data), binary=True)]
         if message.type is aiohttp.WSMsgType.TEXT:
-            return [Came(at - begun, event) for event in _decode_all(message.data)]
+            return [Came(at - begun, self._redacted(event)) for event in _decode_all(message.data)]
         return Ending.CLOSED
+
+    def _redacted(self, event: Event) -> Event:
+        """Return an event without the key, before anything of it is shortened."""
+        hide = self._endpoint.redact
+        match event:
+            case Unknown(text):
+                return Unknown(redact_message(self._endpoint, text))
+            case ErrorReply(message, code, request_id):
+                return ErrorReply(hide(message), code and hide(code), request_id and hide(request_id))
+            case _:
+                return event
 
     async def _read(self) -> None:
         while True:
@@ -231,7 +302,7 @@ class Wire:
                 self._record(message)
             if message.type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.ERROR}:
                 if self._ws.close_code in LOST_CODES:
-                    self._on_lost()
+                    self._client.count_loss()
                 return
             while self._held > _MOST_HELD:
                 self._room.clear()
@@ -336,7 +407,8 @@ class Client:
         recorder: Recorder | None = None,
     ) -> None:
         self.endpoint = endpoint
-        self._recorder = recorder
+        self.recorder = recorder
+        self.habits = Habits()
         self.handshakes = 0
         self.losses = 0
         """How often a connection was lost or not made, or the service said that it failed."""
@@ -371,9 +443,10 @@ class Client:
         except LokutorError as error:
             self._note(url, headers, error.status)
             if is_loss(error):
-                self._count_loss()
+                self.count_loss()
             raise
-        wire = Wire(ws, self._count_loss, self._recorder, self._note(url, headers, _SWITCHING))
+        number = self._note(url, headers, _SWITCHING)
+        wire = Wire(ws, self, number)
         try:
             yield wire
         finally:
@@ -390,18 +463,19 @@ class Client:
         """Ask a route of discovery, without the key."""
         url = _plain(self.endpoint.url).origin() / name
         answer = await self._get(url, {})
-        if self._recorder is not None:
-            self._recorder.on_route(url.path, answer.status, answer.body)
+        if self.recorder is not None:
+            self.recorder.on_route(url.path, answer.status, answer.body)
         return answer
 
-    def _count_loss(self) -> None:
+    def count_loss(self) -> None:
+        """Note that something was lost."""
         self.losses += 1
 
     def _note(self, url: URL, headers: Mapping[str, str], status: int | None, body: Any = None) -> int:
         """Record a handshake, and return the number of its connection."""
-        if self._recorder is None or status is None:
+        if self.recorder is None or status is None:
             return 0
-        return self._recorder.on_handshake(url, headers, status, body)
+        return self.recorder.on_handshake(url, headers, status, body)
 
     async def _get(self, url: URL, headers: Mapping[str, str]) -> Answer:
         try:
@@ -413,14 +487,16 @@ class Client:
                 body = b"" if response.status == _SWITCHING else await response.read()
                 names = {name.lower(): value for name, value in response.headers.items()}
                 if response.status in _FAILED:
-                    self._count_loss()
-                return Answer(response.status, _json(body), names)
+                    self.count_loss()
+                told = redact_message(self.endpoint, body.decode(errors="replace"))
+                redirect = redirected_to(names, url) if response.status in _REDIRECTS else ""
+                return Answer(response.status, _json(body), names, shortened(told), redirect)
         except TimeoutError:
             failure: LokutorError = NetworkError(f"{url.host} did not answer within {self._within:g} s")
         except (aiohttp.ClientError, OSError) as error:
             failure = unreached(error, url)
         if is_loss(failure):
-            self._count_loss()
+            self.count_loss()
         raise failure
 
 

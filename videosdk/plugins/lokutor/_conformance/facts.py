@@ -128,7 +128,7 @@ _TABLE = (
          "Nothing: the plugin reads the JSON form as well, which is a third larger."),
         ("whole-samples", "the audio of a request is a whole number of samples; a message's need not be", _C,
          "-", "The last byte of a request is dropped."),
-        ("end", "a request ends with `EOS` or `{\"type\":\"eos\"}`", _A, _BOTH,
+        ("end", "a request ends with one `EOS` or `{\"type\":\"eos\"}`", _A, _BOTH,
          "A turn ends only when its time is out."),
         ("known-messages", "no message is of a kind that the plugin doesn't know", _A, _BOTH,
          "It is ignored. What it says may be of use."),

@@ -26,15 +26,27 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The verdict on one fact, and what it rests on."""
+    """The verdict on one fact, and what it rests on.
+
+    Attributes:
+        verdict: Whether the fact holds.
+        evidence: What was seen.
+        means: What follows for the plugin, where it is another thing than usual if the fact is otherwise.
+    """
 
     verdict: Verdict
     evidence: str
+    means: str = ""
 
 
 def judged(holds: bool, evidence: str) -> Finding:
     """Return the finding for a fact that was seen to hold, or not to."""
     return Finding(Verdict.HOLDS if holds else Verdict.DIFFERS, evidence)
+
+
+def differing(evidence: str, means: str = "") -> Finding:
+    """Return the finding for a fact that was seen not to hold, and what follows if that is not the usual."""
+    return Finding(Verdict.DIFFERS, evidence, means)
 
 
 def unknown(evidence: str) -> Finding:
@@ -55,6 +67,8 @@ class Report:
         handshakes: How many connections were opened.
         findings: Each fact, with what was found.
         complete: Whether these are all, and nothing has interrupted the run.
+        obstacle: Why nothing was spoken, or nothing if something was.
+        came: Where nothing was spoken, the kinds of all that came instead.
     """
 
     service: str
@@ -65,6 +79,8 @@ class Report:
     handshakes: int
     findings: tuple[tuple[Fact, Finding], ...]
     complete: bool = True
+    obstacle: str = ""
+    came: tuple[str, ...] = ()
 
     @property
     def differing(self) -> list[str]:
@@ -85,6 +101,8 @@ class Report:
             "seconds": round(self.seconds, 1),
             "characters": self.characters,
             "handshakes": self.handshakes,
+            "obstacle": self.obstacle,
+            "came": list(self.came),
             "sure": {letter.value: meaning for letter, meaning in SURE.items()},
             "facts": [_as_json(fact, finding) for fact, finding in self.findings],
         }
@@ -111,7 +129,11 @@ def lines_of(fact: Fact, finding: Finding) -> Iterator[str]:
     evidence = textwrap.shorten(" ".join(finding.evidence.split()), 3 * _WIDTH, placeholder=" ...")
     yield f"  {finding.verdict:<8}[{fact.sure}] {fact.name}: {fact.assumes.replace('`', '')} ({evidence})"
     if finding.verdict is Verdict.DIFFERS:
-        yield f"          -> {fact.otherwise.replace('`', '')}"
+        yield f"          -> {_means(fact, finding).replace('`', '')}"
+
+
+def _means(fact: Fact, finding: Finding) -> str:
+    return finding.means or fact.otherwise
 
 
 def _as_json(fact: Fact, finding: Finding) -> dict[str, Any]:
@@ -123,5 +145,5 @@ def _as_json(fact: Fact, finding: Finding) -> dict[str, Any]:
         "source": fact.source,
         "verdict": finding.verdict.value,
         "evidence": finding.evidence,
-        "means": fact.otherwise if finding.verdict is Verdict.DIFFERS else "",
+        "means": _means(fact, finding) if finding.verdict is Verdict.DIFFERS else "",
     }

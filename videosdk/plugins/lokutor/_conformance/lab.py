@@ -146,6 +146,8 @@ class Lab:
         self._room = REPEATS
         self._made_good = 0
         self._waits = 0
+        self.is_mute = False
+        """Whether nothing at all is spoken."""
         self._patience = limits.patience
         self._within: float | None = None
         self._way: tuple[URL, Mapping[str, str]] = client.endpoint.url, client.endpoint.headers
@@ -192,12 +194,19 @@ class Lab:
             raise failure
         await self._find_form()
 
+    def fall_back(self) -> None:
+        """Take the plugin's own way, where none was found."""
+        self.is_mute = True
+        self._way = self.client.endpoint.url, self.client.endpoint.headers
+
     async def _find_form(self) -> None:
         first: Reply | None = None
         for omitted in _OMISSIONS:
             self._omitted = omitted
             reply = (await self._sampled(self._ask_short, len(SHORT))).replies[0]
             if reply.pcm:
+                if self.client.habits.learn(reply):
+                    self._patience = self.limits.patience
                 return
             first = first or reply
         assert first is not None
@@ -209,9 +218,9 @@ class Lab:
         return (await self.ask(self.request(SHORT)),)
 
     async def speaks(self) -> bool:
-        """Return whether a request that was spoken before is spoken now."""
+        """Return whether a request that was spoken before is spoken whole now."""
         try:
-            return bool((await self.ask(self.request(SHORT))).pcm)
+            return (await self.ask(self.request(SHORT))).spoken
         except (LokutorError, AllowanceError):
             return False
 

@@ -90,7 +90,8 @@ async def _is_refused(lab: Lab, url: URL, headers: Mapping[str, str], code: str)
 
 
 def _shown(answer: Answer) -> str:
-    return f"HTTP {answer.status}, {answer.error_code or 'no code'}"
+    told = f": {answer.text}" if answer.text and answer.error_code is None else ""
+    return f"{answer.status_line}, {answer.error_code or 'no code'}{told}"
 
 
 @probe("ping")
@@ -105,6 +106,8 @@ async def probe_ping(lab: Lab) -> Finding:
 async def probe_two_requests(lab: Lab) -> Finding:
     """Look at two requests on one connection."""
     first, second = await lab.twice()
+    if first.pcm and first.is_unended:
+        return unknown(f"the first has no end: {first.outcome}")
     return judged(first.spoken and second.spoken, f"first {first.outcome}, second {second.outcome}")
 
 
@@ -125,7 +128,7 @@ async def probe_after_end(lab: Lab) -> Finding:
 async def probe_early_request(lab: Lab) -> Finding:
     """Send a request behind another that has not ended."""
     plain = await lab.plain()
-    if not plain.pcm:
+    if not plain.spoken:
         return unknown(f"the sentence alone: {plain.outcome}")
     first, second = await _ask_early(lab)
     while await lab.has_waited_for_limit(first.error) or await lab.has_waited_for_limit(second.error):

@@ -89,4 +89,4 @@ async def probe_after_error(lab: Lab) -> Finding:
         if refused.ending is not Ending.ERROR:
             return unknown(f"nothing was refused: {refused.outcome}")
         reply = await lab.ask(lab.request(SHORT), wire)
-    return judged(reply.spoken, reply.outcome)
+    return judged(reply.spoken or bool(reply.pcm and reply.is_unended), reply.outcome)

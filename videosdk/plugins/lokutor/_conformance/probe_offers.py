@@ -106,7 +106,7 @@ async def _answer(lab: Lab, route: str) -> Any | Finding:
     """Return the JSON that a route answers with, which isn't null."""
     answer = await lab.client.route(route)
     if answer.status != _OK or answer.body is None:
-        return judged(False, f"HTTP {answer.status}{'' if answer.body is not None else ', no JSON object'}")
+        return judged(False, f"{answer.status_line}{'' if answer.body is not None else ', no JSON object'}")
     return answer.body
 
 

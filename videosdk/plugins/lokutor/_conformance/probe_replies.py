@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from operator import eq
 from statistics import median
 
 from .._audio.pcm import SAMPLE_RATE, SAMPLE_WIDTH
 from .._wire.protocol import Audio, EndOfRequest
-from .findings import Finding, judged, unknown
+from .findings import Finding, Verdict, differing, judged, unknown
+from .formats import (
+    channels_of,
+    container_of,
+    encoding_of,
+    is_curve,
+    roughness,
+    wav_header,
+    without_header,
+)
 from .lab import SHORT, Lab, probe
-from .replies import Ending, Reply, fit, is_smoother_unsigned, roughness, whole
+from .replies import Ending, Reply, fit, kind_of
 
-_SMOOTH = 0.8
-"""Roughness below which audio can be speech."""
-_SMOOTHER = 1.5
-"""How much rougher it must be with its bytes swapped, and may be without its sign."""
-_CONTAINERS = {b"RIFF": "WAV", b"OggS": "Ogg", b"ID3": "MP3", b"\xff\xfb": "MP3", b"fLaC": "FLAC"}
 _LAST_SOUND = (-0.05, 0.45)
 """Seconds from the start of the last viseme to where the sound ends: from less than none, as a sound fades
 into what counts as silence, to a long vowel."""
 _RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, SAMPLE_RATE, 48_000, 88_200, 96_000)
 """Rates that audio is made at."""
-_STEREO = 0.99
-"""Part of the pairs of samples that are equal in stereo of one voice."""
+_MORE_ENDS = (
+    "Nothing: the plugin knows such an end from that of the next request. Other clients may take it for an "
+    "empty reply."
+)
+_UNITS = {
+    "milliseconds": 1e3,
+    "microseconds": 1e6,
+    "samples": float(SAMPLE_RATE),
+    "frames of 1/100 s": 100.0,
+    "frames of 1/60 s": 60.0,
+    "frames of 1/50 s": 50.0,
+    "frames of 1/25 s": 25.0,
+}
+"""Units of a time that are usual, and how many of each a second has."""
+_NOT_PCM = "All that is heard is noise: the plugin doesn't read {}."
+_CLICKS = "Each header is heard as a click; the rest is right."
 _SILENT = "all of the audio is silence"
 _LONGEST_SILENCE = 0.4
 _FIRST_AUDIO = 0.3
@@ -51,20 +67,46 @@ def format_of(reply: Reply) -> Finding:
         return unknown("no audio")
     if not reply.sounding:
         return judged(False, _SILENT)
-    name = next((name for head, name in _CONTAINERS.items() if pcm.startswith(head)), None)
+    name = container_of(pcm)
     if name is not None:
-        return judged(False, f"it begins like {name}")
-    if is_smoother_unsigned(pcm, _SMOOTHER):
-        return judged(False, "it is a curve only if the samples are unsigned")
+        return _format_of_file(reply, name)
+    encoding = encoding_of(pcm)
+    if encoding is not None:
+        return differing(f"it is a curve only if it is read as {encoding}", _NOT_PCM.format(encoding))
     little, big = roughness(pcm), roughness(pcm, big=True)
     evidence = f"neighbouring samples differ by {little:.2f} of their size, with the bytes swapped {big:.2f}"
-    return judged(little < _SMOOTH and little * _SMOOTHER < big, evidence)
+    return judged(is_curve(pcm) or channels_of(pcm) is not None, evidence)
+
+
+def _format_of_file(reply: Reply, name: str) -> Finding:
+    header = wav_header(reply.pcm)
+    if header is None:
+        return differing(f"it begins like {name}", _NOT_PCM.format(name))
+    evidence = f"it begins with the header of a WAV, of {header.size} bytes ({header.says})"
+    audio = without_header(reply.pcm)
+    encoding = encoding_of(audio)
+    if encoding is not None:
+        return differing(f"{evidence}; behind it, there is {encoding}", _NOT_PCM.format(encoding))
+    if not is_curve(audio) and channels_of(audio) is None:
+        return differing(f"{evidence}; behind it, there is no PCM", _NOT_PCM.format(name))
+    pieces = [came.event.pcm for came in reply.messages if isinstance(came.event, Audio)]
+    more = sum(wav_header(piece) is not None for piece in pieces) - 1
+    which = f", and so do {more} more messages" if more > 0 else ""
+    return differing(f"{evidence}{which}; the PCM behind it is as assumed", _CLICKS)
+
+
+async def misread(lab: Lab) -> Finding | None:
+    """Return that nothing can be measured by the audio, as it has another format, or None."""
+    found = format_of(await lab.plain())
+    if found.verdict is Verdict.DIFFERS and found.means != _CLICKS:
+        return unknown(f"the audio has another format than assumed: {found.evidence}")
+    return None
 
 
 @probe("sample-rate")
 async def probe_sample_rate(lab: Lab) -> Finding:
     """Hold the length of a passage against the times of its first sound and its last."""
-    return rate_of(await lab.measured())
+    return await misread(lab) or rate_of(await lab.measured())
 
 
 def rate_of(reply: Reply) -> Finding:
@@ -75,24 +117,66 @@ def rate_of(reply: Reply) -> Finding:
     """
     if reply.pcm and not reply.sounding:
         return unknown(_SILENT)
-    if _is_stereo(reply.pcm):
-        return judged(False, "each sample comes twice, as in stereo")
-    between = reply.sounds[-1].start - reply.sounds[0].start if reply.sounds else 0.0
-    if not (reply.pcm and between > -_LAST_SOUND[0]):
+    stereo = channels_of(reply.pcm)
+    if stereo is not None:
+        return judged(False, stereo)
+    if not reply.pcm:
+        return unknown(f"a text of {len(reply.text)} characters: {reply.outcome}")
+    return _rate_by_visemes(reply)
+
+
+def _rate_by_visemes(reply: Reply) -> Finding:
+    between = spanned(reply)
+    if between <= -_LAST_SOUND[0]:
         return unknown("there are no visemes to measure it by")
-    high, low = (SAMPLE_RATE * reply.sounding / (between + last) for last in _LAST_SOUND)
-    possible = [rate for rate in _RATES if low <= rate <= high]
+    unit = unit_of(reply)
+    if unit is not None:
+        return judged(True, f"mono; by the visemes, it is {SAMPLE_RATE} Hz if they are in {unit}")
+    low, high = _rates_by(reply, between)
     evidence = f"mono; by the visemes of {between:.1f} s, it is {low:.0f} to {high:.0f} Hz"
+    possible = [rate for rate in _RATES if low <= rate <= high]
+    if not low <= _RATES[-1] or not high >= _RATES[0]:
+        return unknown(f"{evidence}, which no audio has: the visemes can't be in seconds")
     if SAMPLE_RATE in possible and len(possible) > 1:
         return unknown(f"{evidence}: too short to tell")
     return judged(SAMPLE_RATE in possible, evidence)
 
 
-def _is_stereo(pcm: bytes) -> bool:
-    pairs = len(pcm) // (2 * SAMPLE_WIDTH)
-    left, right = (whole(pcm)[start::4] for start in (0, 2))
-    equal = sum(map(eq, left, right))
-    return pairs > SAMPLE_RATE // 10 and equal / pairs > _STEREO
+def spanned(reply: Reply) -> float:
+    """Return what lies between the first sound and the last, by the visemes."""
+    return reply.sounds[-1].start - reply.sounds[0].start if reply.sounds else 0.0
+
+
+def _rates_by(reply: Reply, between: float) -> tuple[float, float]:
+    """Return the lowest and the highest rate that audio with so many seconds of visemes can have."""
+    high, low = (SAMPLE_RATE * reply.sounding / (between + last) for last in _LAST_SOUND)
+    return low, high
+
+
+def rate_in_seconds(reply: Reply) -> int | None:
+    """Return the rate that audio is usually made at and at which the visemes are in seconds, or None."""
+    between = spanned(reply)
+    if between <= -_LAST_SOUND[0]:
+        return None
+    low, high = _rates_by(reply, between)
+    possible = [rate for rate in _RATES if low <= rate <= high]
+    return min(possible, key=lambda rate: abs(rate - SAMPLE_RATE), default=None)
+
+
+def unit_of(reply: Reply) -> str | None:
+    """Return the unit other than seconds in which the visemes fit audio at the right rate, or None.
+
+    Seconds come first: with audio at a rate that is usual, the rate is wrong, rather than the unit.
+    """
+    if not (reply.sounding and reply.sounds) or rate_in_seconds(reply) is not None:
+        return None
+    for unit, a_second in _UNITS.items():
+        between = spanned(reply) / a_second
+        if between > -_LAST_SOUND[0]:
+            low, high = _rates_by(reply, between)
+            if low <= SAMPLE_RATE <= high:
+                return unit
+    return None
 
 
 @probe("binary-audio")
@@ -108,6 +192,8 @@ async def probe_binary_audio(lab: Lab) -> Finding:
 @probe("whole-samples")
 async def probe_whole_samples(lab: Lab) -> Finding:
     """Look at the sizes of all that has come."""
+    if other := await misread(lab):
+        return other
     replies = [reply for reply in [await lab.plain(), *lab.replies] if reply.pcm]
     if not replies:
         return unknown("no audio")
@@ -126,10 +212,15 @@ async def probe_end(lab: Lab) -> Finding:
     async with lab.wire() as wire:
         reply = await lab.ask(lab.request(SHORT), wire)
         rest = await wire.rest(lab.limits.quiet)
+    if reply.odd_end:
+        return differing(f"in its place, this comes behind the audio: {reply.odd_end}")
     if reply.ending is not Ending.END:
         return judged(False, reply.outcome)
     spellings = [reply.end_spelling, *(event.spelling for event in rest if isinstance(event, EndOfRequest))]
-    return judged(True, " and ".join(f"{spelling} in {_form(spelling)}" for spelling in spellings))
+    evidence = " and ".join(f"{spelling} in {_form(spelling)}" for spelling in spellings)
+    if len(spellings) > 1 or lab.client.habits.more_ends:
+        return differing(f"it comes more than once: {evidence}", _MORE_ENDS)
+    return judged(True, evidence)
 
 
 def _form(spelling: str | None) -> str:
@@ -139,25 +230,19 @@ def _form(spelling: str | None) -> str:
 @probe("known-messages")
 async def probe_known_messages(lab: Lab) -> Finding:
     """Look for messages that nobody has told of."""
-    await lab.timed()
-    kinds = {_kind(text) for reply in lab.replies for text in reply.unknown}
+    if not lab.is_mute:
+        await lab.timed()
+    if not lab.replies:
+        return unknown("nothing came")
+    kinds = {kind_of(text) for reply in lab.replies for text in reply.unknown} - {lab.client.habits.end}
     return judged(not kinds, "of unknown kinds: " + ", ".join(sorted(kinds)) if kinds else "none was seen")
-
-
-def _kind(text: str) -> str:
-    """Return what kind of message it is, without what it says."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return f"text of {len(text)} characters"
-    if not isinstance(value, dict):
-        return f"JSON {type(value).__name__}"
-    return f"type {value.get('type')!r} with {', '.join(sorted(map(str, value)))}"[:100]
 
 
 @probe("silence")
 async def probe_silence(lab: Lab) -> Finding:
     """Measure the silence around the speech."""
+    if other := await misread(lab):
+        return other
     replies = [reply for reply in [*await lab.twice(), *await lab.passages()] if reply.sounding]
     if not replies:
         return unknown("no sound")

@@ -114,7 +114,7 @@ async def probe_long_text(lab: Lab) -> Finding:
     others = [reply for reply in replies if min(LENGTHS) < len(reply.text) < max(LENGTHS)]
     longest = max(replies, key=lambda reply: len(reply.text))
     evidence = f"{len(longest.text)} characters: {longest.outcome}"
-    if not longest.spoken:
+    if not (longest.spoken or (longest.pcm and longest.is_unended)):  # Its end is another fact.
         return judged(False, evidence)
     usual = median(reply.sounding / len(reply.text) for reply in others) * len(longest.text)
     if not usual:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 from .._timing.words import is_sound
-from .findings import Finding, judged, unknown
+from .._wire.discovery import shape_of
+from .findings import Finding, differing, judged, unknown
+from .formats import channels_of
 from .lab import Lab, probe
+from .probe_replies import misread, rate_in_seconds, unit_of
 from .replies import Reply
 
 _UNICODE = "😀😀 El señor Núñez dijo: 😀 déjà vu, así fue, y yo"
@@ -17,6 +21,12 @@ _EARLY = 0.5
 """Part of the first request's audio within which the second's first viseme comes, if it counts anew."""
 _SHIFT = 0.15
 """Seconds between the first viseme and the first sound that a soft consonant may take."""
+_KEYS = (("v", "id"), ("c", "char"), ("t", "timestamp"))
+"""Of a viseme, with their older spellings."""
+_SHAPES = 2
+_SHORT_VALUE = 12
+"""Characters of a value that is shown."""
+_PARTLY_READ = "Those that can't be read are left out: words are estimated there, and the mouth rests."
 _LATENESS = 0.05
 """Seconds: nobody sees or hears them."""
 
@@ -24,9 +34,44 @@ _LATENESS = 0.05
 @probe("visemes")
 async def probe_visemes(lab: Lab) -> Finding:
     """Ask for visemes."""
-    reply, _ = await lab.timed()
-    evidence = f"{len(reply.visemes)} in {len(reply.timing)} messages, for {len(reply.text)} characters"
-    return judged(bool(reply.visemes), evidence if reply.visemes else f"none; {reply.outcome}")
+    reply, second = await lab.timed()
+    unread = _unread(reply)
+    if reply.visemes:
+        evidence = f"{len(reply.visemes)} in {len(reply.timing)} messages, for {len(reply.text)} characters"
+        return differing(f"{evidence}; {unread}", _PARTLY_READ) if unread else judged(True, evidence)
+    if unread:
+        return judged(False, unread)
+    if second.visemes:
+        evidence = "none before the end; in front of the next request's, there are visemes of this one"
+        return judged(False, f"{evidence}: they come behind the end")
+    besides = f"; what came: {', '.join(reply.came_besides)}" if reply.came_besides else ""
+    return judged(False, f"none; {reply.outcome}{besides if reply.spoken else ''}")
+
+
+def _unread(reply: Reply) -> str:
+    """Return what timing came that can't be read, and why, or nothing."""
+    items = reply.unread_visemes
+    if not items:
+        return ""
+    shapes = list(dict.fromkeys(map(_fault_of, items)))[:_SHAPES]
+    return f"{len(items)} came that can't be read: {'; '.join(shapes)}"
+
+
+def _fault_of(item: object) -> str:
+    """Return why a viseme can't be read, by its shape."""
+    if not isinstance(item, dict):
+        return shape_of(item)
+    lacking = [keys[0] for keys in _KEYS if not any(key in item for key in keys)]
+    if lacking:
+        return f"without {', '.join(f'`{key}`' for key in lacking)}: {shape_of(item)}"
+    found = {key: item[key] for keys in _KEYS for key in keys if key in item}
+    return ", ".join(f"`{key}` is {_value(value)}" for key, value in found.items())
+
+
+def _value(value: object) -> str:
+    """Return a value, or only its shape where it is long: it may be anything."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHORT_VALUE else shape_of(value)
 
 
 @probe("visemes-off")
@@ -69,22 +114,33 @@ def _shown(reply: Reply) -> str:
 @probe("viseme-unit")
 async def probe_viseme_unit(lab: Lab) -> Finding:
     """Hold the last time against the length of the audio."""
+    if other := await misread(lab):
+        return other
     reply, _ = await lab.timed()
     if not (reply.visemes and reply.pcm):
         return unknown("there are no visemes")
     starts = [item.start for item in reply.visemes]
     last = max(starts)
     ratio = (last - min(starts)) / reply.seconds  # Whether they are shifted is another fact.
-    return judged(
-        _IN_SECONDS[0] < ratio < _IN_SECONDS[1], f"the last says {last:g}, of {reply.seconds:.2f} s"
-    )
+    evidence = f"the last says {last:g}, of {reply.seconds:.2f} s"
+    if _IN_SECONDS[0] < ratio < _IN_SECONDS[1]:
+        return judged(True, evidence)
+    measured = await lab.measured()
+    stereo = channels_of(measured.pcm)
+    if stereo is not None:
+        return unknown(f"{evidence}, and {stereo}")
+    rate = rate_in_seconds(measured)
+    if rate is not None:  # One of both is wrong. No unit of time is so near to a second.
+        return judged(True, f"{evidence}, which are seconds if the audio is at {rate} Hz")
+    unit = unit_of(measured)
+    return judged(False, f"{evidence}: as in {unit}" if unit else evidence)
 
 
 @probe("viseme-base")
 async def probe_viseme_base(lab: Lab) -> Finding:
     """Look where the second request on a connection begins to count."""
     first, second = await lab.timed()
-    if not second.visemes:
+    if not (first.visemes and second.visemes):
         return unknown("there are no visemes")
     start = min(item.start for item in second.visemes)
     evidence = f"the second request's begin at {start:g}, behind {first.seconds:.2f} s of the first"
@@ -94,6 +150,8 @@ async def probe_viseme_base(lab: Lab) -> Finding:
 @probe("viseme-start")
 async def probe_viseme_start(lab: Lab) -> Finding:
     """Hold the time of the first viseme against the first sound of the audio."""
+    if other := await misread(lab):
+        return other
     reply, _ = await lab.timed()
     if not (reply.sounds and reply.sounding):
         return unknown("there are no visemes")
@@ -116,6 +174,8 @@ async def probe_viseme_order(lab: Lab) -> Finding:
 @probe("viseme-lateness")
 async def probe_viseme_lateness(lab: Lab) -> Finding:
     """Compare what a message times with the audio that had come before it."""
+    if other := await misread(lab):
+        return other
     timing = (await lab.timed())[0].timing
     if not timing:
         return unknown("there are no visemes")

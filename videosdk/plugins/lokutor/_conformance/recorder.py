@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,9 @@ from .._wire import recording
 from .._wire.endpoint import LONG_KEY, Endpoint
 from .._wire.protocol import API_KEY_HEADER
 from .._wire.recording import RIGHT_KEY, Answered, Handshake
+
+_WORDS = re.compile(rb"[\x20-\x7e]{%d,}" % LONG_KEY)
+"""What of a binary message can be or hold a key, in whatever spelling."""
 
 
 class Recorder:
@@ -40,15 +44,7 @@ class Recorder:
 
     def redact(self, text: str) -> str:
         """Return a text without the key, in whatever escapes it stands."""
-        try:
-            plain = json.dumps(json.loads(text), ensure_ascii=False)
-            # Of members of one name, the last is kept: here they all are.
-            every = json.dumps(json.loads(text, object_pairs_hook=list), ensure_ascii=False)
-        except (ValueError, RecursionError):
-            return self._endpoint.redact(text)
-        if self._endpoint.redact(every) == every:
-            return self._endpoint.redact(text)
-        return self._endpoint.redact(plain)
+        return redact_message(self._endpoint, text)
 
     def redact_bytes(self, data: bytes) -> bytes:
         """Return a binary message without the key. It may be text, or hold some beside audio."""
@@ -61,7 +57,10 @@ class Recorder:
             return data if hidden == text else hidden.encode()
         if len(self._endpoint.api_key) < LONG_KEY:
             return data  # So few bytes are in any audio by chance.
-        return self._endpoint.redact(data.decode("latin-1")).encode("latin-1")
+        if not (self._endpoint.api_key.isascii() and self._endpoint.api_key.isprintable()):
+            return self._endpoint.redact(data.decode("latin-1")).encode("latin-1")
+        # Much faster than to look for it in all that is audio.
+        return _WORDS.sub(lambda run: self._endpoint.redact(run[0].decode()).encode(), data)
 
     def on_handshake(self, url: URL, headers: Mapping[str, str], status: int, body: Any = None) -> int:
         """Note a handshake, and return the number of its connection."""
@@ -88,3 +87,16 @@ class Recorder:
 
     def _redacted(self, body: Any) -> Any:
         return None if body is None else json.loads(self.redact(json.dumps(body, ensure_ascii=False)))
+
+
+def redact_message(endpoint: Endpoint, text: str) -> str:
+    """Return a message without the key of an endpoint, in whatever escapes of JSON it stands."""
+    try:
+        plain = json.dumps(json.loads(text), ensure_ascii=False)
+        # Of members of one name, the last is kept: here they all are.
+        every = json.dumps(json.loads(text, object_pairs_hook=list), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return endpoint.redact(text)
+    if endpoint.redact(every) == every:
+        return endpoint.redact(text)
+    return endpoint.redact(plain)

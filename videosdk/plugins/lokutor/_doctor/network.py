@@ -50,6 +50,7 @@ _LEFT = re.compile(r"(?:^|,)\s*(-?\d+(?:\.\d+)?)", re.ASCII)
 """What is left by a header of its own, which may hold one number for each window, as in ``9, 0;w=60``."""
 _LEFT_OF = re.compile(r"\b(?:r|remaining)\s*=\s*(-?\d+(?:\.\d+)?)", re.ASCII)
 """What is left by ``RateLimit`` (draft-ietf-httpapi-ratelimit-headers, as it is and as it was)."""
+_PAYMENT_REQUIRED = 402
 _ADVICE: tuple[tuple[type[LokutorError], str], ...] = (
     (AuthenticationError, "the key is wrong or has expired: copy it again"),
     (RateLimitError, "wait a minute, or get a larger plan"),
@@ -61,21 +62,24 @@ _ADVICE: tuple[tuple[type[LokutorError], str], ...] = (
 
 async def check_name(url: URL) -> Line:
     """Look the host up, or the proxy's."""
-    target = find_proxy(url) or url
+    proxy = find_proxy(url)
+    target = proxy or url
+    name = target.host if proxy is None else f"the proxy {target.host}"
     if _is_address(target.host or ""):
-        return skipped("name", f"{target.host} is an address")
+        return skipped("name", f"{name} is an address")
     begun = time.monotonic()
     try:
         async with asyncio.timeout(_PATIENCE):
             found = await asyncio.get_running_loop().getaddrinfo(target.host, target.port)
     except TimeoutError:
-        says = f"{target.host} was not resolved within {_PATIENCE:g} s"
+        says = f"{name} was not resolved within {_PATIENCE:g} s"
         return wrong("name", says, "look at the DNS server")
     except (OSError, UnicodeError):
-        says = f"{target.host} can't be resolved"
-        return wrong("name", says, "look at the spelling, and at the DNS server")
+        says = f"{name} can't be resolved"
+        spelling = "the spelling" if proxy is None else "the spelling of the proxy"
+        return wrong("name", says, f"look at {spelling}, and at the DNS server")
     took = time.monotonic() - begun
-    says = f"{target.host} is {found[0][4][0]}, found in {_ms(took)}"
+    says = f"{name} is {found[0][4][0]}, found in {_ms(took)}"
     return note("name", says, "cache names on this machine") if took > _SLOW_NAME else ok("name", says)
 
 
@@ -168,6 +172,8 @@ def _handshake_advice(url: URL, error: LokutorError) -> str:
 
 def advice(error: LokutorError) -> str:
     """Return what to do about an error."""
+    if error.status == _PAYMENT_REQUIRED:
+        return "whoever pays for the account looks at its plan and its balance, at app.lokutor.com"
     return next((do for kind, do in _ADVICE if isinstance(error, kind)), "please report it")
 
 

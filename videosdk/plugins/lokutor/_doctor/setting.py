@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from yarl import URL
 
 from .._wire.endpoint import LONG_KEY, parse_base_url
-from .._wire.proxy import find_proxy
+from .._wire.proxy import find_proxy, is_only_named_for_all
 from ..errors import ConfigurationError
 from .lines import Line, note, ok, skipped, wrong
 from .versions import FAULTS, OLDEST, PYTHONS, numbers_of, shown
@@ -121,6 +121,9 @@ def check_proxy(url: URL) -> tuple[Line, bool]:
         proxy = find_proxy(url)
     except ConfigurationError as error:
         return wrong("proxy", str(error), "correct the variable, or name the host in NO_PROXY"), False
+    if proxy is None and is_only_named_for_all(url):
+        do = "if the way leads through it, set HTTPS_PROXY to the same"
+        return note("proxy", "ALL_PROXY is set, and is not read: none is used", do), True
     if proxy is None:
         return skipped("proxy", "none is named, or none is needed"), True
     signed = " with a user and password" if proxy.user else ""

@@ -89,6 +89,6 @@ def _found(name: str, finding: Finding, do: str) -> Line:
         case Verdict.HOLDS:
             return ok(name, finding.evidence)
         case Verdict.DIFFERS:
-            return wrong(name, finding.evidence, do)
+            return wrong(name, finding.evidence, f"{finding.means} Please report it" if finding.means else do)
         case _:
             return skipped(name, finding.evidence)

@@ -33,7 +33,7 @@ from ..errors import (
     ServiceError,
     error_from_reply,
 )
-from .endpoint import Endpoint
+from .endpoint import Endpoint, redact_key
 from .protocol import (
     API_KEY_HEADER,
     EndOfRequest,
@@ -571,6 +571,8 @@ async def open_socket(
         if was_cancelled(error):
             raise
         failure = _handshake_failure(error, url)
+        if isinstance(error, _RedirectError):  # Its words are not ours.
+            failure.args = (_without_key(str(failure), url, headers),)
     try:
         raise failure
     finally:
@@ -578,29 +580,58 @@ async def open_socket(
 
 
 def new_session() -> aiohttp.ClientSession:
-    """Return a session of the plugin's own, for the running loop."""
+    """Return a session of the plugin's own, for the running loop. It follows no redirect at all."""
     # No limit: a WebSocket holds its slot, and the 101st call would wait in silence. Nothing is kept
     # alive: a refused handshake's socket would stay open, and the next try would use it again.
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+    return aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[_no_redirects]
+    )
 
 
 class _RedirectError(aiohttp.ClientError):
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, host: str) -> None:
         super().__init__(f"HTTP {status}")
         self.status = status
+        self.host = host
 
 
-async def _on_redirect(
+async def _refuse_redirect(
     _session: aiohttp.ClientSession, _context: object, params: aiohttp.TraceRequestRedirectParams
 ) -> None:
+    raise _RedirectError(params.response.status, redirected_to(params.response.headers, params.url))
+
+
+async def _refuse_redirect_of_key(
+    session: aiohttp.ClientSession, context: object, params: aiohttp.TraceRequestRedirectParams
+) -> None:
     if API_KEY_HEADER in params.headers:
-        raise _RedirectError(params.response.status)
+        await _refuse_redirect(session, context, params)
 
 
-_redirect_guard = aiohttp.TraceConfig()
-_redirect_guard.on_request_redirect.append(_on_redirect)
-_redirect_guard.freeze()
+def _guard(on_redirect: Callable[..., Coroutine[Any, Any, None]]) -> aiohttp.TraceConfig:
+    config = aiohttp.TraceConfig()
+    config.on_request_redirect.append(on_redirect)
+    config.freeze()
+    return config
+
+
+_no_redirects = _guard(_refuse_redirect)
+_redirect_guard = _guard(_refuse_redirect_of_key)
+
+
+def redirected_to(headers: Mapping[str, str], url: URL) -> str:
+    """Return the host that an answer redirects to, and nothing else of its address, which may hold a key."""
+    location = headers.get("Location") or headers.get("location") or ""
+    try:
+        return url.join(URL(location)).host or "another address"
+    except ValueError:
+        return "another address"
+
+
+def _without_key(text: str, url: URL, headers: Mapping[str, str]) -> str:
+    key = headers.get(API_KEY_HEADER) or url.query.get("api_key")
+    return redact_key(text, key) if key else text
 
 
 def _refuse_redirects(session: aiohttp.ClientSession) -> None:
@@ -667,7 +698,11 @@ def _handshake_failure(error: BaseException, url: URL) -> LokutorError:
     """Map aiohttp's exception. Its own text and repr can show the request, so neither is passed on."""
     match error:
         case _RedirectError():
-            return _refusal(error.status, None)
+            return ConfigurationError(
+                f"{url.host} redirects to {error.host} (HTTP {error.status}), "
+                "and a redirect is not followed: check base_url",
+                status=error.status,
+            )
         case aiohttp.ClientHttpProxyError():
             return unreached(error, url)
         # Of the handshake, or of a session that raises for each status. Without headers it was no HTTP.
@@ -693,7 +728,8 @@ def unreached(error: Exception, url: URL) -> LokutorError:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ServerFingerprintMismatch():
             return ConfigurationError(f"The certificate of {host} is not trusted")
         case aiohttp.ClientConnectorDNSError():
-            return NetworkError(f"The host {error.host} can't be resolved")  # It may be the proxy's.
+            whose = "host" if error.host == url.raw_host else "proxy"
+            return NetworkError(f"The {whose} {error.host} can't be resolved")
         case aiohttp.ClientConnectorSSLError():
             return NetworkError(f"The TLS handshake with {host} failed")
         case aiohttp.ClientConnectorError():
@@ -739,6 +775,11 @@ def _refusal(status: int, headers: Mapping[str, str] | None) -> LokutorError:
         case 401 | 403:
             return AuthenticationError(
                 f"Lokutor refused the API key (HTTP {status}): check api_key or LOKUTOR_API_KEY",
+                status=status,
+            )
+        case 402:
+            return AuthenticationError(
+                "Lokutor asks for payment (HTTP 402): check the plan and the balance of this key's account",
                 status=status,
             )
         case 429:

@@ -5,9 +5,11 @@ Rule of this file: pure values. The key is in no ``repr`` and in no message.
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from yarl import URL
 
@@ -62,13 +64,40 @@ class Endpoint:
 def redact_key(text: str, key: str) -> str:
     """Return ``text`` with ``key`` hidden, also where it is percent-encoded or escaped as in JSON.
 
-    A long key is hidden wherever it stands. A short one, such as ``api``, may as well be a part of a word,
-    a host name or a path: it is hidden where it stands alone.
+    A long key is hidden wherever it stands, and so are its Base64, also within that of something longer such
+    as ``user:key``, and its hexadecimal digits. A short one, such as ``api``, may as well be a part of a
+    word, a host name or a path: it is hidden where it stands alone.
     """
+    return _pattern(key).sub("***", text)
+
+
+@lru_cache(maxsize=16)
+def _pattern(key: str) -> re.Pattern[str]:
+    """Return what finds a key."""
     spelt = "".join(map(_spellings, key))
-    if len(key) >= LONG_KEY:
-        return re.sub(spelt, "***", text)
-    return re.sub(rf"(?<![\w./@-]){spelt}(?![\w/-]|\.\w|:\d)", "***", text)
+    if len(key) < LONG_KEY:
+        return re.compile(rf"(?<![\w./@-]){spelt}(?![\w/-]|\.\w|:\d)")
+    data = key.encode()
+    digits = "".join(f"(?i:{byte:02x})[ :]?" for byte in data)
+    return re.compile("|".join([spelt, *(_in_base64(data, shift) for shift in range(3)), digits]))
+
+
+def _in_base64(data: bytes, shift: int) -> str:
+    """Return a pattern for bytes in Base64, as they come out behind ``shift`` others in a group of three."""
+    encoded = base64.b64encode(bytes(shift) + data).decode().rstrip("=")
+    # Of a character that other bytes have a part in, only its place is known.
+    before = (shift * 8 + 5) // 6
+    after = 1 if (shift + len(data)) % 3 else 0
+    sure = encoded[before : len(encoded) - after]
+    shared = "[A-Za-z0-9+/_-]?"
+    spelt = "".join(map(_base64_spellings, sure))
+    return f"{shared * bool(shift)}{spelt}{shared * after}(?:=|(?i:%3d)){{0,2}}"
+
+
+def _base64_spellings(char: str) -> str:
+    """Return a pattern for a character of Base64, with its other alphabet for URLs."""
+    twin = {"+": "-", "/": "_"}.get(char)
+    return _spellings(char) if twin is None else f"(?:{_spellings(char)}|{twin})"
 
 
 def _spellings(char: str) -> str:

@@ -15,8 +15,9 @@ import base64
 import binascii
 import json
 import math
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..errors import ProtocolError
@@ -45,6 +46,7 @@ SPEED_RANGE = (0.5, 2.0)
 """Slowest and fastest speed that the service takes."""
 STEPS_RANGE = (1, 50)
 """Fewest and most denoising steps that the service takes."""
+_NUMBER = re.compile(r"\s*[+-]?\d{1,20}(?:\.\d{0,20})?(?:[eE][+-]?\d{1,3})?\s*", re.ASCII)
 _PART = 250
 """Visemes that are decoded at a time: under a millisecond's work for all that follows from them."""
 LANGUAGES = frozenset({"en", "es", "ca", "gl", "eu", "pt", "fr", "it", "de"})
@@ -111,10 +113,12 @@ class Visemes:
         items: The first visemes of the message.
         rest: What else it holds, for :func:`decode_rest`: a message can hold more than the event loop
             should be held up for.
+        unread: Those of the first that can't be read, as they came.
     """
 
     items: tuple[Viseme, ...]
     rest: Sequence[object] = ()
+    unread: Sequence[object] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,35 +242,50 @@ def _timing(value: object) -> Visemes:
 
 
 def _part(raw: Sequence[object]) -> Visemes:
-    return Visemes(_visemes(raw[:_PART]), tuple(raw[_PART:]))
+    """Read the first items. Timing is an extra, so a broken item is left out, never fatal."""
+    read: list[Viseme] = []
+    unread: list[object] = []
+    for item in raw[:_PART]:
+        viseme = _viseme(item)
+        if viseme is None:
+            unread.append(item)
+        else:
+            read.append(viseme)
+    return Visemes(tuple(read), tuple(raw[_PART:]), tuple(unread))
 
 
 def _raw_start(item: object) -> float:
-    start = item.get("t", item.get("timestamp")) if isinstance(item, dict) else None
-    return start if isinstance(start, (int, float)) and start < math.inf else math.inf
+    start = _number(item.get("t", item.get("timestamp"))) if isinstance(item, dict) else None
+    return math.inf if start is None else start
 
 
-def _visemes(raw: Sequence[object]) -> tuple[Viseme, ...]:
-    """Return the readable items: timing is an extra, so a broken item is left out, never fatal."""
-    items = (_viseme(item) for item in raw)
-    return tuple(item for item in items if item is not None)
+def _number(value: object) -> float | None:
+    """Return a finite number, also of a string that says one, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):  # Python reads more than JSON has.
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _index(value: object) -> int | None:
+    """Return a whole number, however it is written, or None."""
+    if type(value) is int:
+        return value
+    number = _number(value)
+    return int(number) if number is not None and number.is_integer() else None
 
 
 def _viseme(item: object) -> Viseme | None:
     if not isinstance(item, dict):
         return None
-    index = item.get("v", item.get("id"))
+    index = _index(item.get("v", item.get("id")))
     sound = item.get("c", item.get("char"))
-    start = item.get("t", item.get("timestamp"))
-    if (
-        type(index) is not int
-        or not isinstance(sound, str)
-        or not isinstance(start, (int, float))
-        or isinstance(start, bool)
-    ):
+    start = _number(item.get("t", item.get("timestamp")))
+    if index is None or start is None or not isinstance(sound, str):
         return None
-    try:
-        seconds = float(start)
-    except OverflowError:
-        return None
-    return Viseme(index, sound, seconds) if math.isfinite(seconds) else None
+    return Viseme(index, sound, start)

@@ -54,6 +54,16 @@ def find_proxy(url: URL) -> URL | None:
     return proxy
 
 
+def is_only_named_for_all(url: URL) -> bool:
+    """Return whether ``ALL_PROXY`` alone names a proxy for ``url``. It is not read, nor by aiohttp."""
+    named = getproxies_environment()
+    return (
+        bool(named.get("all"))
+        and not any(named.get(name.removesuffix("_proxy")) for name in _VARIABLES[url.scheme])
+        and not is_loopback(url.host or "")
+    )
+
+
 def _is_spared(host: str, named: dict[str, str]) -> bool:
     return bool(proxy_bypass_environment(host, named))
 

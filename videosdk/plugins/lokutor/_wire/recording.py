@@ -120,6 +120,28 @@ def _line(at: float, event: str, **fields: Any) -> str:
     return json.dumps({"at": round(at, 4), "event": event, **fields}, ensure_ascii=False)
 
 
+def complete_lines(data: bytes) -> tuple[list[str], int]:
+    """Return the lines of a file, and how many bytes of a last one are left out because it was cut off.
+
+    A run that is killed leaves such a line.
+
+    Raises:
+        UnicodeError: It isn't text.
+    """
+    *lines, last = data.split(b"\n")
+    if lines and last and not _is_json(last):
+        return [line.decode() for line in lines], len(last)
+    return [line.decode() for line in ([*lines, last] if last else lines)], 0
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def read_recording(lines: Iterable[str]) -> Recording:
     """Return what the lines of a file hold.
 
