@@ -61,8 +61,9 @@ class Forked:
         if self.stdin is None:
             return
         with suppress(BrokenPipeError, ConnectionResetError):
-            self.stdin.write(data or b"")
-            await self.stdin.drain()
+            if data and not self.stdin.is_closing():
+                self.stdin.write(data)
+                await self.stdin.drain()
         self.stdin.close()
 
     def send_signal(self, number: int) -> None:
@@ -165,12 +166,20 @@ def _opened(number: int, stream: Stream, theirs: ExitStack) -> tuple[IO[bytes] |
             return None, descriptor
 
 
+class _Pipe(asyncio.StreamReaderProtocol):
+    """Closes its pipe at the end of what is read: uvloop would leave it open, where asyncio doesn't ask."""
+
+    def eof_received(self) -> bool:
+        super().eof_received()
+        return False
+
+
 async def _connected(number: int, file: IO[bytes] | None) -> Any:
     """Return the reader, or for standard input the writer, of our end of a pipe."""
     if file is None:
         return None
     loop, reader = asyncio.get_running_loop(), asyncio.StreamReader()
-    protocol = asyncio.StreamReaderProtocol(reader)
+    protocol = _Pipe(reader)
     if number == 0:
         transport, _ = await loop.connect_write_pipe(lambda: protocol, file)
         return asyncio.StreamWriter(transport, protocol, None, loop)
