@@ -36,6 +36,14 @@ def speak(timing: Timeline, text: str, at: float, pace: float = 0.1) -> float:
     return at + len(text) * pace
 
 
+def after_yes(timing: Timeline) -> float:
+    """Tell ``timing`` of a first request, and take all that it tells of it; return where its audio ends."""
+    start = speak(timing, "Yes.", 0.0)
+    timing.pop_words(start)
+    timing.pop_visemes(start)
+    return start
+
+
 def test_the_reply_is_one_text_and_one_time() -> None:
     timing = Timeline(words=True, visemes=True)
     speak(timing, "Bye.", speak(timing, "Hello, you.", 0.0))
@@ -142,9 +150,7 @@ def test_a_time_before_the_audio_is_its_beginning(early: float) -> None:
 
 def test_a_healed_request_goes_on_where_it_was_heard() -> None:
     timing = Timeline(words=True, visemes=True)
-    start = speak(timing, "Yes.", 0.0)
-    timing.pop_words(start)
-    timing.pop_visemes(start)
+    start = after_yes(timing)
     begin(timing, SpokenText("one two six"), start)
     timing.take(sounds_of("one two six"))
     heard = start + 0.56
@@ -177,9 +183,7 @@ def test_a_request_that_was_not_heard_at_all_is_told_anew() -> None:
 
 def test_nothing_is_told_before_the_first_sound() -> None:
     timing = Timeline(words=True, visemes=True)
-    start = speak(timing, "Yes.", 0.0)
-    timing.pop_words(start)
-    timing.pop_visemes(start)
+    start = after_yes(timing)
     timing.begin_request(SpokenText("one two"), start)
     timing.take(sounds_of("one two"))
     assert timing.next_due is None
@@ -192,9 +196,7 @@ def test_nothing_is_told_before_the_first_sound() -> None:
 
 def test_a_try_of_nothing_but_silence_delays_the_next() -> None:
     timing = Timeline(words=True, visemes=True)
-    start = speak(timing, "Yes.", 0.0)
-    timing.pop_words(start)
-    timing.pop_visemes(start)
+    start = after_yes(timing)
     timing.begin_request(SpokenText("one two"), start)
     timing.take(sounds_of("one two"))
     timing.note_silence(0.5)

@@ -11,7 +11,7 @@ import itertools
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 from kit import PATIENCE, Clock, Conversation, until
+from kit.conformance import ASKED_FOR, BRIEF, HURRIED, examined, finding, lines, unknowns
 from kit.service import (
     KEY,
     TIMED,
@@ -34,7 +35,7 @@ from kit.service import (
 
 from videosdk.plugins.lokutor._conformance import client
 from videosdk.plugins.lokutor._conformance.facts import FACTS
-from videosdk.plugins.lokutor._conformance.findings import Finding, Report, Verdict, lines_of
+from videosdk.plugins.lokutor._conformance.findings import Finding, Verdict
 from videosdk.plugins.lokutor._conformance.lab import (
     ALLOWANCE,
     LAST_WORDS,
@@ -54,13 +55,6 @@ from videosdk.plugins.lokutor.local.espeak import EspeakEngine
 from videosdk.plugins.lokutor.local.replay import ReplayServer
 from videosdk.plugins.lokutor.local.server import LocalServer, _discovery
 
-BRIEF = Limits(idle=0.01, quiet=0.02, patience=PATIENCE, limit_waits=50, limit_wait=0.01)
-"""As short as a server on loopback allows."""
-HURRIED = replace(BRIEF, patience=1.0)
-"""For what never ends."""
-ASKED_FOR = {"rate-limit", "error-length"}
-"""Facts whose probes cost more, and run only if they are asked for."""
-
 Deviate = Callable[[NotedService], None]
 
 
@@ -68,32 +62,6 @@ Deviate = Callable[[NotedService], None]
 async def service() -> AsyncIterator[NotedService]:
     async with NotedService() as service:
         yield service
-
-
-async def examined(
-    url: str,
-    limits: Limits = BRIEF,
-    key: str = KEY,
-    facts: Iterable[str] = (),
-    record: Callable[[str], None] | None = None,
-) -> Report:
-    names = set(facts)
-    endpoint = Endpoint(parse_base_url(url, allow_insecure=False), key)
-    chosen = [fact for fact in FACTS if not names or fact.name in names]
-    return await examine(endpoint, limits, facts=chosen, record=record)
-
-
-def finding(report: Report, name: str) -> Finding:
-    [found] = [found for fact, found in report.findings if fact.name == name]
-    return found
-
-
-def lines(report: Report) -> str:
-    return "\n".join(line for fact, found in report.findings for line in lines_of(fact, found))
-
-
-def unknowns(report: Report) -> set[str]:
-    return {fact.name for fact, found in report.findings if found.verdict is Verdict.UNKNOWN}
 
 
 def test_each_fact_has_a_probe() -> None:
