@@ -620,12 +620,14 @@ class Utterance:
         if self._connection is not None and self._output.plentiful:
             self._connection.gather()
         begun = request.came.begun
-        if request.came.add(pcm):
-            self._reply_deadline.start(self._limits.idle_timeout)
-        elif request.came.begun and not begun:  # It came in time; so little doesn't count yet.
-            self._reply_deadline.extend(_FIRST_SOUND)
-        if request.came.begun and not begun:
+        enough = request.came.add(pcm)
+        sounds_first = request.came.begun and not begun
+        if sounds_first:
             self._timeline.note_sound()
+        if enough:
+            self._reply_deadline.start(self._limits.idle_timeout)
+        elif sounds_first:  # It came in time; so little doesn't count yet.
+            self._reply_deadline.extend(_FIRST_SOUND)
         if request.played.add(fresh):
             self._unspoken = 0
             self._retry.progress()
@@ -730,7 +732,7 @@ class Utterance:
         self._silence.drop()
         self._note_cut()
         silence = request.note_mute()
-        if silence and not request.played.begun:
+        if not request.played.begun:
             self._pacer.note_silence(self._output.seconds_received)
         self._timeline.note_silence(silence / BYTES_PER_SECOND)
         # Once: a service that stays mute for a text won't say it at the third time either.

@@ -27,8 +27,8 @@ Sink = Callable[[bytes], Awaitable[None]]
 FirstAudio = Callable[[], Awaitable[None]]
 
 _SHARE = 0.25
-"""The part of what the listener has to hear for which small pieces may wait for each other: converting and
-writing them has a price for each, of which much is the same for a piece of any size."""
+"""The share of what the listener has to hear for which small pieces may wait for each other: much of what it
+costs to convert and write a piece doesn't depend on its size."""
 _MOST_GATHERED = 0.3
 """Seconds of audio that wait at most."""
 _PLENTY = 0.5
@@ -37,8 +37,8 @@ _DENSE = 0.002
 """Seconds for which pieces shorter than a frame of the track wait in any case. Tiny messages come faster than
 they could be written one by one."""
 _RELEASE_AT = 0.15
-"""Seconds of audio ahead of the listener at which no more than that share of it goes by before they are
-written, though nothing more has come."""
+"""Seconds of audio that the listener still has when pieces are written though nothing more has come. Where
+there is hardly more than that, they wait for the share above."""
 
 
 class AudioOutput:

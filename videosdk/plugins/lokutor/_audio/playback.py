@@ -379,15 +379,14 @@ class TurnAudio:
     @property
     def pushed(self) -> float | None:
         """How many seconds of it the track has got; None where that isn't known."""
-        begins, ends = self._begins, self._pushed() if self._ends is None else self._ends
-        return None if begins is None or ends is None or ends < begins else (ends - begins) / self._rate
+        samples = self._length()
+        return None if samples is None else samples / self._rate
 
     def played(self) -> tuple[float, float] | None:
         """Return how many seconds of it were played, and how many pushed; None where that isn't known."""
-        begins, now, ends = self._begins, self._pushed(), self._ends
-        if begins is None or now is None or now < begins:
+        begins, now, pushed = self._begins, self._pushed(), self._length()
+        if begins is None or now is None or pushed is None or now < begins:
             return None
-        pushed = (now if ends is None else ends) - begins
         try:
             if pushed and not (_is_asked(self._track) and _shows_frames(self._track)):
                 return None
@@ -395,6 +394,11 @@ class TurnAudio:
         except _RAISED:
             return None
         return min(max(played, 0), pushed) / self._rate, pushed / self._rate
+
+    def _length(self) -> int | None:
+        """Return how many samples of it the track has got; None where that isn't known."""
+        begins, ends = self._begins, self._pushed() if self._ends is None else self._ends
+        return None if begins is None or ends is None or ends < begins else ends - begins
 
     def _pushed_before(self) -> int | None:
         """Return how many samples the track had got at the start of the turn; None where it doesn't tell."""

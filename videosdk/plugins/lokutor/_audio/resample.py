@@ -7,9 +7,9 @@ The converter is libswresample, through PyAV, which ``videosdk`` itself installs
 ``AudioResampler`` is cheaper but aliases a 12.5 kHz tone at -20 dB going to 24 kHz, and soxr holds back
 its first 40 ms; a filter graph with a longer filter does neither.
 
-A graph costs as much as converting half a second of audio, so one whose stream is over serves another. What a
-stream has left in it is pushed out by silence, up to a sample that falls together with one of the other rate.
-A new graph gets the same silence, so that no stream depends on what came before it.
+Building a graph costs as much as converting more than a second of audio, so one whose stream is over serves
+another. Before each stream, silence pushes out what the last one has left, and goes on until a sample of one
+rate falls on a sample of the other. A new graph gets such silence too, so that all streams begin alike.
 """
 
 from __future__ import annotations
@@ -31,10 +31,8 @@ from .pcm import SAMPLE_WIDTH
 
 _FILTER_SIZE = 64  # Taps at the lower rate: 1.4 ms of lag at 24 kHz.
 _CUTOFF = 0.955  # Of the lower Nyquist frequency: flat to 10 kHz and clean from 12.5 kHz at 24 kHz.
-
-
 _LONGEST_PERIOD = 1_000
-"""Samples at the source rate. For rates that fall together more rarely, a new graph costs less."""
+"""Samples at the source rate that are silence at most. Where it takes more, a new graph costs less."""
 _UNUSED_GRAPHS = 64
 """Graphs that are kept for each pair of rates: 5 KiB each."""
 
@@ -207,7 +205,7 @@ def _begin_graph(source_rate: int, target_rate: int) -> _Graph:
 
 
 def _period(source_rate: int, target_rate: int) -> int:
-    """Return after how many samples at the source rate one falls together with one at the target rate."""
+    """Return after how many samples at the source rate one falls on a sample at the target rate."""
     return source_rate // gcd(source_rate, target_rate)
 
 

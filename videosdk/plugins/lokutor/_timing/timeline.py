@@ -172,7 +172,7 @@ class Timeline:
 
     def end_request(self, at: float) -> None:
         """Note the end of the request under way, ``at`` seconds into the reply's audio."""
-        self.note_sound()  # Or else its text has none.
+        self.note_sound()  # Its text may have none.
         request, self._request = self._request, None
         if request is not None:
             request.length = at - request.start
