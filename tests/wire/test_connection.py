@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 from faults.stage import plugin_tasks
-from kit import PATIENCE, Clock, Conversation, ScriptedServer, on_track, until
+from kit import PATIENCE, Clock, Conversation, Script, ScriptedServer, on_track, until
 from kit.certificates import client_context, server_context
 from kit.connections import connecting_to
 from kit.endings import write_raw
@@ -19,8 +19,10 @@ from kit.proxy import FaultProxy, Link
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
+from videosdk.plugins.lokutor._audio.pcm import SLICE_BYTES
+from videosdk.plugins.lokutor._wire.connection import Connection
 from videosdk.plugins.lokutor._wire.connector import Connector
-from videosdk.plugins.lokutor._wire.protocol import EndOfRequest, Visemes
+from videosdk.plugins.lokutor._wire.protocol import Audio, EndOfRequest, Visemes
 from videosdk.plugins.lokutor.errors import NetworkError
 
 Maker = Callable[..., LokutorTTS]
@@ -105,6 +107,98 @@ async def test_a_connection_that_was_dropped_brings_nothing_of_a_long_message(
     await until(lambda: not plugin_tasks())
     with pytest.raises(NetworkError):
         await connection.receive()
+
+
+PIECES = [bytes([number, 0]) * 400 for number in range(100)]
+AUDIO = b"".join(PIECES)
+
+
+def sends(*messages: bytes) -> Script:
+    async def script(conversation: Conversation) -> None:
+        for message in messages:
+            await conversation.audio(message)
+        await conversation.end()
+        await conversation.gone()
+
+    return script
+
+
+async def received(connection: Connection) -> list[bytes]:
+    """Return the audio of each event up to the end of the request."""
+    pieces: list[bytes] = []
+    while not isinstance(event := await connection.receive(joined=True), EndOfRequest):
+        assert isinstance(event, Audio)
+        pieces.append(event.pcm)
+    return pieces
+
+
+async def test_audio_that_has_come_can_be_received_together(
+    connector: Connector, scripted: ScriptedServer
+) -> None:
+    scripted.scripts.append(sends(*PIECES))
+    connection = await connector.connect_stream(False, PATIENCE)
+    assert await connection.receive() == Audio(PIECES[0])
+    pieces = await received(connection)
+    assert b"".join(pieces) == AUDIO[len(PIECES[0]) :]
+    assert len(pieces) < len(PIECES) / 4
+    # No more than is worked on at a time.
+    assert max(map(len, pieces)) < SLICE_BYTES
+    connection.drop()
+
+
+async def test_very_many_messages_are_not_received_together(
+    connector: Connector, scripted: ScriptedServer
+) -> None:
+    scripted.scripts.append(sends(*[b"\1"] * 1_000))
+    connection = await connector.connect_stream(False, PATIENCE)
+    pieces = await received(connection)
+    assert b"".join(pieces) == b"\1" * 1_000
+    assert max(map(len, pieces)) <= 64
+    connection.drop()
+
+
+async def test_what_comes_behind_audio_is_gone_with_the_connection(
+    connector: Connector, scripted: ScriptedServer
+) -> None:
+    scripted.scripts.append(sends(*PIECES[:3]))
+    connection = await connector.connect_stream(False, PATIENCE)
+    assert await connection.receive() == Audio(PIECES[0])
+    assert await connection.receive(joined=True) == Audio(PIECES[1] + PIECES[2])
+    connection.drop()
+    await until(lambda: not plugin_tasks())
+    with pytest.raises(NetworkError):
+        await connection.receive()
+
+
+class Hidden:
+    """aiohttp's reader of messages, which doesn't show what it has."""
+
+    def __init__(self, reader: Any) -> None:
+        self._hidden = reader
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_buffer":
+            raise AttributeError(name)
+        return getattr(self._hidden, name)
+
+
+class Hiding(aiohttp.ClientWebSocketResponse):
+    def __init__(self, reader: Any, *args: Any, **options: Any) -> None:
+        super().__init__(Hidden(reader), *args, **options)  # type: ignore[arg-type]
+
+
+async def test_messages_are_received_one_by_one_where_aiohttp_does_not_show_them(
+    scripted: ScriptedServer,
+) -> None:
+    scripted.scripts.append(sends(*PIECES))
+    async with (
+        aiohttp.ClientSession(ws_response_class=Hiding) as session,
+        connecting_to(scripted, session) as connector,
+    ):
+        connection = await connector.connect_stream(False, PATIENCE)
+        assert await received(connection) == PIECES
+        connection.drop()
+        await scripted.all_closed()
 
 
 class Misnaming(aiohttp.ClientWebSocketResponse):

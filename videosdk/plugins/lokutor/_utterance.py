@@ -401,7 +401,8 @@ class Utterance:
         """Return the next event, or raise ``ReplyTimeoutError`` if no audio comes in time for the request."""
         try:
             with self._reply_deadline:
-                return await connection.receive()
+                # The first audio waits for no other message.
+                return await connection.receive(joined=self._output.seconds_written > 0)
         except TimeoutError:
             came = None if self._request is None else self._request.came
         if came is not None and came.enough:

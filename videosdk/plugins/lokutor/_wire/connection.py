@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sized
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -67,6 +67,10 @@ _BURST_BYTES = 64 * 1024
 """Bytes that may gather in the socket before they are read: 0.7 s of audio."""
 _BURST_TIME = 0.1
 """Seconds after which they are read in any case."""
+_JOINED_BYTES = 16 * 1024
+"""Bytes of audio from which on no more messages are joined: 0.2 s."""
+_JOINED_MESSAGES = 64
+"""Messages that are joined at most: tiny ones must not keep every other call waiting."""
 _FEW = 10
 """Connections at a time, below which a connector's limit may be why there is none free."""
 
@@ -131,6 +135,7 @@ class Connection:
         self._unread: Visemes | None = None  # A message of which there is more to decode.
         self._burst: tuple[asyncio.TimerHandle, socket.socket] | None = None  # Ends the gathering.
         self._burst_time = _BURST_TIME
+        self._kept: aiohttp.WSMessage | None = None  # What came behind joined audio, and is no audio.
         self._watcher: asyncio.Task[aiohttp.WSMessage] | None = None
         self._stretch = Stretch()
         self._clock = asyncio.get_running_loop().time
@@ -225,15 +230,19 @@ class Connection:
             return
         raise NetworkError(f"The connection to Lokutor was lost while sending ({reason})")
 
-    async def receive(self) -> Event:
+    async def receive(self, *, joined: bool = False) -> Event:
         """Return the next event of the service.
+
+        Args:
+            joined: Whether audio takes along that of the next messages, as far as they have come. Whatever is
+                done for each event is done once for all of them then.
 
         Raises:
             NetworkError: The connection ended.
             ProtocolError: The service sent something that can't be read.
         """
         while True:
-            outcome = await self._next_outcome()
+            outcome = await self._next_outcome(joined)
             if isinstance(outcome, LokutorError):
                 try:
                     raise outcome
@@ -242,7 +251,7 @@ class Connection:
             if outcome is not None:
                 return outcome
 
-    async def _next_outcome(self) -> Event | LokutorError | None:
+    async def _next_outcome(self, joined: bool) -> Event | LokutorError | None:
         """Return what the next message means, or None for a sign of life.
 
         Errors are returned: one that was raised here would keep the message in its traceback, and the
@@ -254,7 +263,7 @@ class Connection:
         message = await self._next_message()
         match message.type:
             case aiohttp.WSMsgType.BINARY:
-                return decode_binary(message.data)
+                return decode_binary(await self._join(message.data) if joined else message.data)
             case aiohttp.WSMsgType.TEXT:
                 return self._decode(message.data)
             case aiohttp.WSMsgType.PING:
@@ -432,10 +441,27 @@ class Connection:
                 await self._close()
             raise
 
+    async def _join(self, audio: bytes) -> bytes:
+        """Return audio with that of the next messages, as far as they have come."""
+        queue = _queue_of(self._ws)
+        if not queue:
+            return audio
+        pieces, size = [audio], len(audio)
+        while queue and size < _JOINED_BYTES and len(pieces) < _JOINED_MESSAGES:
+            message = await self._ws.receive()  # It is there, so that this waits for nothing.
+            if message.type is not aiohttp.WSMsgType.BINARY:
+                self._kept = message
+                break
+            pieces.append(message.data)
+            size += len(message.data)
+        return b"".join(pieces)
+
     async def _receive_message(self) -> aiohttp.WSMessage:
         if self._stretch.over:  # As long as messages are there, aiohttp waits for nothing.
             await asyncio.sleep(0)
-        message = await self._ws.receive()
+        message, self._kept = self._kept, None
+        if message is None or self._dropped:
+            message = await self._ws.receive()
         self._saw(message)
         return message
 
@@ -657,6 +683,15 @@ def _check_session(session: aiohttp.ClientSession) -> None:
         raise ConfigurationError(
             "The aiohttp.ClientSession to connect with belongs to another event loop: make one in this"
         )
+
+
+def _queue_of(ws: aiohttp.ClientWebSocketResponse) -> Sized:
+    """Return what aiohttp has read and nobody has received, to see whether there is any; () if unknown.
+
+    aiohttp keeps it to itself. In a version that keeps it elsewhere, messages are received one by one.
+    """
+    queue = getattr(getattr(ws, "_reader", None), "_buffer", ())
+    return queue if isinstance(queue, Sized) else ()
 
 
 def _sockname_of(raw: socket.socket | None) -> object:

@@ -35,16 +35,13 @@ def find_proxy(url: URL) -> URL | None:
         ConfigurationError: The variable's value is no URL of an HTTP proxy.
     """
     host = url.host or ""
+    if is_loopback(host):
+        return None
     named = getproxies_environment()
     names = (name for name in _VARIABLES[url.scheme] if named.get(name.removesuffix("_proxy")))
     name = next(names, None)
     # With its port, too: NO_PROXY may name one.
-    if (
-        name is None
-        or is_loopback(host)
-        or _is_spared(host, named)
-        or _is_spared(f"{host}:{url.port}", named)
-    ):
+    if name is None or _is_spared(host, named) or _is_spared(f"{host}:{url.port}", named):
         return None
     proxy = _parse(named[name.removesuffix("_proxy")])
     if proxy is None:
