@@ -29,8 +29,8 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     gather, read_at_once = Connection.gather, Connection.read_at_once
 
-    def gathering(connection: Connection) -> None:
-        gather(connection)
+    def gathering(connection: Connection, seconds: float) -> None:
+        gather(connection, seconds)
         seen.append("gather")
 
     def reading(connection: Connection) -> None:
@@ -53,7 +53,7 @@ async def test_a_listener_with_much_to_hear_is_served_in_bursts_and_hears_all(
 async def test_a_listener_with_little_to_hear_is_served_at_once(
     tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack, reads: list[str]
 ) -> None:
-    text = "Half a second of it."[:20]
+    text = "No."
     await tts.synthesize(text)
     assert "gather" not in reads
     assert on_track(track) == heard_for(text)
@@ -118,11 +118,11 @@ async def test_the_next_request_is_answered_without_a_burst(
 
 async def test_a_closed_connection_gathers_nothing(connector: Connector, scripted: ScriptedServer) -> None:
     connection = await connector.connect_stream(False, PATIENCE)
-    connection.gather()
+    connection.gather(1.0)
     assert connection._burst is not None
     connection.drop()
     assert connection._burst is None
-    connection.gather()
+    connection.gather(1.0)
     assert connection._burst is None
 
 
@@ -161,7 +161,7 @@ async def test_pongs_do_not_wait_for_longer_than_the_heartbeat_allows(
     async with connecting_to(scripted, heartbeat=heartbeat) as connector:
         connection = await connector.take_or_connect(True, PATIENCE)
         now = asyncio.get_running_loop().time()
-        connection.gather()
+        connection.gather(1.0)
         assert connection._burst is not None
         timer, _ = connection._burst
         assert timer.when() >= now + longest

@@ -618,8 +618,8 @@ class Utterance:
         if fresh:
             self._tally.first_byte_at = self._tally.first_byte_at or self._loop.time()
             await self._pass_on(self._trim(fresh))
-        if self._connection is not None and self._output.plentiful:
-            self._connection.gather()
+        if self._connection is not None and (delay := self._output.read_delay):
+            self._connection.gather(delay)
         begun = request.came.begun
         enough = request.came.add(pcm)
         sounds_first = request.came.begun and not begun

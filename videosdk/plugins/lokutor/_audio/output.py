@@ -31,8 +31,10 @@ _SHARE = 0.25
 costs to convert and write a piece doesn't depend on its size."""
 _MOST_GATHERED = 0.3
 """Seconds of audio that wait at most."""
-_PLENTY = 0.5
-"""Seconds of audio ahead of the listener from which on reading may be delayed by a fraction of it."""
+_READ_SHARE = 0.2
+"""The share of it for which reading may be delayed,"""
+_SHORTEST_DELAY = 0.02
+"""if that is so many seconds at least."""
 _DENSE = 0.002
 """Seconds for which pieces shorter than a frame of the track wait in any case. Tiny messages come faster than
 they could be written one by one."""
@@ -88,9 +90,10 @@ class AudioOutput:
         return rest > 0 and has_sound(self._last[-rest * SAMPLE_WIDTH :])
 
     @property
-    def plentiful(self) -> bool:
-        """Whether the listener has so much to hear that what comes next may come a little later."""
-        return self._headroom > _PLENTY
+    def read_delay(self) -> float:
+        """Seconds for which what comes next may wait to be read, as the listener has much more to hear."""
+        delay = _READ_SHARE * self._headroom
+        return delay if delay >= _SHORTEST_DELAY else 0.0
 
     @property
     def release_due(self) -> float:

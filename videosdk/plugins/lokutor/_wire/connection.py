@@ -13,6 +13,7 @@ import logging
 import os
 import socket
 import sys
+from asyncio.trsock import TransportSocket
 from collections.abc import Callable, Coroutine, Mapping, Sized
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -133,7 +134,8 @@ class Connection:
         self._liveness_check: asyncio.TimerHandle | None = None
         self._answered = False
         self._unread: Visemes | None = None  # A message of which there is more to decode.
-        self._burst: tuple[asyncio.TimerHandle, socket.socket] | None = None  # Ends the gathering.
+        # What ends the gathering, and a handle on the socket.
+        self._burst: tuple[asyncio.TimerHandle, socket.socket | TransportSocket] | None = None
         self._burst_time = _BURST_TIME
         self._kept: aiohttp.WSMessage | None = None  # What came behind joined audio, and is no audio.
         self._watcher: asyncio.Task[aiohttp.WSMessage] | None = None
@@ -307,8 +309,8 @@ class Connection:
             request_id=event.request_id and hide(event.request_id),
         )
 
-    def gather(self) -> None:
-        """Let what comes gather in the socket for up to 0.1 s, so that it is read in one go.
+    def gather(self, seconds: float) -> None:
+        """Let what comes gather in the socket for up to ``seconds``, 0.1 at most, and read it in one go then.
 
         Otherwise each message costs a wake-up of the process. For callers who don't need it at once. The end
         of the connection is noticed as ever. The kernel does the waiting (``SO_RCVLOWAT``, on Linux);
@@ -316,19 +318,20 @@ class Connection:
         """
         if self._burst is not None or self._dropped or sys.platform != "linux":
             return
-        twin = self._duplicate()  # uvloop's own can't be configured.
-        if twin is not None:
-            twin.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, _BURST_BYTES)
-            timer = asyncio.get_running_loop().call_later(self._burst_time, self.read_at_once)
-            self._burst = timer, twin  # Kept open: there may be no descriptor left for another one by then.
+        own = self._ws.get_extra_info("socket")
+        handle = own if isinstance(own, TransportSocket) else self._duplicate()  # uvloop's can't be configured.
+        if handle is not None and _wait_for_bytes(handle, _BURST_BYTES):
+            timer = asyncio.get_running_loop().call_later(min(seconds, self._burst_time), self.read_at_once)
+            self._burst = timer, handle  # Kept: there may be no descriptor left for another one by then.
 
     def read_at_once(self) -> None:
         """End the gathering: read what has come, and what comes from now on."""
         if self._burst is not None:
-            (timer, twin), self._burst = self._burst, None
+            (timer, handle), self._burst = self._burst, None
             timer.cancel()
-            with twin:
-                twin.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+            _wait_for_bytes(handle, 1)
+            if isinstance(handle, socket.socket):
+                handle.close()
 
     def park(self) -> bool:
         """Put the connection on standby, and watch it while nobody receives from it.
@@ -692,6 +695,16 @@ def _queue_of(ws: aiohttp.ClientWebSocketResponse) -> Sized:
     """
     queue = getattr(getattr(ws, "_reader", None), "_buffer", ())
     return queue if isinstance(queue, Sized) else ()
+
+
+def _wait_for_bytes(handle: socket.socket | TransportSocket, count: int) -> bool:
+    """Have a socket count as readable from so many bytes on. Return whether it is still open."""
+    try:
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
+    except OSError as error:
+        logger.debug("The socket was already closed: %s", error.strerror)
+        return False
+    return True
 
 
 def _sockname_of(raw: socket.socket | None) -> object:
