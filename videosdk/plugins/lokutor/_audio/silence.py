@@ -184,9 +184,7 @@ def has_sound(pcm: bytes) -> bool:
         return False
     middle = len(pcm) // (2 * SAMPLE_WIDTH) * SAMPLE_WIDTH
     # As a rule a short look is enough.
-    return any(
-        len(piece) - silence_at_start(piece) >= SAMPLE_WIDTH for piece in (pcm[middle : middle + _LOOK], pcm)
-    )
+    return any(lower != upper for lower, upper in map(_marks, (pcm[middle : middle + _LOOK], pcm)))
 
 
 def silence_at_start(pcm: bytes) -> int:

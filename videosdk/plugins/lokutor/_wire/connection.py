@@ -68,8 +68,8 @@ _BURST_BYTES = 64 * 1024
 """Bytes that may gather in the socket before they are read: 0.7 s of audio."""
 _BURST_TIME = 0.1
 """Seconds after which they are read in any case."""
-_JOINED_BYTES = 16 * 1024
-"""Bytes of audio from which on no more messages are joined: 0.2 s."""
+_JOINED_BYTES = 20_000
+"""Bytes of audio from which on no more messages are joined: nearly as much as is worked on at a time."""
 _JOINED_MESSAGES = 64
 """Messages that are joined at most: tiny ones must not keep every other call waiting."""
 _FEW = 10
@@ -319,7 +319,9 @@ class Connection:
         if self._burst is not None or self._dropped or sys.platform != "linux":
             return
         own = self._ws.get_extra_info("socket")
-        handle = own if isinstance(own, TransportSocket) else self._duplicate()  # uvloop's can't be configured.
+        handle = (
+            own if isinstance(own, TransportSocket) else self._duplicate()
+        )  # uvloop's can't be configured.
         if handle is not None and _wait_for_bytes(handle, _BURST_BYTES):
             timer = asyncio.get_running_loop().call_later(min(seconds, self._burst_time), self.read_at_once)
             self._burst = timer, handle  # Kept: there may be no descriptor left for another one by then.
