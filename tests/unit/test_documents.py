@@ -7,6 +7,7 @@ import inspect
 import re
 import shlex
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -140,12 +141,18 @@ def test_every_state_is_explained() -> None:
     assert named(first_cells(table(PAGES["architecture"], "state"))) == {state.name for state in State}
 
 
+@cache
+def trees() -> list[ast.Module]:
+    """Return the package's modules, parsed."""
+    return [ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")]
+
+
 def test_every_timer_is_explained() -> None:
     explained = re.findall(r"`(\w+\.\w+)`", first_cells(table(PAGES["architecture"], "timer")))
     made = {
         f"{owner.name}.{node.targets[0].attr}"
-        for path in PACKAGE.rglob("*.py")
-        for owner in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for tree in trees()
+        for owner in ast.walk(tree)
         if isinstance(owner, ast.ClassDef) and owner.name != "Deadline"  # It is made of one.
         for node in ast.walk(owner)
         if isinstance(node, ast.Assign)
@@ -177,8 +184,8 @@ def test_every_class_that_the_architecture_names_is_there() -> None:
     prose = re.sub(r"https?:\S+", "", PAGES["architecture"])
     defined = {
         node.name
-        for path in PACKAGE.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for tree in trees()
+        for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
     }
     others = {"FallbackTTS", "TTS"}

@@ -249,7 +249,7 @@ PARTS = st.lists(st.sampled_from(SIGNS)).map("".join)
 """Text that is nearly a URL."""
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(
     st.one_of(
         st.text(),
