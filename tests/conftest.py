@@ -156,17 +156,18 @@ def _new_eager_loop() -> asyncio.AbstractEventLoop:
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Gives each test to whoever is free.
 
-    Those of a file go together where they share something expensive, and the cases of one test where they are
-    over sooner than handed out.
+    Those of a file go together where they share something expensive, or are over sooner than handed out.
     """
 
-    _FILES = ("tests/project/", "tests/local/test_official_sdk.py", "tests/local/test_visemes.py")
-    _CASES = "tests/unit/"
+    _FILES = (
+        "tests/project/",
+        "tests/unit/",
+        "tests/local/test_official_sdk.py",
+        "tests/local/test_visemes.py",
+    )
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith(self._FILES):
-            return nodeid.split("::", maxsplit=1)[0]
-        return nodeid.split("[", maxsplit=1)[0] if nodeid.startswith(self._CASES) else nodeid
+        return nodeid.split("::", maxsplit=1)[0] if nodeid.startswith(self._FILES) else nodeid
 
 
 @pytest.hookimpl(trylast=True)
@@ -175,13 +176,12 @@ def pytest_collection_finish() -> None:
 
     Each would look at all of the framework otherwise, for a tenth of a second; a thousand tests ask for one.
     """
-    gc.collect()
     gc.freeze()
     gc.enable()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Return how many processes run the tests: six, on two cores as well, as tests wait more than they compute.
+    """Return how many processes run the tests: six, on two cores as well, as most tests wait.
 
     Each imports the framework before its first test, which takes longer than what the unit tests compute,
     or those of one or two files.

@@ -182,12 +182,7 @@ def test_every_file_that_is_named_is_there(path: Path) -> None:
 
 def test_every_class_that_the_architecture_names_is_there() -> None:
     prose = re.sub(r"https?:\S+", "", PAGES["architecture"])
-    defined = {
-        node.name
-        for tree in trees()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef)
-    }
+    defined = {node.name for tree in trees() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
     others = {"FallbackTTS", "TTS"}
     classes = set(re.findall(r"`([A-Z]+[a-z]\w*)", prose)) | set(re.findall(r"<br>([A-Z]\w+):", prose))
     assert classes

@@ -16,7 +16,7 @@ from kit.tables import each
 from videosdk.agents import BasicSentenceChunker, FlushMarker
 
 from videosdk.plugins.lokutor._text.characters import is_speakable, whole_words
-from videosdk.plugins.lokutor._text.joints import Chunks
+from videosdk.plugins.lokutor._text.joints import TERMINATORS, Chunks
 from videosdk.plugins.lokutor._text.markup import MarkupParser
 from videosdk.plugins.lokutor._text.pieces import MAX_REQUEST_CHARS, Segment
 from videosdk.plugins.lokutor._text.planner import TextPlanner
@@ -796,6 +796,17 @@ def test_a_very_long_text_is_handed_out_whole_and_in_order() -> None:
         assert request is not None
         requests.append(request)
     assert " ".join(requests) == text
+
+
+@pytest.mark.parametrize("language", ["en", "el", "hi"])
+@given(text=st.text(st.characters(exclude_characters=TERMINATORS)), last=st.sampled_from(["", *TERMINATORS]))
+def test_the_frameworks_chunker_cuts_nowhere_but_behind_a_terminator(
+    language: str, text: str, last: str
+) -> None:
+    """So the planner need not ask it for each token."""
+    assert (
+        BasicSentenceChunker(language=language).tokenize_raw(text + last) == [text + last][: len(text + last)]
+    )
 
 
 # --- behind a hook, and behind a chunker of one's own ------------------------------------------------
