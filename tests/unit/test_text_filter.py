@@ -1462,7 +1462,7 @@ def test_text_without_numbers_and_markup_is_not_touched(text: str) -> None:
     assert said("es", *text) == text
 
 
-@pytest.mark.parametrize("text", ["x" * 5_000, "(" + "palabra " * 600, "1 " * 1_250, "```" + "x" * 5_000])
+@pytest.mark.parametrize("text", ["x" * 5_000, "(" + "palabra " * 600, "1 " * 600, "```" + "x" * 5_000])
 def test_text_without_an_end_is_the_same_in_any_chunks(text: str) -> None:
     assert said("es", *[text[start : start + 7] for start in range(0, len(text), 7)]) == said("es", text)
 
