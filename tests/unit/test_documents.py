@@ -85,7 +85,7 @@ def place(path: str) -> Path:
     return PACKAGE / path.removeprefix(ours).lstrip("/") if path.startswith(ours) else ROOT / path
 
 
-@pytest.mark.parametrize("name", PARTS)
+@each("name", PARTS)
 def test_what_comes_from_the_code_is_what_the_code_says(name: str) -> None:
     """Else run ``python tests/documents.py``."""
     path, make = PARTS[name]
@@ -171,7 +171,7 @@ def test_every_module_has_its_place_in_the_architecture() -> None:
     }
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@each("path", FILES)
 def test_every_file_that_is_named_is_there(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     places = [ROOT, PACKAGE, DOCS]
@@ -189,7 +189,7 @@ def test_every_class_that_the_architecture_names_is_there() -> None:
     assert classes - others <= defined
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@each("path", FILES)
 def test_every_link_into_the_repository_leads_to_a_file(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for link in {*links(path), *re.findall(r"https://[\w.-]*github[\w.-]*/[^\s)>\]]+", text)}:

@@ -1316,7 +1316,7 @@ def test_emoji_and_addresses_stay_and_do_not_stop_it() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "expected"),
     [
         *(
