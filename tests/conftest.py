@@ -45,7 +45,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the examples of the property tests, before a module of theirs is imported.
 
-    Nothing must fail by chance: the same examples each time. ``HYPOTHESIS_PROFILE=random`` hunts for others.
+    Nothing must fail by chance: the same few examples each time. ``HYPOTHESIS_PROFILE=random`` hunts for
+    others, and tries many.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell starts its background jobs so, and whatever the tests start would ignore Ctrl+C as well.
@@ -57,8 +58,8 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.disable()  # What is imported stays: looking for garbage in it takes a sixth of that time.
     from hypothesis import settings
 
-    settings.register_profile("fixed", derandomize=True, deadline=None)
-    settings.register_profile("random", deadline=None, print_blob=True)
+    settings.register_profile("fixed", derandomize=True, deadline=None, max_examples=25)
+    settings.register_profile("random", deadline=None, print_blob=True, max_examples=500)
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
@@ -155,17 +156,18 @@ def _new_eager_loop() -> asyncio.AbstractEventLoop:
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Gives each test to whoever is free.
 
-    Those of a file go together where they share something expensive, and the cases of one test where they are
-    over sooner than handed out.
+    Those of a file go together where they share something expensive, or are over sooner than handed out.
     """
 
-    _FILES = ("tests/project/", "tests/local/test_official_sdk.py", "tests/local/test_visemes.py")
-    _CASES = "tests/unit/"
+    _FILES = (
+        "tests/project/",
+        "tests/unit/",
+        "tests/local/test_official_sdk.py",
+        "tests/local/test_visemes.py",
+    )
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith(self._FILES):
-            return nodeid.split("::", maxsplit=1)[0]
-        return nodeid.split("[", maxsplit=1)[0] if nodeid.startswith(self._CASES) else nodeid
+        return nodeid.split("::", maxsplit=1)[0] if nodeid.startswith(self._FILES) else nodeid
 
 
 @pytest.hookimpl(trylast=True)
@@ -174,9 +176,27 @@ def pytest_collection_finish() -> None:
 
     Each would look at all of the framework otherwise, for a tenth of a second; a thousand tests ask for one.
     """
-    gc.collect()
     gc.freeze()
     gc.enable()
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Return how many processes run the tests: six, on two cores as well, as most tests wait.
+
+    Each imports the framework before its first test, which takes longer than what the unit tests compute,
+    or those of one or two files.
+    """
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # xdist reads it.
+    paths = {config.invocation_params.dir / argument.split("::", maxsplit=1)[0] for argument in config.args}
+    unit = config.rootpath / "tests" / "unit"
+    few = all(path.is_relative_to(unit) for path in paths) or (
+        len(paths) <= _FEW_FILES and all(path.is_file() for path in paths)
+    )
+    return 2 if few else 6
+
+
+_FEW_FILES = 2
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling | None:

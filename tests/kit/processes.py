@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack, closing, suppress
 from enum import Enum
 from pathlib import Path
@@ -85,7 +85,6 @@ async def start_python(
     *arguments: str | Path,
     streams: Mapping[str, Stream] | None = None,
     env: Mapping[str, str] | None = None,
-    before: Sequence[str] = (),
     anew: bool = False,
 ) -> Process:
     """Start Python in a session of its own.
@@ -94,13 +93,12 @@ async def start_python(
         arguments: Its command line: options ``-W``, then ``-m``, ``-c`` or a script.
         streams: What its "stdin", "stdout" and "stderr" are, other than pipes.
         env: Its environment; otherwise that of this process.
-        before: What starts it, as the first words of its command line.
         anew: Whether it must be an interpreter of its own; :mod:`kit.forkserver` says what needs one.
     """
     words = [str(argument) for argument in arguments]
     three = [(streams or {}).get(name, PIPE) for name in ("stdin", "stdout", "stderr")]
-    if anew or before or _ADDRESS not in os.environ:
-        return await _started([*before, sys.executable, *words], three, env)
+    if anew or _ADDRESS not in os.environ:
+        return await _started([sys.executable, *words], three, env)
     return await _forked(words, three, os.environ if env is None else env)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 
 import numpy as np
 
@@ -13,11 +14,16 @@ SAMPLES_PER_CHARACTER = 882
 
 def speech_of(text: str) -> bytes:
     """Return the 44 100 Hz PCM that the scripted server speaks for ``text``: 20 ms a character."""
+    return b"".join(_tone(100 + ord(char) % 251) for char in text)
+
+
+@lru_cache(maxsize=251)
+def _tone(frequency: int) -> bytes:
     steps = np.arange(SAMPLES_PER_CHARACTER)
-    waves = [np.sin(2 * np.pi * (100 + ord(char) % 251) * steps / 44_100) for char in text]
-    return (np.concatenate(waves or [np.zeros(0)]) * 12_000).astype("<i2").tobytes()
+    return (np.sin(2 * np.pi * frequency * steps / 44_100) * 12_000).astype("<i2").tobytes()
 
 
+@lru_cache(maxsize=16)
 def at_track_rate(pcm: bytes, rate: int = 24_000) -> bytes:
     """Return what the listener gets for ``pcm``: resampled, then silence up to a whole 20 ms frame."""
     resampler = Resampler(44_100, rate)

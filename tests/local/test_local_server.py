@@ -803,9 +803,7 @@ async def test_arbitrary_messages_over_one_socket(server: LocalServer) -> None:
             await (ws.send_bytes(message) if isinstance(message, bytes) else ws.send_str(message))
             await reply(ws)
 
-        @settings(
-            max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-        )
+        @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
         @given(
             st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
             | st.binary(max_size=200)

@@ -7,6 +7,7 @@ import inspect
 import re
 import shlex
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ def place(path: str) -> Path:
     return PACKAGE / path.removeprefix(ours).lstrip("/") if path.startswith(ours) else ROOT / path
 
 
-@pytest.mark.parametrize("name", PARTS)
+@each("name", PARTS)
 def test_what_comes_from_the_code_is_what_the_code_says(name: str) -> None:
     """Else run ``python tests/documents.py``."""
     path, make = PARTS[name]
@@ -140,12 +141,18 @@ def test_every_state_is_explained() -> None:
     assert named(first_cells(table(PAGES["architecture"], "state"))) == {state.name for state in State}
 
 
+@cache
+def trees() -> list[ast.Module]:
+    """Return the package's modules, parsed."""
+    return [ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")]
+
+
 def test_every_timer_is_explained() -> None:
     explained = re.findall(r"`(\w+\.\w+)`", first_cells(table(PAGES["architecture"], "timer")))
     made = {
         f"{owner.name}.{node.targets[0].attr}"
-        for path in PACKAGE.rglob("*.py")
-        for owner in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for tree in trees()
+        for owner in ast.walk(tree)
         if isinstance(owner, ast.ClassDef) and owner.name != "Deadline"  # It is made of one.
         for node in ast.walk(owner)
         if isinstance(node, ast.Assign)
@@ -164,7 +171,7 @@ def test_every_module_has_its_place_in_the_architecture() -> None:
     }
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@each("path", FILES)
 def test_every_file_that_is_named_is_there(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     places = [ROOT, PACKAGE, DOCS]
@@ -175,19 +182,14 @@ def test_every_file_that_is_named_is_there(path: Path) -> None:
 
 def test_every_class_that_the_architecture_names_is_there() -> None:
     prose = re.sub(r"https?:\S+", "", PAGES["architecture"])
-    defined = {
-        node.name
-        for path in PACKAGE.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ClassDef)
-    }
+    defined = {node.name for tree in trees() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
     others = {"FallbackTTS", "TTS"}
     classes = set(re.findall(r"`([A-Z]+[a-z]\w*)", prose)) | set(re.findall(r"<br>([A-Z]\w+):", prose))
     assert classes
     assert classes - others <= defined
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@each("path", FILES)
 def test_every_link_into_the_repository_leads_to_a_file(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for link in {*links(path), *re.findall(r"https://[\w.-]*github[\w.-]*/[^\s)>\]]+", text)}:

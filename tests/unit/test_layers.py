@@ -140,6 +140,11 @@ def tree_of(module: str) -> ast.Module:
 
 
 @cache
+def nodes_of(module: str) -> list[ast.AST]:
+    return list(ast.walk(tree_of(module)))
+
+
+@cache
 def imports_of(module: str) -> frozenset[str]:
     """Return the full names of all that a module imports, inside functions and for types as well."""
     return frozenset(_imports(module))
@@ -147,7 +152,7 @@ def imports_of(module: str) -> frozenset[str]:
 
 def _imports(module: str) -> Iterator[str]:
     parents = f"{PACKAGE}.{module}".split(".")
-    for node in ast.walk(tree_of(module)):
+    for node in nodes_of(module):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -188,7 +193,7 @@ def test_a_pure_module_rests_on_pure_modules_only(module: str) -> None:
 
 @each("module", PURE)
 def test_a_pure_module_opens_and_prints_nothing(module: str) -> None:
-    names = {node.id for node in ast.walk(tree_of(module)) if isinstance(node, ast.Name)}
+    names = {node.id for node in nodes_of(module) if isinstance(node, ast.Name)}
     assert not names & {"open", "print", "input", "exec", "eval", "__import__"}
 
 
@@ -258,7 +263,7 @@ def test_few_modules_know_aiohttp() -> None:
 @pytest.mark.parametrize("module", sorted(KNOW_AIOHTTP - {MAPS_EXCEPTIONS}))
 def test_one_module_tells_aiohttps_exceptions_apart(module: str) -> None:
     """Elsewhere they may be caught, but only by their base class: what they mean is looked up."""
-    names = {node.attr for node in ast.walk(tree_of(module)) if isinstance(node, ast.Attribute)}
+    names = {node.attr for node in nodes_of(module) if isinstance(node, ast.Attribute)}
     kinds = {name for name, value in vars(aiohttp).items() if is_exception(value)}
     assert not names & kinds - {"ClientError"}
     assert not {"strerror", "errno", "os_error"} & names

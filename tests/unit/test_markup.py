@@ -539,7 +539,9 @@ BORDERS = {
 @each(("text", "said"), BORDERS.items())
 def test_what_is_said_otherwise_is_a_words_border_however_the_text_is_cut(text: str, said: str) -> None:
     options = SpeechOptions(pronunciations={"nginx": "engine x"})
-    for places in [(), *combinations(range(1, len(text)), 1), *combinations(range(1, len(text)), 2)]:
+    # Of the pairs a third, in which each place meets others at all distances.
+    pairs = [pair for pair in combinations(range(1, len(text)), 2) if sum(pair) % 3 == 0]
+    for places in [(), *combinations(range(1, len(text)), 1), *pairs]:
         chunks = [text[begin:end] for begin, end in pairwise([0, *places, len(text)])]
         for known in (Chunks.TOKENS, *[Chunks.UNKNOWN] * ("WWW</sub>" in text)):
             requests = requests_of(*chunks, known=known)

@@ -198,8 +198,8 @@ def test_a_slow_service_gets_as_many_sentences_as_leave_no_silence() -> None:
 # --- thousands of replies ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name[0])
-@pytest.mark.parametrize("speed", [*TOKENS_PER_SECOND, 0])
+@each("service", SERVICES)
+@each("speed", [*TOKENS_PER_SECOND, 0])
 def test_a_caller_hears_no_gap_and_little_is_sent_in_vain(service: Service, speed: int) -> None:
     outcome = simulate(service, speed, POLICIES["this plugin"], replies=REPLIES, seed=1)
     assert outcome.gaps == 0

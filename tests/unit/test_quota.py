@@ -9,6 +9,7 @@ from email.utils import format_datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.tables import each
 from multidict import CIMultiDict
 
 from videosdk.plugins.lokutor._wire.quota import Quota, read_quota
@@ -27,7 +28,7 @@ def test_no_headers_tell_nothing() -> None:
     assert quota() == Quota(None, None, None, None)
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "seconds"),
     [
         ("7", 7.0),
@@ -81,8 +82,8 @@ def test_a_date_is_compared_with_the_servers_own_clock(skew: timedelta) -> None:
     assert (told.retry_after, told.reset_after) == (9.0, 30.0)
 
 
-@pytest.mark.parametrize("header", ["limit", "remaining"])
-@pytest.mark.parametrize(
+@each("header", ["limit", "remaining"])
+@each(
     ("value", "number"),
     [
         ("100", 100),
@@ -98,7 +99,7 @@ def test_requests_are_whole_numbers(header: str, value: str, number: int | None)
     assert getattr(quota(**{f"x_ratelimit_{header}": value}), header) == number
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "seconds"),
     [
         ("42", 42.0),

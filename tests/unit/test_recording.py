@@ -7,6 +7,7 @@ import json
 
 import aiohttp
 import pytest
+from kit.tables import each
 from yarl import URL
 
 from videosdk.plugins.lokutor._conformance.recorder import Recorder
@@ -79,7 +80,7 @@ def test_a_connection_that_is_closed_before_its_first_request_answers_by_that() 
     assert recording.exchanges == [Exchange("one", close_code=1001)]
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [
         "",

@@ -16,7 +16,7 @@ from kit.tables import each
 from videosdk.agents import BasicSentenceChunker, FlushMarker
 
 from videosdk.plugins.lokutor._text.characters import is_speakable, whole_words
-from videosdk.plugins.lokutor._text.joints import Chunks
+from videosdk.plugins.lokutor._text.joints import TERMINATORS, Chunks
 from videosdk.plugins.lokutor._text.markup import MarkupParser
 from videosdk.plugins.lokutor._text.pieces import MAX_REQUEST_CHARS, Segment
 from videosdk.plugins.lokutor._text.planner import TextPlanner
@@ -798,6 +798,17 @@ def test_a_very_long_text_is_handed_out_whole_and_in_order() -> None:
     assert " ".join(requests) == text
 
 
+@pytest.mark.parametrize("language", ["en", "el", "hi"])
+@given(text=st.text(st.characters(exclude_characters=TERMINATORS)), last=st.sampled_from(["", *TERMINATORS]))
+def test_the_frameworks_chunker_cuts_nowhere_but_behind_a_terminator(
+    language: str, text: str, last: str
+) -> None:
+    """So the planner need not ask it for each token."""
+    assert (
+        BasicSentenceChunker(language=language).tokenize_raw(text + last) == [text + last][: len(text + last)]
+    )
+
+
 # --- behind a hook, and behind a chunker of one's own ------------------------------------------------
 
 REPLY = [
@@ -814,9 +825,9 @@ REPLY = [
 ]
 
 
-@pytest.mark.parametrize("known", [Chunks.SENTENCES, Chunks.MOSTLY_SENTENCES, Chunks.UNKNOWN])
-@pytest.mark.parametrize("idle", [[number] for number in range(10)] + [[1, 4], [1, 4, 5, 9], [1, 2, 3, 4, 5]])
-@pytest.mark.parametrize("busy", [True, False])
+@each("known", [Chunks.SENTENCES, Chunks.MOSTLY_SENTENCES, Chunks.UNKNOWN])
+@each("idle", [[number] for number in range(10)] + [[1, 4], [1, 4, 5, 9], [1, 2, 3, 4, 5]])
+@each("busy", [True, False])
 def test_sentences_stay_apart_though_the_llm_paused(idle: list[int], known: Chunks, busy: bool) -> None:
     """The framework's chunker leaves the space in front of a whole sentence that it lets go of then."""
     chunks = [
@@ -848,7 +859,7 @@ def test_a_sentence_is_ready_at_once_though_the_llm_paused_before_it(known: Chun
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     "chunks",
     [
         ["Menu", "Coffee", "Tea with milk", "Cake"],
@@ -862,7 +873,7 @@ def test_a_sentence_is_ready_at_once_though_the_llm_paused_before_it(known: Chun
         [REPLY[0], " ".join(REPLY[1:])],
     ],
 )
-@pytest.mark.parametrize("busy", [True, False])
+@each("busy", [True, False])
 def test_what_a_hook_makes_of_sentences_keeps_every_word(chunks: list[str], busy: bool) -> None:
     assert (
         " ".join(plan(chunks, busy=busy, known=Chunks.MOSTLY_SENTENCES)).split() == " ".join(chunks).split()
@@ -878,8 +889,8 @@ def test_a_hook_may_change_between_sentences_and_tokens(first: bool, busy: bool)
     assert " ".join(plan(chunks, busy=busy, known=Chunks.MOSTLY_SENTENCES)).split() == words.split()
 
 
-@pytest.mark.parametrize("language", [language for language in PARAGRAPHS if language != "zh"])
-@pytest.mark.parametrize("cut", [tokens_of, list], ids=["tokens", "characters"])
+@each("language", [language for language in PARAGRAPHS if language != "zh"])
+@each("cut", [tokens_of, list])
 def test_a_hook_may_yield_tokens(language: str, cut: Callable[[str], list[str]]) -> None:
     text = PARAGRAPHS[language]
     for seed in range(10):

@@ -37,19 +37,21 @@ pty = pytest.importorskip("pty", reason="these tests need a POSIX shell and its 
 COMMAND = ("-W", "always::ResourceWarning", "-m", "videosdk.plugins.lokutor")
 
 
-def in_shell(script: str) -> tuple[str, ...]:
-    """Return what to put before a command that a shell script runs as ``"$@"``."""
-    return ("/bin/sh", "-c", script, "sh")
-
-
-LIMITED = in_shell('ulimit -f 8; exec "$@"')
+LIMITED = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (4096, 4096))"
+"""What ``ulimit -f 8`` does."""
 Streams = Mapping[str, Stream]
 NAMES = ("stdin", "stdout", "stderr")
 ALL_CLOSED: Streams = dict.fromkeys(NAMES, Odd.CLOSED)
 CLOSED_INPUT, CLOSED_OUTPUT, CLOSED_ERRORS = ({name: Odd.CLOSED} for name in NAMES)
 FULL_OUTPUT, FULL_ERRORS = ({name: Odd.FULL} for name in NAMES[1:])
 HAS_FULL_DEVICE = Path("/dev/full").exists()
-NOHUP = in_shell('trap "" HUP; exec "$@"')
+NOHUP = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+"""What ``nohup`` does, and a process of its own inherits."""
+THEN = """
+import runpy, sys
+sys.argv[0] = "lokutor"
+runpy.run_module("videosdk.plugins.lokutor", run_name="__main__", alter_sys=True)
+"""
 KEY = "key-5f2c9e"
 TEXT = "Hello from the command line."
 
@@ -86,17 +88,18 @@ def closed_port() -> Iterator[int]:
 
 @asynccontextmanager
 async def started(
-    *arguments: str, before: tuple[str, ...] = (), anew: bool = False, streams: Streams | None = None
+    *arguments: str, before: str = "", anew: bool = False, streams: Streams | None = None
 ) -> AsyncIterator[Process]:
     """Start the command.
 
     Args:
         arguments: Its arguments.
-        before: What a shell is told to do with it, which then starts an interpreter of its own.
+        before: What its process does first, in Python.
         anew: Whether it is an interpreter of its own in any case.
         streams: Its standard streams, other than pipes.
     """
-    process = await start_python(*COMMAND, *arguments, before=before, anew=anew, streams=streams)
+    command = (*COMMAND[:2], "-c", before + THEN) if before else COMMAND
+    process = await start_python(*command, *arguments, anew=anew, streams=streams)
     try:
         yield process
     finally:
@@ -133,7 +136,7 @@ Stop = Callable[[Process], None]
 async def run(
     *arguments: str,
     stdin: str = "",
-    before: tuple[str, ...] = (),
+    before: str = "",
     anew: bool = False,
     streams: Streams | None = None,
 ) -> Result:
@@ -144,9 +147,12 @@ async def run(
         return await ended(process, stdin)
 
 
-EACH = """
+EACH_IN_ASCII = """
 import json, sys
 from videosdk.plugins.lokutor._cli.commands import main
+for stream in (sys.stdin, sys.stdout):  # As PYTHONIOENCODING=ascii has them from the start.
+    stream.reconfigure(encoding="ascii", errors="strict")
+sys.stderr.reconfigure(encoding="ascii")
 for arguments in json.load(sys.stdin):
     status = main(arguments)
     for stream in (sys.stdout, sys.stderr):
@@ -154,9 +160,9 @@ for arguments in json.load(sys.stdin):
 """
 
 
-async def run_each(*commands: list[str]) -> list[Result]:
-    """Run the commands one after another in one process of their own, with its standard streams."""
-    process = await start_python("-c", EACH, anew=True)
+async def run_each_in_ascii(*commands: list[str]) -> list[Result]:
+    """Run the commands one after another in one process, whose standard streams know nothing but ASCII."""
+    process = await start_python("-c", EACH_IN_ASCII)
     status, *streams = await ended(process, json.dumps(commands))
     assert status == 0, streams
     outs, errs = (stream.split("\0")[:-1] for stream in streams)
@@ -375,7 +381,7 @@ async def test_a_bad_environment_is_one_line(
 
 
 async def test_a_bad_value_shows_no_traceback_in_its_own_process() -> None:
-    assert_error(await run("say", TEXT, "--speed", "9", anew=True), 2, "speed")
+    assert_error(await run("say", TEXT, "--speed", "9"), 2, "speed")
 
 
 @pytest.mark.parametrize(
@@ -563,13 +569,10 @@ async def test_say_speaks_though_all_its_streams_are_closed(here: Path) -> None:
 UNPRINTABLE = [("\udcff.wav", "\\udcff.wav"), ("\u00e9.wav", "\\xe9.wav"), ("a\nb.wav", "a\\nb.wav")]
 
 
-async def test_a_name_that_can_not_be_printed_is_escaped(
-    service: ScriptedServer, here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+async def test_a_name_that_can_not_be_printed_is_escaped(service: ScriptedServer, here: Path) -> None:
     names = [name for name, _ in UNPRINTABLE]
     outs = [*names, *(f"missing/{name}" for name in names)]
-    results = await run_each(*(["say", TEXT, "--out", out] for out in outs))
+    results = await run_each_in_ascii(*(["say", TEXT, "--out", out] for out in outs))
     for (name, shown), result in zip(UNPRINTABLE, results, strict=False):
         assert (result.status, result.err) == (0, "")
         assert result.out.startswith(f"{shown}: ")
@@ -661,8 +664,13 @@ async def test_the_notice_is_not_in_the_audio() -> None:
 
 
 async def test_a_reader_that_has_enough_is_no_error(here: Path) -> None:
-    result = await run("say", TEXT, "--out", "-", before=in_shell('"$@" | head -c 4'))
-    assert (result.out, files(here)) == ("RIFF", [])
+    reading, writing = os.pipe()  # It holds a part of the audio only.
+    async with started("say", TEXT, "--out", "-", streams={"stdout": writing}) as process:
+        os.close(writing)
+        with closing(os.fdopen(reading, "rb", 0)) as reader:
+            assert await asyncio.to_thread(reader.read, 4) == b"RIFF"
+        result = await ended(process)
+    assert files(here) == []
     assert "error" not in result.err
 
 

@@ -33,7 +33,7 @@ from kit.service import (
     timing_first,
 )
 
-from videosdk.plugins.lokutor._conformance import client
+from videosdk.plugins.lokutor._conformance import client, formats
 from videosdk.plugins.lokutor._conformance.facts import FACTS
 from videosdk.plugins.lokutor._conformance.findings import Finding, Verdict
 from videosdk.plugins.lokutor._conformance.lab import (
@@ -83,6 +83,20 @@ async def test_a_service_that_is_as_noted(service: NotedService) -> None:
     assert report.differing == []
     assert unknowns(report) == ASKED_FOR
     assert report.handshakes >= len(service.conversations)
+
+
+async def test_audio_is_read_once_in_each_way(service: NotedService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the processor's time while replies are timed, and half of the probes need its format."""
+    ways: list[tuple[Any, ...]] = []
+    samples = formats._samples
+
+    def noted(pcm: bytes, kind: str = "h", *, big: bool = False) -> list[int]:
+        ways.append((pcm, kind, big))
+        return samples(pcm, kind, big=big)
+
+    monkeypatch.setattr(formats, "_samples", noted)
+    assert (await examined(service.address)).differing == []
+    assert len(ways) == len(set(ways)) > 0
 
 
 async def test_an_end_that_comes_too_early(service: NotedService) -> None:

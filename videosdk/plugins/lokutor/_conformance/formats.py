@@ -8,9 +8,8 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
 from operator import eq, sub
 
@@ -87,59 +86,86 @@ def container_of(data: bytes) -> str | None:
     return "Ogg with Opus" if name == "Ogg" and b"OpusHead" in data[:_LONGEST_HEADER] else name
 
 
-def is_curve(pcm: bytes) -> bool:
-    """Return whether audio is a curve if it is read as it should be."""
-    little = roughness(pcm)
-    return little < SMOOTH and little * _SMOOTHER < roughness(pcm, big=True)
+class Waveform:
+    """Audio, and what it is if it is read in one way or another; each is found out once.
 
-
-def encoding_of(pcm: bytes) -> str | None:
-    """Return as what else than noted it is a curve, or None."""
-    data = whole(pcm[:_LOOKED_AT])
-    if len(data) < SAMPLE_WIDTH * _FEWEST:
-        return None
-    if _is_float(data):
-        return "32-bit floating point"
-    if _is_smoother_unsigned(data):
-        return _in_bytes(data) or "unsigned 16-bit"
-    if is_curve(data) or channels_of(data) is not None:
-        return None
-    if roughness(data, big=True) * _SMOOTHER < min(roughness(data), SMOOTH):
-        return "big-endian 16-bit"
-    return _in_bytes(data)
-
-
-def channels_of(pcm: bytes) -> str | None:
-    """Return how it is stereo, or None if it isn't."""
-    data = pcm[:_LOOKED_AT]
-    left, right = (_samples(data)[start::2] for start in (0, 1))
-    count = min(len(left), len(right))
-    if count < _FEWEST:
-        return None
-    if sum(map(eq, left, right)) > _STEREO * count:
-        return "each sample comes twice, as in stereo"
-    heard = [_roughness(side) for side in (left, right) if any(side)]
-    is_stereo = heard and max(heard) < SMOOTH and max(heard) * _SMOOTHER < roughness(data)
-    return "it is a curve only as two channels, as in stereo" if is_stereo else None
-
-
-def roughness(pcm: bytes, *, big: bool = False) -> float:
-    """Return how much neighbouring samples differ, beside how loud they are: little in speech."""
-    return _roughness(_samples(pcm, big=big))
-
-
-def _roughness(samples: array[int] | list[int]) -> float:
-    loud = sum(map(abs, samples))
-    return _variation(samples) / loud if loud else 1.0
-
-
-def _is_smoother_unsigned(pcm: bytes) -> bool:
-    """Return whether neighbouring samples differ so much less if none of them is negative.
-
-    What is read with the wrong sign leaps over its whole range wherever a wave crosses its middle.
+    Args:
+        pcm: What follows a header, if there is one.
     """
-    signed, unsigned = (_variation(_samples(pcm, kind)) for kind in ("h", "H"))
-    return unsigned * _SMOOTHER < signed
+
+    def __init__(self, pcm: bytes) -> None:
+        self._data = whole(pcm[:_LOOKED_AT])
+
+    @cached_property
+    def roughness(self) -> float:
+        """How much neighbouring samples differ, beside how loud they are: little in speech."""
+        return _roughness(self._samples, self._signed_variation)
+
+    @cached_property
+    def swapped_roughness(self) -> float:
+        """The same with the bytes of each sample swapped."""
+        return _roughness(_samples(self._data, big=True))
+
+    @cached_property
+    def is_curve(self) -> bool:
+        """Whether it is a curve if it is read as it should be."""
+        return self.roughness < SMOOTH and self.roughness * _SMOOTHER < self.swapped_roughness
+
+    @cached_property
+    def encoding(self) -> str | None:
+        """As what else than noted it is a curve, or None."""
+        data = self._data
+        if len(data) < SAMPLE_WIDTH * _FEWEST:
+            return None
+        if _is_float(data):
+            return "32-bit floating point"
+        if self._is_smoother_unsigned:
+            return _in_bytes(data, self.roughness) or "unsigned 16-bit"
+        if self.is_curve or self.channels is not None:
+            return None
+        if self.swapped_roughness * _SMOOTHER < min(self.roughness, SMOOTH):
+            return "big-endian 16-bit"
+        return _in_bytes(data, self.roughness)
+
+    @cached_property
+    def channels(self) -> str | None:
+        """How it is stereo, or None if it isn't."""
+        left, right = (self._samples[start::2] for start in (0, 1))
+        count = min(len(left), len(right))
+        if count < _FEWEST:
+            return None
+        if sum(map(eq, left, right)) > _STEREO * count:
+            return "each sample comes twice, as in stereo"
+        heard = [side for side in (left, right) if any(side)]
+        is_stereo = heard and all(map(self._is_smoother, heard))
+        return "it is a curve only as two channels, as in stereo" if is_stereo else None
+
+    def _is_smoother(self, side: list[int]) -> bool:
+        roughness = _roughness(side)
+        return roughness < SMOOTH and roughness * _SMOOTHER < self.roughness
+
+    @cached_property
+    def _samples(self) -> list[int]:
+        return _samples(self._data)
+
+    @cached_property
+    def _signed_variation(self) -> int:
+        return _variation(self._samples)
+
+    @property
+    def _is_smoother_unsigned(self) -> bool:
+        """Whether neighbouring samples differ so much less if none of them is negative.
+
+        What is read with the wrong sign leaps over its whole range wherever a wave crosses its middle.
+        """
+        return _variation(_samples(self._data, "H")) * _SMOOTHER < self._signed_variation
+
+
+def _roughness(samples: list[int], variation: int | None = None) -> float:
+    loud = sum(map(abs, samples))
+    if not loud:
+        return 1.0
+    return (_variation(samples) if variation is None else variation) / loud
 
 
 def _is_float(pcm: bytes) -> bool:
@@ -152,11 +178,16 @@ def _is_float(pcm: bytes) -> bool:
     return any(values) and _roughness([round(value * 32767) for value in values]) < SMOOTH
 
 
-def _in_bytes(data: bytes) -> str | None:
-    """Return which encoding in single bytes is the smoothest, if it is one of a curve."""
+def _in_bytes(data: bytes, roughness: float) -> str | None:
+    """Return which encoding in single bytes is the smoothest, if it is one of a curve.
+
+    Args:
+        data: The audio.
+        roughness: How rough it is as samples of 16 bits.
+    """
     found = {name: _centred([table[byte] for byte in data]) for name, table in _byte_tables().items()}
     best = min(found, key=lambda name: found[name])
-    return best if found[best] < SMOOTH and found[best] * _SMOOTHER < roughness(data) else None
+    return best if found[best] < SMOOTH and found[best] * _SMOOTHER < roughness else None
 
 
 def _centred(samples: list[int]) -> float:
@@ -190,13 +221,12 @@ def _a_law(byte: int) -> int:
     return size if byte & 0x80 else -size
 
 
-def _samples(pcm: bytes, kind: str = "h", *, big: bool = False) -> array[int]:
-    samples: array[int] = array(kind, whole(pcm))
+def _samples(pcm: bytes, kind: str = "h", *, big: bool = False) -> list[int]:
+    samples: array[int] = array(kind, pcm)
     if big is (sys.byteorder == "little"):
         samples.byteswap()
-    return samples
+    return samples.tolist()
 
 
-def _variation(samples: Iterable[int]) -> int:
-    values = list(samples)
-    return sum(map(abs, map(sub, islice(values, 1, None), values)))  # In C: there are a hundred thousand.
+def _variation(samples: list[int]) -> int:
+    return sum(map(abs, map(sub, islice(samples, 1, None), samples)))  # In C: there are a hundred thousand.

@@ -8,15 +8,7 @@ from statistics import median
 from .._audio.pcm import SAMPLE_RATE, SAMPLE_WIDTH
 from .._wire.protocol import Audio, EndOfRequest
 from .findings import Finding, Verdict, differing, judged, unknown
-from .formats import (
-    channels_of,
-    container_of,
-    encoding_of,
-    is_curve,
-    roughness,
-    wav_header,
-    without_header,
-)
+from .formats import container_of, wav_header
 from .lab import SHORT, Lab, probe
 from .replies import Ending, Reply, fit, kind_of
 
@@ -62,20 +54,21 @@ async def probe_pcm(lab: Lab) -> Finding:
 
 def format_of(reply: Reply) -> Finding:
     """Return whether a reply's audio has the format that it should have."""
-    pcm = reply.pcm
-    if not pcm:
+    if not reply.pcm:
         return unknown("no audio")
     if not reply.sounding:
         return judged(False, _SILENT)
-    name = container_of(pcm)
+    name = container_of(reply.pcm)
     if name is not None:
         return _format_of_file(reply, name)
-    encoding = encoding_of(pcm)
-    if encoding is not None:
-        return differing(f"it is a curve only if it is read as {encoding}", _NOT_PCM.format(encoding))
-    little, big = roughness(pcm), roughness(pcm, big=True)
+    wave = reply.waveform
+    if wave.encoding is not None:
+        return differing(
+            f"it is a curve only if it is read as {wave.encoding}", _NOT_PCM.format(wave.encoding)
+        )
+    little, big = wave.roughness, wave.swapped_roughness
     evidence = f"neighbouring samples differ by {little:.2f} of their size, with the bytes swapped {big:.2f}"
-    return judged(is_curve(pcm) or channels_of(pcm) is not None, evidence)
+    return judged(wave.is_curve or wave.channels is not None, evidence)
 
 
 def _format_of_file(reply: Reply, name: str) -> Finding:
@@ -83,11 +76,10 @@ def _format_of_file(reply: Reply, name: str) -> Finding:
     if header is None:
         return differing(f"it begins like {name}", _NOT_PCM.format(name))
     evidence = f"it begins with the header of a WAV, of {header.size} bytes ({header.says})"
-    audio = without_header(reply.pcm)
-    encoding = encoding_of(audio)
-    if encoding is not None:
-        return differing(f"{evidence}; behind it, there is {encoding}", _NOT_PCM.format(encoding))
-    if not is_curve(audio) and channels_of(audio) is None:
+    wave = reply.waveform
+    if wave.encoding is not None:
+        return differing(f"{evidence}; behind it, there is {wave.encoding}", _NOT_PCM.format(wave.encoding))
+    if not wave.is_curve and wave.channels is None:
         return differing(f"{evidence}; behind it, there is no PCM", _NOT_PCM.format(name))
     pieces = [came.event.pcm for came in reply.messages if isinstance(came.event, Audio)]
     more = sum(wav_header(piece) is not None for piece in pieces) - 1
@@ -117,7 +109,7 @@ def rate_of(reply: Reply) -> Finding:
     """
     if reply.pcm and not reply.sounding:
         return unknown(_SILENT)
-    stereo = channels_of(reply.pcm)
+    stereo = reply.waveform.channels
     if stereo is not None:
         return judged(False, stereo)
     if not reply.pcm:

@@ -8,7 +8,6 @@ from itertools import pairwise
 from .._timing.words import is_sound
 from .._wire.discovery import shape_of
 from .findings import Finding, differing, judged, unknown
-from .formats import channels_of
 from .lab import Lab, probe
 from .probe_replies import misread, rate_in_seconds, unit_of
 from .replies import Reply
@@ -126,7 +125,7 @@ async def probe_viseme_unit(lab: Lab) -> Finding:
     if _IN_SECONDS[0] < ratio < _IN_SECONDS[1]:
         return judged(True, evidence)
     measured = await lab.measured()
-    stereo = channels_of(measured.pcm)
+    stereo = measured.waveform.channels
     if stereo is not None:
         return unknown(f"{evidence}, and {stereo}")
     rate = rate_in_seconds(measured)

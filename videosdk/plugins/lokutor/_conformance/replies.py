@@ -17,7 +17,7 @@ from .._audio.silence import silence_at_end, silence_at_start
 from .._timing.words import is_sound
 from .._wire.protocol import Audio, EndOfRequest, ErrorReply, Event, Unknown, Visemes
 from ..visemes import Viseme
-from .formats import whole, without_header
+from .formats import Waveform, whole, without_header
 
 LOST_CODES = frozenset({None, 1001, 1006, 1011, 1012, 1013, 1014})
 """Close codes of a connection that was lost, or that the service or something before it gave up."""
@@ -95,6 +95,11 @@ class Reply:
     def pcm(self) -> bytes:
         """All audio."""
         return b"".join(came.event.pcm for came in self.messages if isinstance(came.event, Audio))
+
+    @cached_property
+    def waveform(self) -> Waveform:
+        """The audio behind the header of a file, if it begins with one."""
+        return Waveform(without_header(self.pcm))
 
     @cached_property
     def seconds(self) -> float:

@@ -81,6 +81,8 @@ _LINES = 3  # So many joints in a row that may be those of lines are.
 _MOST_EVIDENCE = 3  # So many words in parts, and one more, outweigh any number of sentences.
 _LATEST = 6  # So many chunks show whether a hook yields sentences or tokens.
 _PER = "%‰°"
+_TERMINATOR = re.compile(f"[{re.escape(TERMINATORS)}]")
+"""What the framework's chunker cuts behind, if anything follows."""
 _NO_TERMINATORS = {ord(mark): " " if mark.isspace() else "x" for mark in TERMINATORS}
 # Where the framework's chunker cuts a number in two: "10:" off "30", "1,250." off "75".
 _CUT_NUMBER = re.compile(r"(?:\d:|,\d{3}\.)$")
@@ -624,6 +626,8 @@ class TextPlanner:
 
         Nor are there any inside of what is ``replaced``, and behind it only where what is spoken ends so.
         """
+        if not _TERMINATOR.search(text, 0, len(text) - 1):
+            return []  # Most tokens end nothing, and the chunker would compile its abbreviations for each.
         masked = _CHUNKER_TRAPS.sub("\ufffd", _as_cut(text, replaced))
         segments = self._chunker.tokenize_raw(masked)
         ends = list(accumulate(map(len, segments)))[:-1]

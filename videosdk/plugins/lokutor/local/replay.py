@@ -38,6 +38,10 @@ class ReplayServer(LocalServer):
         super().__init__(_NoVoice(), **options)
         self._recording = recording
         self._finished = [exchange for exchange in recording.exchanges if _is_finished(exchange)]
+        self._same: dict[str, list[Exchange]] = {}
+        """What each request was answered with, by its meaning."""
+        for exchange in recording.exchanges:
+            self._same.setdefault(exchange.meaning, []).append(exchange)
         self._turns: Counter[object] = Counter()
 
     def _routes(self) -> dict[str, Any]:
@@ -82,10 +86,10 @@ class ReplayServer(LocalServer):
     def _exchange_for(self, request: str) -> Exchange:
         """Return what the same request was answered with, in its turn; else what the nearest was."""
         asked = Exchange(request)
-        same = [exchange for exchange in self._recording.exchanges if exchange.meaning == asked.meaning]
-        if self._turns[asked.meaning] < len(same):
-            return self._next(asked.meaning, same)
-        wanted = asked.text
+        meaning, wanted = asked.meaning, asked.text
+        same = self._same.get(meaning, [])
+        if self._turns[meaning] < len(same):
+            return self._next(meaning, same)
         alike = [exchange for exchange in self._finished if exchange.text == wanted]
         if alike:
             return self._next(("again", wanted), alike)
