@@ -70,11 +70,19 @@ async def test_a_deadline_raises_in_the_task_that_waits() -> None:
 
 
 async def test_a_deadline_that_passes_while_nobody_waits_disturbs_nobody(clock: Clock) -> None:
+    async def wait() -> None:
+        with deadline:
+            await asyncio.Event().wait()
+
     deadline = Deadline(asyncio.get_running_loop())
     deadline.start(5.0)
     await clock.advance(6.0)
-    with pytest.raises(TimeoutError), deadline:
-        await asyncio.sleep(0)
+    waiting = asyncio.create_task(wait())
+    await clock.advance(0.05)  # What has come meanwhile may still be read.
+    assert not waiting.done()
+    await clock.advance(0.1)
+    with pytest.raises(TimeoutError):
+        await waiting
     deadline.start(5.0)
     await clock.advance(6.0)
     deadline.start(5.0)

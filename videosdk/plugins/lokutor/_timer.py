@@ -11,7 +11,8 @@ from collections.abc import Callable
 from types import TracebackType
 
 _BLOCKED = 0.1
-"""Seconds after its time at which a timer comes only because something else has kept the loop."""
+"""Seconds after its time at which a timer comes only because something else has kept the loop. So long it
+takes at most to read what has come meanwhile."""
 _PASSES = 5
 """Of the loop, until what has come meanwhile was read: from the socket, over a task, to who waits."""
 
@@ -116,7 +117,8 @@ class Deadline:
 
     It may be set, moved and stopped at any time, also by another task while one waits inside the context.
     Time that passes between :meth:`pause` and :meth:`resume` doesn't count. Outside of the context nobody is
-    disturbed: what has expired there raises ``TimeoutError`` on the next entry.
+    disturbed: what has expired there raises ``TimeoutError`` 0.1 s after the next entry, as what has come
+    meanwhile may not have been read.
 
     ``asyncio.timeout`` does the same, but takes a new handle of the loop for each entry; this is entered once
     for each message.
@@ -159,8 +161,7 @@ class Deadline:
 
     def __enter__(self) -> None:
         if self._expired:
-            self._expired = False
-            raise TimeoutError
+            self.start(_BLOCKED)
         self._waiting = asyncio.current_task()
         self._cancelling = 0 if self._waiting is None else self._waiting.cancelling()
 

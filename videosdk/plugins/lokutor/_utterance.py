@@ -38,14 +38,14 @@ Clocks. Three of them run, each for one question:
 - ``_silence_timer``: how long does the listener wait for text that is there? It covers all retries, stops
   while there is no text (the silence is the language model's then), and ends the turn.
 - ``_reply_deadline``: how long does one request take to its first audio, and from audio to audio? It is
-  enforced while the speaker receives, and leads to another try.
+  enforced while the speaker receives, and leads to another try. Behind an end that may be that of the request
+  before (:class:`RequestEnds`), it is that for more audio, and leads to the end of the request.
 - The feed's own: is a sentence complete although no more text comes?
 
-Four more timers end a waiting: ``_hold_timer`` that of a request which isn't needed yet (no clock of audio
+Three more timers end a waiting: ``_hold_timer`` that of a request which isn't needed yet (no clock of audio
 runs meanwhile), ``_release_timer`` that of a piece of audio which is gathered with the next, when that
-doesn't come in time, ``_doubt_timer`` that for more audio behind an end which may be that of the request
-before (:class:`RequestEnds`), and ``_gap_timer`` that of the last milliseconds before a gap, which are only
-played when more audio follows: silence, where there is no text or the service's audio doesn't come in time.
+doesn't come in time, and ``_gap_timer`` that of the last milliseconds before a gap, which are only played
+when more audio follows: silence, where there is no text or the service's audio doesn't come in time.
 
 Both clocks of audio pause while the sink takes a piece: a slow listener is not a slow service. They begin
 anew only for audio that can be heard, so a trickle of bytes or of silence doesn't keep a turn alive.
@@ -258,7 +258,6 @@ class Utterance:
         self._left_out: LokutorError | None = None  # and why it hasn't spoken the last of all.
         self._halved = False  # Whether the last request has ended in the middle of a sample.
         self._doubted: str | None = None  # How an end was spelt that may be that of the request before.
-        self._doubt_timer = Timer(self._loop, lambda: self._start(self._end_doubt()))
         self._tally = _Tally()
 
     @property
@@ -398,17 +397,30 @@ class Utterance:
                 await self._send_next()
 
     async def _receive(self, connection: Connection) -> Event:
-        """Return the next event, or raise ``ReplyTimeoutError`` if no audio comes in time for the request."""
+        """Return the next event, or raise ``ReplyTimeoutError`` if no audio comes in time for the request.
+
+        An end in doubt comes again when no more audio has followed it in time.
+        """
         try:
-            with self._reply_deadline:
-                # The first audio waits for no other message.
-                return await connection.receive(joined=self._output.seconds_written > 0)
+            return await self._receive_in_time(connection)
         except TimeoutError:
             came = None if self._request is None else self._request.came
+        if self._doubted is not None:
+            self._reply_deadline.start(0.0)  # What has come by now is taken first.
+            try:
+                return await self._receive_in_time(connection)
+            except TimeoutError:
+                self._ends.note_single()
+                return EndOfRequest(self._doubted)
         if came is not None and came.enough:
             raise ReplyTimeoutError(f"Lokutor sent no audio for {self._limits.idle_timeout:g} s")
         amount = "hardly any" if came is not None and came.begun else "no"
         raise ReplyTimeoutError(f"Lokutor sent {amount} audio for {self._limits.first_audio_timeout:g} s")
+
+    async def _receive_in_time(self, connection: Connection) -> Event:
+        with self._reply_deadline:
+            # The first audio takes none along: it is heard at once.
+            return await connection.receive(joined=bool(self._tally.first_byte_at))
 
     async def _recover(self, lost: Connection, error: LokutorError) -> Connection:
         """Return another connection, or raise ``error`` where trying again is no use."""
@@ -589,6 +601,7 @@ class Utterance:
             case Audio(pcm) if self._request is not None and self._state is State.SPEAKING:
                 if pcm and self._drop_doubt():
                     self._ends.note_second()
+                    self._reply_deadline.start(self._limits.idle_timeout)
                 await self._on_message(self._request, pcm)
             case Audio(pcm) if pcm and self._state is State.WAITING and self._ends.note_late_audio():
                 if not self._halved:
@@ -619,7 +632,7 @@ class Utterance:
             self._tally.first_byte_at = self._tally.first_byte_at or self._loop.time()
             await self._pass_on(self._trim(fresh))
         if self._connection is not None and (delay := self._output.read_delay):
-            self._connection.gather(delay)
+            self._connection.gather(min(delay, self._limits.idle_timeout / 5))
         begun = request.came.begun
         enough = request.came.add(pcm)
         sounds_first = request.came.begun and not begun
@@ -675,9 +688,9 @@ class Utterance:
             logger.debug("Ignored a second end of the last request")
         elif self._doubted is None and self._is_doubtful(request):
             logger.debug("Waiting for more audio behind an end that came early")
-            await self._output.release()
+            await self._write_audio()
             self._doubted = spelling
-            self._doubt_timer.start(_DOUBT)
+            self._reply_deadline.start(_DOUBT)
         else:
             await self._take_own_end(request, spelling)
 
@@ -690,20 +703,12 @@ class Utterance:
         self._end_request(request)
         self._ends.end_request(spelling)
         await self._send_next()
-        await self._output.release()
+        await self._write_audio()
 
     def _drop_doubt(self) -> bool:
         """Wait no longer for what an end in doubt means. Return whether there was one."""
         doubted, self._doubted = self._doubted, None
-        self._doubt_timer.stop()
         return doubted is not None
-
-    async def _end_doubt(self) -> None:
-        """Take an end for the request's own: no more audio has come."""
-        await asyncio.sleep(0)  # What has come by now is taken first.
-        if self._doubted is not None and self._request is not None and self._state is State.SPEAKING:
-            self._ends.note_single()
-            await self._take_own_end(self._request, self._doubted)
 
     def _end_request(self, request: RequestProgress) -> None:
         self._reply_deadline.stop()
@@ -976,7 +981,6 @@ class Utterance:
         self._silence_timer.close()
         self._hold_timer.close()
         self._release_timer.close()
-        self._doubt_timer.close()
         self._gap_timer.close()
         self._reply_deadline.close()
         self._pacer.close()

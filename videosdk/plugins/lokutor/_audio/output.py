@@ -178,14 +178,19 @@ class AudioOutput:
             self._converter.close()
 
     async def _write_gathered(self) -> None:
-        pcm = bytes(self._gathered)
-        self._gathered.clear()
-        if pcm:
-            self._released_at = self._clock()
-        for start in range(0, len(pcm), SLICE_BYTES):
-            if start:
+        """Write what was gathered by now, in slices that let others run between them.
+
+        What is not written yet stays where it was gathered: half a sample at its end may still be dropped.
+        """
+        left = len(self._gathered)
+        while left > 0 and self._gathered:
+            piece = bytes(self._gathered[: min(left, SLICE_BYTES)])
+            del self._gathered[: len(piece)]
+            left -= len(piece)
+            await self._emit(self._resampler().process(piece))
+            self._released_at = self._clock()  # What has come while the sink took it can wait for more.
+            if left > 0:
                 await asyncio.sleep(0)
-            await self._emit(self._resampler().process(pcm[start : start + SLICE_BYTES]))
 
     def _take_half_sample(self) -> bytes:
         if not self._received % SAMPLE_WIDTH:

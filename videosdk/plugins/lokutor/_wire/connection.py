@@ -52,7 +52,7 @@ from .quota import Quota, read_quota
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
 _MAX_MESSAGE = 16 * 1024 * 1024
-"""Largest message in bytes: 190 s of audio. aiohttp's default is 47 s of audio, and ends the connection."""
+"""Largest message in bytes: 190 s of audio. A larger one ends the connection. aiohttp's default is a quarter."""
 _CLOSE_TIMEOUT = 1.0
 """Seconds for a close frame to leave. A peer that reads nothing would hold it back for ever."""
 _LIVENESS_TIMEOUT = 1.0
@@ -588,7 +588,7 @@ async def open_socket(
             return await session.ws_connect(
                 url,
                 headers=headers,
-                max_msg_size=_MAX_MESSAGE,
+                max_msg_size=_MAX_MESSAGE + 1,  # It refuses one of exactly that size.
                 heartbeat=heartbeat,
                 autoping=False,  # A pong is a sign of life that aiohttp would keep to itself.
                 # Without this, close() waits up to 10 s for the peer's close frame.
