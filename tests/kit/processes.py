@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from asyncio.subprocess import DEVNULL, PIPE
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from enum import Enum
@@ -27,7 +27,7 @@ class Odd(Enum):
 
 
 Stream = int | Odd
-"""``PIPE``, ``DEVNULL`` or a descriptor, as in subprocess."""
+"""``PIPE``, ``DEVNULL``, ``STDOUT`` for "stderr", or a descriptor, as in subprocess."""
 
 
 class Forked:
@@ -126,7 +126,7 @@ async def _forked(words: list[str], streams: list[Stream], env: Mapping[str, str
         ours: list[IO[bytes] | None] = []
         given: dict[int, int] = {}  # What the descriptors 0 to 2 become.
         for number, stream in enumerate(streams):
-            file, descriptor = _opened(number, stream, theirs)
+            file, descriptor = (None, given.get(1)) if stream == STDOUT else _opened(number, stream, theirs)
             ours.append(file)
             if descriptor is not None:
                 given[number] = descriptor
