@@ -38,21 +38,16 @@ LACK = "raise ModuleNotFoundError(f'No module named {name!r}', name=name)"
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX system's signals and pipes")
 
 
-def start(
-    name: str, module: str, action: str, *, anew: bool = False, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Run an example to which something happens when it imports a module.
-
-    ``anew``, it may be a module that a fork has imported already.
-    """
+def start(name: str, module: str, action: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run an example to which something happens when it imports a module that a fork hasn't imported yet."""
     starter = START.format(module=module, action=action)
-    return (run_python if anew else fork_python)(["-c", starter, EXAMPLES / name], **environment)
+    return fork_python(["-c", starter, EXAMPLES / name], **environment)
 
 
 @POSIX
 @each("name", [*RUN, "browser_agent.py", "conversation.py", "voice_agent.py", "workers/workers.py"])
 def test_ctrl_c_while_it_imports_is_one_line(name: str) -> None:
-    done = start(name, "videosdk", INTERRUPT, anew=True)
+    done = run_python(["-c", START.format(module="videosdk", action=INTERRUPT), EXAMPLES / name])
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
 
 
@@ -82,7 +77,7 @@ def test_a_key_without_its_package_is_told_at_the_start(key: str, plugin: str) -
 
 async def run_unread(name: str, folder: Path, *, anew: bool) -> tuple[int | None, str]:
     """Run an example whose output nobody reads; return its status, and what it says of it."""
-    options = [] if name in WITHOUT_FILES else ["--out", folder]
+    options: list[str | Path] = [] if name in WITHOUT_FILES else ["--out", folder]
     reader, writer = os.pipe()
     os.close(reader)
     try:
