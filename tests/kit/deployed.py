@@ -23,7 +23,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import aiohttp.connector
 import draining
 from draining import hold_call, serve
 from videosdk.agents import (
@@ -148,8 +147,6 @@ def main(registry: str, port: str, start: str = "anew") -> None:
     logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
     if start == "fork":
         util.spawnv_passfds = fork
-        # aiohttp has read this variable when it was imported.
-        aiohttp.connector._SSL_CONTEXT_VERIFIED.load_verify_locations(os.environ["SSL_CERT_FILE"])
     multiprocessing.set_forkserver_preload(["videosdk.agents", "videosdk.plugins.lokutor", "kit.gate"])
     options = WorkerOptions(
         entrypoint_fnc=entrypoint,
