@@ -25,7 +25,7 @@ example = room_of_the_example.example
 service = room_of_the_example.service
 room = room_of_the_example.room
 browser = room_of_the_example.browser
-greeted = room_of_the_example.caller
+caller = room_of_the_example.caller
 
 TOUR = (
     "The island has a lighthouse, two beaches, and a museum of boats. The lighthouse is open all day, and it "
@@ -36,16 +36,16 @@ SPARE = 8
 
 
 @room_of_the_example.module_fixture
-async def caller(greeted: Visit) -> Visit:
-    """The same caller behind the greeting, to whom the agent talks fast from there."""
-    await greeted.told("played", turn=1)
-    await greeted.page.locator("[name=speed]").fill("1.5")
-    await greeted.told("changed", settings={"speed": 1.5})
-    return greeted
+async def hurried(caller: Visit) -> Visit:
+    """The same caller, to whom the agent talks fast from here on."""
+    await caller.page.locator("[name=speed]").fill("1.5")
+    await caller.told("changed", settings={"speed": 1.5})
+    await caller.told("played", turn=1)
+    return caller
 
 
-async def test_the_greeting_is_heard_and_seen(greeted: Visit, example: SimpleNamespace) -> None:
-    caller, greeting = greeted, example.script.SCRIPTS["en"].greeting
+async def test_the_greeting_is_heard_and_seen(caller: Visit, example: SimpleNamespace) -> None:
+    greeting = example.script.SCRIPTS["en"].greeting
     await caller.told("played", turn=1)
     heard = await caller.heard()
     spoken = np.frombuffer(await speak(greeting, "F1"), "<i2") / 32768
@@ -204,8 +204,8 @@ async def test_a_question_that_is_typed_cuts_the_agent_off(caller: Visit) -> Non
     await caller.told("played", turn=following)
 
 
-async def test_questions_that_are_picked_quickly_stay_apart(caller: Visit) -> None:
-    page, before = caller.page, len(caller.events)
+async def test_questions_that_are_picked_quickly_stay_apart(hurried: Visit) -> None:
+    caller, page, before = hurried, hurried.page, len(hurried.events)
     question = "When does the next boat leave?"
     await page.get_by_role("button", name=question, exact=True).dblclick()
     turn = (await caller.told("turn", after=before))["turn"]
@@ -224,8 +224,8 @@ async def test_questions_that_are_picked_quickly_stay_apart(caller: Visit) -> No
 PRONUNCIATIONS = "nginx = engine x\nHello = a b c d e f g h i\nSQL = ess queue ell\nNew York = noo yawk"
 
 
-async def test_what_is_spoken_otherwise_is_shown_as_it_was_written(caller: Visit) -> None:
-    page, before = caller.page, len(caller.events)
+async def test_what_is_spoken_otherwise_is_shown_as_it_was_written(hurried: Visit) -> None:
+    caller, page, before = hurried, hurried.page, len(hurried.events)
     await page.fill("[name=pronunciations]", PRONUNCIATIONS)
     await page.locator("[name=pronunciations]").blur()
     await caller.told("changed", after=before)
@@ -259,13 +259,7 @@ async def test_what_is_spoken_otherwise_is_shown_as_it_was_written(caller: Visit
 async def test_twenty_turns_leave_nothing_behind(caller: Visit, service: Any) -> None:
     usages = []
     for number in range(1, 21):
-        before = len(caller.events)
-        if number % 2:
-            turn = await caller.ask(LONG)
-        else:
-            await caller.page.fill("#text", LONG)
-            await caller.page.click("#say")
-            turn = (await caller.told("turn", after=before, text=LONG))["turn"]
+        turn = await (caller.ask(LONG) if number % 2 else caller.say(LONG))
         await caller.told("word", turn=turn, count=1)
         await caller.page.keyboard.press("Escape")
         await caller.told("silent", turn=turn)

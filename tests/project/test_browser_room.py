@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import signal
-import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -301,10 +300,8 @@ JOIN_AND_LEAVE = """async () => {
 
 
 async def test_a_lost_connection_is_told_at_once(browser: Browser) -> None:
-    command = [sys.executable, str(EXAMPLES / "browser_agent.py"), "--port", "0"]
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, env=environment_with(**dict.fromkeys(KEYS, ""))
-    )
+    environment = environment_with(**dict.fromkeys(KEYS, ""))
+    process = await start_python(EXAMPLES / "browser_agent.py", "--port", "0", env=environment)
     try:
         assert process.stdout is not None
         url = re.findall(r"http://127\.0\.0\.1:\d+/", (await process.stdout.readline()).decode())[0]

@@ -258,6 +258,8 @@ CONTRASTS = """() => {
 
 async def test_on_a_telephone_the_agent_can_be_interrupted_all_the_time(telephone: Visit) -> None:
     caller, page = telephone, telephone.page
+    await page.locator("[name=speed]").fill("2")  # Many words are to be heard.
+    await caller.told("changed", settings={"speed": 2})
     turn = await caller.ask(LONG)
     await caller.told("word", turn=turn, count=40)
     await page.wait_for_function("() => document.querySelectorAll('#words .heard').length >= 40")
