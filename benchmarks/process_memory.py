@@ -98,7 +98,8 @@ async def _main(way: str, count: int, port: int) -> None:
     """Take all steps in ``count`` processes of one executor, and say what they weigh."""
     from videosdk.agents.execution import ResourceConfig, ResourceType, TaskExecutor, TaskType
 
-    end_with_parent(lambda: os._exit(1))
+    measured = asyncio.Event()
+    end_with_parent(lambda: measured.is_set() or os._exit(1))
     multiprocessing.set_forkserver_preload(WAYS[way][1])
     config = ResourceConfig(
         resource_type=ResourceType.PROCESS,
@@ -130,6 +131,7 @@ async def _main(way: str, count: int, port: int) -> None:
     server = multiprocessing.forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
     weights["fork server"] = weigh(server)
     await executor.stop()
+    measured.set()  # The parent has no more to wait for than an orderly end.
     say(**weights)
 
 

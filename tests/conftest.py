@@ -91,9 +91,11 @@ def _start_fork_server() -> ExitStack:
 
 
 LONG = (
-    "project/test_deploy_example.py",
     "project/test_browser_example.py",
+    "project/test_browser_room.py",
     "project/test_benchmarks.py",
+    "project/test_browser_settings.py",
+    "project/test_deploy_example.py",
     "project/test_examples.py",
     "project/test_packaging.py",
     "project/test_workers_example.py",

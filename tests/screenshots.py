@@ -34,7 +34,7 @@ async def take_pictures(folder: Path) -> None:
             open_browser(voice) as browser,
         ):
             for name, options in PICTURES.items():
-                async with visit(browser, room.url, **options) as caller:
+                async with visit(browser, room.url, reduced_motion="no-preference", **options) as caller:
                     await caller.join()
                     await caller.told("played", turn=1)
                     await caller.ask("What can I see on the island?")

@@ -186,6 +186,13 @@ class Visit:
         await self.page.get_by_role("button", name=question, exact=True).click()
         return int((await self.told("turn", after=before, text=question))["turn"])
 
+    async def say(self, text: str) -> int:
+        """Have a text spoken; return its turn."""
+        before = len(self.events)
+        await self.page.fill("#text", text)
+        await self.page.click("#say")
+        return int((await self.told("turn", after=before, text=text))["turn"])
+
     async def heard(self) -> Heard:
         """Return all that was sent so far."""
         samples = np.array(await self.page.evaluate("step => testHeard(step)", round(RTP_RATE * STEP)))
@@ -202,14 +209,14 @@ class Visit:
 
 @asynccontextmanager
 async def visit(browser: Browser, url: str, **options: Any) -> AsyncIterator[Visit]:
-    """Open the page as a new visitor.
+    """Open the page as a new visitor, who wants as little motion as can be: drawing it takes the most.
 
     Args:
         browser: The browser.
         url: The page.
         **options: Of Playwright's ``new_context()``, such as ``viewport``.
     """
-    context = await browser.new_context(**options)
+    context = await browser.new_context(**{"reduced_motion": "reduce", **options})
     try:
         page = await context.new_page()
         visitor = Visit(page)

@@ -1,10 +1,12 @@
-"""A worker of ``examples/deploy`` without accounts: ``python tests/kit/deployed.py REGISTRY PORT``,
+"""A worker of ``examples/deploy`` without accounts: ``python tests/kit/deployed.py REGISTRY PORT [fork]``,
 with ``tests`` and ``examples/deploy`` in ``PYTHONPATH``.
 
 Its calls come over the framework's own WebSocket transport: the caller's text frames in binary are what is
 said, and what the track hands out goes into a file, as it is heard. ``TURN`` and ``GRACE`` in the environment
 are the example's own, and ``GATES`` the folder of :mod:`kit.gate`: each process for calls waits at "process".
 Each question to the language model is a line on standard output.
+
+With ``fork``, what multiprocessing would start anew is forked, with all that is imported here.
 """
 
 from __future__ import annotations
@@ -13,9 +15,12 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from multiprocessing import util
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import draining
@@ -122,8 +127,26 @@ async def entrypoint(context: JobContext) -> None:
     playing.cancel()
 
 
-def main(registry: str, port: str) -> None:
+def fork(path: bytes, args: Sequence[Any], passfds: Sequence[int]) -> int:
+    """Do what ``multiprocessing.util.spawnv_passfds`` does for ``python -c``, without another interpreter."""
+    if child := os.fork():
+        return child
+    for number in draining.SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    kept = sorted({0, 1, 2, *map(int, passfds)})
+    for before, after in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
+        os.closerange(before + 1, after)
+    sys.modules["__main__"] = module = ModuleType("__main__")
+    try:
+        exec(args[-1], vars(module))  # noqa: S102
+    finally:
+        os._exit(0)
+
+
+def main(registry: str, port: str, start: str = "anew") -> None:
     logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
+    if start == "fork":
+        util.spawnv_passfds = fork
     multiprocessing.set_forkserver_preload(["videosdk.agents", "videosdk.plugins.lokutor", "kit.gate"])
     options = WorkerOptions(
         entrypoint_fnc=entrypoint,

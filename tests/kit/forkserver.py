@@ -6,8 +6,8 @@ arguments. It ends as an interpreter does: what it can't write at the end is its
 multiprocessing's fork server, whose processes end without it.
 
 What Python, or a module, reads once when it starts is that of this server: the options ``-X``, the variables
-``PYTHON*`` and ``SSL_CERT_FILE``, the locale. What depends on these, and what an import costs, needs an
-interpreter of its own.
+``PYTHON*`` but for ``PYTHONPATH``, the locale. What depends on these, and what an import costs, needs an
+interpreter of its own. The certificates in ``SSL_CERT_FILE`` are trusted beside the system's own.
 
 The first process has everything imported. The server ends with its standard input.
 """
@@ -107,6 +107,10 @@ def _become(request: dict[str, object], received: list[int], client: socket.sock
     assert isinstance(environment, dict)
     os.environ.clear()
     os.environ.update(environment)
+    if certificates := environment.get("SSL_CERT_FILE"):
+        with suppress(OSError):  # OpenSSL leaves out what it can't read, too.
+            sys.modules["aiohttp"].connector._SSL_CONTEXT_VERIFIED.load_verify_locations(certificates)
+    sys.path[1:1] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     assert isinstance(request["arguments"], list)
     sys.argv = request["arguments"]
     client.sendall(b"%d\n" % os.getpid())

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import signal
 import socket
+import subprocess
 import sys
-from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Mapping
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from enum import Enum
+from io import BufferedReader, BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,7 +30,12 @@ class Odd(Enum):
 
 
 Stream = int | Odd
-"""``PIPE``, ``DEVNULL`` or a descriptor, as in subprocess."""
+"""``PIPE``, ``DEVNULL``, ``STDOUT`` for "stderr", or a descriptor, as in subprocess."""
+
+
+def can_fork() -> bool:
+    """Return whether there is a fork server."""
+    return _ADDRESS in os.environ
 
 
 class Forked:
@@ -97,7 +105,7 @@ async def start_python(
     """
     words = [str(argument) for argument in arguments]
     three = [(streams or {}).get(name, PIPE) for name in ("stdin", "stdout", "stderr")]
-    if anew or _ADDRESS not in os.environ:
+    if anew or not can_fork():
         return await _started([sys.executable, *words], three, env)
     return await _forked(words, three, os.environ if env is None else env)
 
@@ -120,11 +128,24 @@ async def _started(
 
 
 async def _forked(words: list[str], streams: list[Stream], env: Mapping[str, str]) -> Forked:
+    client, ours = _asked(words, streams, env)
+    reader, writer = await asyncio.open_unix_connection(sock=client)
+    process = Forked(int(await reader.readline()), reader, writer)
+    process.stdin, process.stdout, process.stderr = [
+        await _connected(number, file) for number, file in enumerate(ours)
+    ]
+    return process
+
+
+def _asked(
+    words: list[str], streams: list[Stream], env: Mapping[str, str]
+) -> tuple[socket.socket, list[IO[bytes] | None]]:
+    """Ask the fork server for a process; return where it tells of it, and our ends of its streams."""
     with ExitStack() as theirs:
         ours: list[IO[bytes] | None] = []
         given: dict[int, int] = {}  # What the descriptors 0 to 2 become.
         for number, stream in enumerate(streams):
-            file, descriptor = _opened(number, stream, theirs)
+            file, descriptor = (None, given.get(1)) if stream == STDOUT else _opened(number, stream, theirs)
             ours.append(file)
             if descriptor is not None:
                 given[number] = descriptor
@@ -138,12 +159,49 @@ async def _forked(words: list[str], streams: list[Stream], env: Mapping[str, str
         client.connect(os.environ[_ADDRESS])
         socket.send_fds(client, [b"\n"], list(given.values()))
         client.sendall(json.dumps(request).encode() + b"\n")
-    reader, writer = await asyncio.open_unix_connection(sock=client)
-    process = Forked(int(await reader.readline()), reader, writer)
-    process.stdin, process.stdout, process.stderr = [
-        await _connected(number, file) for number, file in enumerate(ours)
-    ]
-    return process
+    return client, ours
+
+
+class ForkedPopen:
+    """What ``subprocess.Popen`` is for a program in Python with pipes of text, in a fork.
+
+    Args:
+        command: ``sys.executable``, and its command line.
+        env: Its environment; otherwise that of this process.
+        **others: Of :class:`subprocess.Popen`; pipes of text.
+    """
+
+    def __init__(self, command: list[str], *, env: Mapping[str, str] | None = None, **others: Any) -> None:
+        assert others == {"stdin": PIPE, "stdout": PIPE, "text": True}
+        self.args = command
+        client, ours = _asked(command[1:], [PIPE, PIPE, 2], os.environ if env is None else env)
+        stdin, stdout, _ = ours
+        assert isinstance(stdin, FileIO)
+        assert isinstance(stdout, FileIO)
+        self.stdin = TextIOWrapper(BufferedWriter(stdin))
+        self.stdout = TextIOWrapper(BufferedReader(stdout))
+        self._client, self._told = client, client.makefile("rb")
+        self.pid = int(self._told.readline())
+        self.returncode: int | None = None
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            if not select.select([self._client], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+            self.returncode = int(self._told.readline())
+            self._told.close()
+            self._client.close()
+        return self.returncode
+
+    def terminate(self) -> None:
+        if self.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        if self.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
 
 def _opened(number: int, stream: Stream, theirs: ExitStack) -> tuple[IO[bytes] | None, int | None]:

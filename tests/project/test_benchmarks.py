@@ -9,13 +9,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 pytest.importorskip("trustme", reason="the benchmark's extra is not installed")
+
+from kit.processes import ForkedPopen, can_fork
 
 import benchmarks.__main__ as benchmark
 from benchmarks import capacity, process_memory
@@ -52,26 +57,46 @@ HAS_CAPACITY = Path("/proc/self/smaps_rollup").exists()
 
 
 @pytest.fixture(scope="module")
-def started_capacity() -> Iterator[Future[dict[str, Any]]]:
-    """Have the capacity measured beside the quick run: both mostly wait, and no figure is judged here."""
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
+def forks() -> Iterator[None]:
+    """Fork the benchmark's processes, which import the framework; the first of each module is anew."""
+    begun = set[str]()
+
+    def start(command: list[str], **options: Any) -> ForkedPopen | subprocess.Popen[str]:
+        _, _, module, *_ = command
+        anew = module not in begun or not can_fork()
+        begun.add(module)
+        return (subprocess.Popen if anew else ForkedPopen)(command, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("LOKUTOR_")]:
             patch.delenv(name)
+        theirs = SimpleNamespace(**{**vars(subprocess), "Popen": start})
+        patch.setattr("benchmarks.processes.subprocess", theirs)
+        yield
+
+
+@pytest.fixture(scope="module")
+def started_capacity(forks: None) -> Iterator[Future[dict[str, Any]]]:
+    """Have the capacity measured beside the quick run: both mostly wait, and no figure is judged here."""
+    with ThreadPoolExecutor(1) as pool:
         yield pool.submit(capacity.measure, capacity.Extent.quick())
 
 
 @pytest.fixture(scope="module")
 def quick_run(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    forks: None, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> tuple[str, dict[str, Any], Path]:
     if HAS_CAPACITY and any(item.name == "test_a_quick_look_at_capacity" for item in request.session.items):
         request.getfixturevalue("started_capacity")
     folder = tmp_path_factory.mktemp("benchmark")
-    done = run_benchmark(
-        "--quick", "--rtt", "10", "--json", str(folder / "run.json"), "--picture", str(folder / "run.png")
+    options = ("--json", str(folder / "run.json"), "--picture", str(folder / "run.png"))
+    with redirect_stdout(StringIO()) as printed:
+        assert benchmark.main(["--quick", "--rtt", "10", *options]) == 0, printed.getvalue()
+    return (
+        printed.getvalue(),
+        json.loads((folder / "run.json").read_text(encoding="utf-8")),
+        folder / "run.png",
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout, json.loads((folder / "run.json").read_text(encoding="utf-8")), folder / "run.png"
 
 
 def test_every_row_has_a_figure_of_ours(quick_run: tuple[str, dict[str, Any], Path]) -> None:
@@ -336,8 +361,8 @@ def test_no_process_is_left_when_a_child_can_t_start() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the fork server and what it shares are Linux's")
-def test_processes_share_what_the_fork_server_has_imported() -> None:
-    weights = process_memory.measure(2)["weights"]
+def test_processes_share_what_the_fork_server_has_imported(forks: None) -> None:
+    weights = process_memory.measure(1)["weights"]
     for sizes in weights.values():
         assert all(size["rss"] > size["pss"] > size["uss"] > 0 for size in sizes.values())
     alone = {way: weights[way]["call"]["uss"] for way in process_memory.WAYS}

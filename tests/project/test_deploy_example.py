@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
-from asyncio.subprocess import PIPE, STDOUT, Process
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,6 +24,7 @@ import pytest
 from kit import PATIENCE, ScriptedServer, heard_for, speak, until
 from kit.certificates import authority
 from kit.examples import EXAMPLES, environment_with, replace_plugins
+from kit.processes import Process, start_python
 from kit.registry import Registry
 from videosdk.agents import UtteranceHandle
 
@@ -157,8 +158,8 @@ async def registry() -> AsyncIterator[Registry]:
 
 @pytest.fixture
 async def worker(request: pytest.FixtureRequest, registry: Registry, tmp_path: Path) -> AsyncIterator[Worker]:
-    """Start a worker, and wait until it is registered; a parameter is the ``TURN`` of the example."""
-    async with starting(registry, tmp_path, getattr(request, "param", 5.0)) as worker:
+    """Start a worker, and wait until it is registered; a parameter are options of :func:`starting`."""
+    async with starting(registry, tmp_path, **getattr(request, "param", {})) as worker:
         await asyncio.wait_for(registry.registered.wait(), GUARD)
         await worker.prints("initialized successfully")
         yield worker
@@ -166,19 +167,22 @@ async def worker(request: pytest.FixtureRequest, registry: Registry, tmp_path: P
 
 @asynccontextmanager
 async def starting(
-    registry: Registry, tmp_path: Path, turn: float = 5.0, grace: float = 0.0
+    registry: Registry, tmp_path: Path, *, turn: float = 5.0, grace: float = 0.0, anew: bool = False
 ) -> AsyncIterator[Worker]:
-    """Start a worker, with ``TURN`` and ``GRACE`` of the example."""
+    """Start a worker, with ``TURN`` and ``GRACE`` of the example.
+
+    ``anew``, it and what it starts have interpreters of their own.
+    """
     certificate = tmp_path / "authority.pem"
     certificate.write_text(authority())
     port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
+    process = await start_python(
         WORKER,
         registry.host,
         str(port),
-        stdout=PIPE,
-        stderr=STDOUT,
+        "anew" if anew else "fork",
+        streams={"stdin": DEVNULL, "stdout": PIPE, "stderr": STDOUT},
+        anew=anew,
         env=environment_with(
             SSL_CERT_FILE=str(certificate),
             HOME=str(tmp_path),
@@ -233,7 +237,7 @@ async def connect(http: aiohttp.ClientSession, port: int) -> aiohttp.ClientWebSo
                 await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("worker", [PATIENCE], indirect=True, ids=["patiently"])
+@pytest.mark.parametrize("worker", [{"turn": PATIENCE, "anew": True}], indirect=True, ids=["patiently"])
 async def test_replies_under_way_are_heard_to_their_ends(
     worker: Worker, registry: Registry, scripted: ScriptedServer, tmp_path: Path
 ) -> None:
@@ -293,7 +297,7 @@ async def test_a_long_reply_is_cut_off_and_no_turn_begins(
     assert 3 * 50 < heard < len(whole) / 2
 
 
-@pytest.mark.parametrize("worker", [PATIENCE], indirect=True, ids=["patiently"])
+@pytest.mark.parametrize("worker", [{"turn": PATIENCE}], indirect=True, ids=["patiently"])
 async def test_the_agent_begins_no_turn_of_its_own(
     worker: Worker, registry: Registry, scripted: ScriptedServer, tmp_path: Path
 ) -> None:
@@ -307,7 +311,7 @@ async def test_the_agent_begins_no_turn_of_its_own(
     assert caller.heard() == frames(heard_for(SHORT))
 
 
-@pytest.mark.parametrize("worker", [PATIENCE], indirect=True, ids=["patiently"])
+@pytest.mark.parametrize("worker", [{"turn": PATIENCE}], indirect=True, ids=["patiently"])
 async def test_a_call_that_is_assigned_while_it_drains_is_refused(
     worker: Worker, registry: Registry, scripted: ScriptedServer, tmp_path: Path
 ) -> None:
@@ -364,7 +368,7 @@ async def test_who_awaits_a_reply_that_is_cut_off_gets_its_handle(monkeypatch: p
     assert await asyncio.wait_for(waiting, GUARD)
 
 
-@pytest.mark.parametrize("worker", [PATIENCE], indirect=True, ids=["patiently"])
+@pytest.mark.parametrize("worker", [{"turn": PATIENCE}], indirect=True, ids=["patiently"])
 async def test_a_call_that_gets_its_process_while_it_drains_is_told(
     worker: Worker, registry: Registry, scripted: ScriptedServer, tmp_path: Path
 ) -> None:

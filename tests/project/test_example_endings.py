@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from kit.examples import EXAMPLES, environment_with, run_example, run_python
+from kit.examples import EXAMPLES, environment_with, fork_python, run_example, run_python
+from kit.processes import start_python
 from kit.tables import each
 
 RUN = [
@@ -38,15 +39,15 @@ POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX system
 
 
 def start(name: str, module: str, action: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run an example to which something happens when it imports a module."""
+    """Run an example to which something happens when it imports a module that a fork hasn't imported yet."""
     starter = START.format(module=module, action=action)
-    return run_python(["-c", starter, EXAMPLES / name], **environment)
+    return fork_python(["-c", starter, EXAMPLES / name], **environment)
 
 
 @POSIX
 @each("name", [*RUN, "browser_agent.py", "conversation.py", "voice_agent.py", "workers/workers.py"])
 def test_ctrl_c_while_it_imports_is_one_line(name: str) -> None:
-    done = start(name, "videosdk", INTERRUPT)
+    done = run_python(["-c", START.format(module="videosdk", action=INTERRUPT), EXAMPLES / name])
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
 
 
@@ -74,31 +75,28 @@ def test_a_key_without_its_package_is_told_at_the_start(key: str, plugin: str) -
     assert "a-key-of-yours" not in done.stderr + done.stdout
 
 
-def run_unread(name: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run an example whose output nobody reads."""
-    options = [] if name in WITHOUT_FILES else ["--out", str(folder)]
+async def run_unread(name: str, folder: Path, *, anew: bool) -> tuple[int | None, str]:
+    """Run an example whose output nobody reads; return its status, and what it says of it."""
+    options: list[str | Path] = [] if name in WITHOUT_FILES else ["--out", folder]
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        return subprocess.run(
-            [sys.executable, str(EXAMPLES / name), *options],
+        process = await start_python(
+            EXAMPLES / name,
+            *options,
+            streams={"stdin": subprocess.DEVNULL, "stdout": writer},
             env=environment_with(),
-            stdout=writer,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            timeout=180,
-            check=False,
+            anew=anew,
         )
     finally:
         os.close(writer)
+    _, said = await asyncio.wait_for(process.communicate(), 180)
+    return process.returncode, said.decode()
 
 
 @POSIX
-def test_a_reader_that_has_enough_ends_it_in_one_line(tmp_path: Path) -> None:
+async def test_a_reader_that_has_enough_ends_it_in_one_line(tmp_path: Path) -> None:
     names = ["avatar_visemes.py", "fallback.py", "opentelemetry_metrics.py", "speech_markup.py"]
-    with ThreadPoolExecutor() as pool:
-        ended = dict(zip(names, pool.map(lambda name: run_unread(name, tmp_path), names), strict=True))
+    ended = [run_unread(name, tmp_path, anew=name == names[0]) for name in names]
     said = "The example has ended early: nobody reads what it prints.\n"
-    assert {name: (done.returncode, done.stderr) for name, done in ended.items()} == dict.fromkeys(
-        names, (1, said)
-    )
+    assert dict(zip(names, await asyncio.gather(*ended), strict=True)) == dict.fromkeys(names, (1, said))

@@ -43,5 +43,5 @@ def test_no_turn_is_lost_where_redis_is_killed(run: dict[str, str]) -> None:
 
 
 def test_ctrl_c_ends_it_and_its_processes_without_a_traceback() -> None:
-    done = interrupt_example("workers/workers.py", engine="signal_engine.SignalEngine", anew=True)
+    done = interrupt_example("workers/workers.py", engine="signal_engine.SignalEngine")
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
