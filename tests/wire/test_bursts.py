@@ -59,6 +59,17 @@ async def test_a_listener_with_little_to_hear_is_served_at_once(
     assert on_track(track) == heard_for(text)
 
 
+@pytest.mark.parametrize("idle_timeout", [0.05, 0.1, 5.0])
+async def test_reading_is_delayed_by_much_less_than_a_silence_may_last(
+    make_tts: Maker, scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch, idle_timeout: float
+) -> None:
+    delays: list[float] = []
+    monkeypatch.setattr(Connection, "gather", lambda _connection, seconds: delays.append(seconds))
+    await make_tts(scripted.url, idle_timeout=idle_timeout).synthesize(LONG)
+    assert delays
+    assert max(delays) <= idle_timeout / 5
+
+
 async def test_a_few_bytes_are_read_although_no_more_come(
     tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack
 ) -> None:

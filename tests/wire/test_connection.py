@@ -200,6 +200,14 @@ async def test_messages_are_received_one_by_one_where_aiohttp_does_not_show_them
         await scripted.all_closed()
 
 
+async def test_a_message_of_16_mib_is_received(connector: Connector, scripted: ScriptedServer) -> None:
+    audio = bytes(16 * 1024 * 1024)
+    scripted.scripts.append(lambda conversation: conversation.audio(audio, size=len(audio)))
+    connection = await connector.connect_stream(False, PATIENCE)
+    assert await connection.receive() == Audio(audio)
+    connection.drop()
+
+
 class Misnaming(aiohttp.ClientWebSocketResponse):
     """A WebSocket that names ``other`` as its own socket, once there is one."""
 

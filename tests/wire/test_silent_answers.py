@@ -70,15 +70,18 @@ async def test_it_is_asked_for_again(
     assert (cost.retries, cost.characters_left_out) == (1, 0)
 
 
+@pytest.mark.parametrize("seconds", [0.02, 0.1, 0.5])
 @pytest.mark.parametrize("place", [0, 1, 2])
 async def test_a_text_that_stays_silent_is_left_out(
     place: int,
+    seconds: float,
     tts: LokutorTTS,
     scripted: ScriptedServer,
     metrics: list[SynthesisMetrics],
 ) -> None:
+    """Also where the silence is so short that its end may be a second one of the request before."""
     errors = listen(tts)
-    scripted.scripts.extend([silent_for(1, 2)] * 3)
+    scripted.scripts.extend([silent_for(1, 2, silence=bytes(round(44_100 * seconds) * 2))] * 3)
     texts = [FIRST, LAST]
     texts.insert(place, SILENT)
     await tts.synthesize(requests_of(*texts))

@@ -11,12 +11,14 @@ import pytest
 from kit import (
     PATIENCE,
     BareTrack,
+    Clock,
     Conversation,
     ScriptedServer,
     chunks_of,
     heard_for,
     listen,
     on_track,
+    requests_of,
     speech_of,
     until,
 )
@@ -25,6 +27,8 @@ from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
 from videosdk.plugins.lokutor._audio.output import AudioOutput
+from videosdk.plugins.lokutor._audio.pcm import SLICE_BYTES
+from videosdk.plugins.lokutor._audio.resample import Resampler
 from videosdk.plugins.lokutor.errors import LokutorError
 
 Maker = Callable[..., LokutorTTS]
@@ -281,6 +285,84 @@ async def test_pieces_wait_for_each_other_where_the_listener_has_more_to_hear(
     assert not output.gather(bytes(2))
     now += ahead / 4
     assert output.gather(bytes(2))
+
+
+@pytest.mark.usefixtures("clock")
+async def test_pieces_are_gathered_as_well_where_the_sink_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = asyncio.get_running_loop().time()
+
+    async def take(_pcm: bytes) -> None:
+        nonlocal now
+        now += 0.05
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    output = AudioOutput(take, 44_100)
+    output.gather(bytes(1_764))
+    await output.release()
+    assert [output.gather(bytes(2)) for _ in range(882)] == [False] * 881 + [True]
+
+
+@pytest.mark.parametrize("rate", [24_000, 44_100])
+@pytest.mark.parametrize("size", [1, 1_001, SLICE_BYTES + 1, SLICE_BYTES + 1_001, 3 * SLICE_BYTES + 1])
+async def test_half_a_sample_is_dropped_while_its_audio_is_being_written(rate: int, size: int) -> None:
+    """The request ends there, and that of the next begins with a whole one."""
+
+    async def take(pcm: bytes) -> None:
+        pieces.append(pcm)
+        if len(pieces) == 2:
+            holding.set()
+            await go_on.wait()
+
+    pieces: list[bytes] = []
+    holding, go_on = asyncio.Event(), asyncio.Event()
+    first, second = (speech_of(text) * 20 for text in TEXTS[:2])
+    output = AudioOutput(take, rate)
+    output.gather(first[:20_000])
+    await output.release()
+    output.gather(first[20_000 : 20_000 + size])
+    writing = asyncio.create_task(output.release())
+    await until(lambda: holding.is_set() or writing.done())
+    assert output.drop_half_sample() == 1
+    go_on.set()
+    await writing
+    output.gather(second)
+    await output.finish()
+    output.close()
+    whole = Resampler(44_100, rate)
+    expected = whole.process(first[: 20_000 + size - 1] + second) + whole.flush()
+    heard = b"".join(pieces)
+    assert heard[: len(expected)] == expected
+    assert not any(heard[len(expected) :])
+
+
+async def test_a_slow_track_is_not_taken_for_a_slow_service(
+    make_tts: Maker, scripted: ScriptedServer, clock: Clock
+) -> None:
+    """It takes the rest of a request while the next one is under way, for longer than that may take."""
+
+    async def script(conversation: Conversation) -> None:
+        for text in TEXTS[:2]:
+            await conversation.request()
+            if text == TEXTS[1]:
+                asked.set()
+            await conversation.audio(speech_of(text), size=len(speech_of(text)))
+            await conversation.end()
+        await conversation.gone()
+
+    asked = asyncio.Event()
+    scripted.scripts.append(script)
+    tts = make_tts(scripted.url, pacing=False, first_audio_timeout=5.0, max_retries=0)
+    errors = listen(tts)
+    track = tts.audio_track = GatedTrack()
+    turn = asyncio.create_task(tts.synthesize(requests_of(*TEXTS[:2])))
+    await until(lambda: track.waiting > 0)
+    await clock.advance(6.0)
+    track.gate.set()
+    await asyncio.wait_for(asked.wait(), PATIENCE)
+    await asyncio.wait_for(turn, PATIENCE)
+    assert errors == []
+    assert scripted.texts == [*TEXTS[:2]]
+    assert track.pcm == heard_for(*TEXTS[:2])
 
 
 class GatedTrack(BareTrack):

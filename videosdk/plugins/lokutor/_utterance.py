@@ -82,7 +82,7 @@ from ._timing.timeline import Timeline
 from ._wire.connection import Connection
 from ._wire.permits import Permit, Permits
 from ._wire.progress import LearnedEnds, RequestEnds, RequestProgress
-from ._wire.protocol import LANGUAGES, Audio, EndOfRequest, ErrorReply, Event, Visemes
+from ._wire.protocol import LANGUAGES, Audio, EndOfRequest, ErrorReply, Event, Spelling, Visemes
 from ._wire.retry import RetryPolicy
 from .errors import (
     InvalidRequestError,
@@ -257,7 +257,7 @@ class Utterance:
         self._unspoken = 0  # Texts in a row that the service has not spoken,
         self._left_out: LokutorError | None = None  # and why it hasn't spoken the last of all.
         self._halved = False  # Whether the last request has ended in the middle of a sample.
-        self._doubted: str | None = None  # How an end was spelt that may be that of the request before.
+        self._doubted: Spelling | None = None  # How an end was spelt that may be that of the request before.
         self._tally = _Tally()
 
     @property
@@ -680,7 +680,7 @@ class Utterance:
         self._silence_timer.resume()
         self._reply_deadline.resume()
 
-    async def _take_end(self, spelling: str) -> None:
+    async def _take_end(self, spelling: Spelling) -> None:
         request = self._request
         if request is None or self._state is not State.SPEAKING:
             self._ends.note_stray(spelling)
@@ -698,7 +698,7 @@ class Utterance:
         short = self._pacer.is_short(request.text, request.position / BYTES_PER_SECOND)
         return request.position >= SAMPLE_WIDTH and self._ends.is_doubtful(short=short)
 
-    async def _take_own_end(self, request: RequestProgress, spelling: str) -> None:
+    async def _take_own_end(self, request: RequestProgress, spelling: Spelling) -> None:
         self._drop_doubt()
         self._end_request(request)
         self._ends.end_request(spelling)

@@ -52,7 +52,7 @@ from .quota import Quota, read_quota
 logger = logging.getLogger("videosdk.plugins.lokutor")
 
 _MAX_MESSAGE = 16 * 1024 * 1024
-"""Largest message in bytes: 190 s of audio. A larger one ends the connection. aiohttp's default is a quarter."""
+"""Largest message in bytes: 190 s of audio. A larger one ends the connection; aiohttp allows a quarter."""
 _CLOSE_TIMEOUT = 1.0
 """Seconds for a close frame to leave. A peer that reads nothing would hold it back for ever."""
 _LIVENESS_TIMEOUT = 1.0

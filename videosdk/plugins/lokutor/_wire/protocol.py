@@ -83,6 +83,9 @@ class Audio:
     pcm: bytes
 
 
+Spelling = Literal["EOS", "eos"]
+
+
 @dataclass(frozen=True, slots=True)
 class EndOfRequest:
     """The current request's audio is complete.
@@ -91,7 +94,7 @@ class EndOfRequest:
         spelling: How the service said it: ``"EOS"`` or ``"eos"`` (JSON). A service may send both.
     """
 
-    spelling: Literal["EOS", "eos"] = "EOS"
+    spelling: Spelling = "EOS"
 
 
 @dataclass(frozen=True, slots=True)
