@@ -64,6 +64,7 @@ class SharedPlan:
         self._redis = redis
         self._per_minute = per_minute
         self._key = key
+        self._asks: set[asyncio.Task[bool]] = set()
         self._reserve = redis.register_script(RESERVE_PLACE)  # A Redis that doesn't know it is told.
 
     @classmethod
@@ -80,6 +81,33 @@ class SharedPlan:
 
     async def __call__(self, kind: str, within: float) -> bool:
         """Wait for room, but not if there is none within so many seconds."""
+        ask = asyncio.create_task(self._ask(kind, within))
+        self._asks.add(ask)
+        ask.add_done_callback(self._asks.discard)
+        try:
+            return await ask
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if caller is not None and caller.cancelling():
+                raise
+            raise LostConnectionError("The plan was closed") from None
+
+    async def aclose(self) -> None:
+        """Ask for nothing more, and close the connections to Redis.
+
+        Commands that are under way end first: redis-py (8.1.0) closes their connections as well, connects
+        again to repeat them, and leaves those connections open.
+        """
+        for ask in self._asks:
+            if not ask.cancelling():  # Such a one gives its place to others.
+                ask.cancel()
+        while asks := [ask for ask in self._asks if not ask.done()]:
+            _, lasting = await asyncio.wait(asks, timeout=PATIENCE)
+            for ask in lasting:
+                ask.cancel()  # Python 3.11 loses one that comes when a command was just sent.
+        await self._redis.aclose()
+
+    async def _ask(self, kind: str, within: float) -> bool:
         if kind == "handshake":
             # A turn's own belongs to a request that has its permit. The standby connection must wait.
             return within > 0 or await self._has_room()
@@ -94,10 +122,6 @@ class SharedPlan:
                 await self._redis.zrem(self._key, name)
             raise
         return True
-
-    async def aclose(self) -> None:
-        """Close the connections to Redis."""
-        await self._redis.aclose()
 
     async def _has_room(self) -> bool:
         seconds, _ = await self._redis.time()

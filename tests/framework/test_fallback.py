@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -60,6 +61,13 @@ async def refuse(conversation: Conversation) -> None:
     await conversation.request()
     await conversation.text('{"type": "error", "code": "validation.invalid_voice"}')
     await conversation.gone()
+
+
+async def speak_one(conversation: Conversation) -> None:
+    """Speak the first request, and refuse the next."""
+    await conversation.audio(speech_of((await conversation.request())["text"]))
+    await conversation.end()
+    await refuse(conversation)
 
 
 @pytest.fixture
@@ -375,13 +383,7 @@ async def test_a_word_of_which_less_than_half_was_heard_is_said_again(
 async def test_nothing_is_heard_twice_or_lost(
     pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
 ) -> None:
-    async def first_only(conversation: Conversation) -> None:
-        await conversation.request()
-        await conversation.audio(speech_of("One two."))
-        await conversation.end()
-        await refuse(conversation)
-
-    scripted.scripts.append(first_only)
+    scripted.scripts.append(speak_one)
     heard = await spoken(pair(), track, requests_of("One two.", "Three four.", "Five."))
     assert scripted.texts == ["One two.", "Three four."]
     assert second.texts == ["Three four.", "Five."]
@@ -448,17 +450,26 @@ async def test_without_word_timing_too(
     assert len(remembered) == pytest.approx(len(first) + len(rest) / 2, abs=12)
 
 
-async def test_an_interruption_while_the_first_is_still_heard_begins_no_second(
-    pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
-) -> None:
+@asynccontextmanager
+async def half_heard(
+    kind: str, pair: Pair, scripted: ScriptedServer, track: CustomAudioStreamTrack
+) -> AsyncIterator[Call]:
+    """Hold a call in which the first provider has failed, and half of what it has spoken is heard."""
     scripted.scripts.append(failing_after(BROKEN_OFF))
     tts = pair(word_timestamps=True)
     errors = listen(tts)  # type: ignore[arg-type]
     async with calling(tts, track) as call:  # type: ignore[arg-type]
         await call.listener.hear()
-        await call.begin("say", REPLY)
+        await call.begin(kind, REPLY)
         await until(lambda: bool(errors))
         await heard_up_to(call, "Half of")
+        yield call
+
+
+async def test_an_interruption_while_the_first_is_still_heard_begins_no_second(
+    pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
+) -> None:
+    async with half_heard("say", pair, scripted, track) as call:
         await call.cut()
         await settled()
         assert call.room.has_exactly("Half of")
@@ -589,14 +600,7 @@ async def test_a_turn_that_nobody_can_end_is_released(
 async def test_closing_tells_what_was_heard_and_begins_no_second(
     pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
 ) -> None:
-    scripted.scripts.append(failing_after(BROKEN_OFF))
-    tts = pair(word_timestamps=True)
-    errors = listen(tts)  # type: ignore[arg-type]
-    async with calling(tts, track) as call:  # type: ignore[arg-type]
-        await call.listener.hear()
-        await call.begin("reply", REPLY)
-        await until(lambda: bool(errors))
-        await heard_up_to(call, "Half of")
+    async with half_heard("reply", pair, scripted, track) as call:
         await call.close()
         assert call.room.has_exactly("Half of")
         assert second.texts == []
@@ -989,13 +993,7 @@ async def test_one_that_leaves_only_a_flush_behind_is_not(track: CustomAudioStre
 async def test_where_nobody_plays_the_track_the_second_goes_on_at_once(
     pair: Pair, scripted: ScriptedServer, second: ScriptedServer, track: CustomAudioStreamTrack
 ) -> None:
-    async def first_only(conversation: Conversation) -> None:
-        await conversation.request()
-        await conversation.audio(speech_of("One two."))
-        await conversation.end()
-        await refuse(conversation)
-
-    scripted.scripts.append(first_only)
+    scripted.scripts.append(speak_one)
     tts = pair(word_timestamps=True)
     await asyncio.wait_for(tts.synthesize(requests_of("One two.", "Three.")), PATIENCE)
     assert second.texts == ["Three."]

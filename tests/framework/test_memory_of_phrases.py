@@ -3,42 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from kit import PATIENCE, ScriptedServer, settled, speak_timed, until
-from kit.agents import SPEAKERS, Call, calling, replies
-from videosdk.agents.room.output_stream import CustomAudioStreamTrack
+from kit import PATIENCE, settled, until
+from kit.agents import Call, replies
 
-from videosdk.plugins.lokutor import LokutorTTS
-
-Maker = Callable[..., LokutorTTS]
 FIRST = "This goes on for a long time."
 PHRASE = "Cached words of a phrase."
 FRAMES = len(PHRASE)
 CACHED = bytes(960 * FRAMES)
-
-
-@pytest.fixture(params=[True, False], ids=["words", "estimate"])
-def word_timestamps(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param)
-
-
-@pytest.fixture(params=list(SPEAKERS))
-async def call(
-    request: pytest.FixtureRequest,
-    make_tts: Maker,
-    scripted: ScriptedServer,
-    track: CustomAudioStreamTrack,
-    word_timestamps: bool,
-) -> AsyncIterator[Call]:
-    if word_timestamps:
-        scripted.scripts.extend([speak_timed] * 10)
-    tts = SPEAKERS[request.param](make_tts(scripted.url, word_timestamps=word_timestamps))
-    async with calling(tts, track) as call:
-        await call.listener.hear()
-        yield call
 
 
 class Phrase:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 from kit import ScriptedServer, settled, speak_timed, until
-from kit.agents import SPEAKERS, Call, calling, replies
+from kit.agents import Call, calling, replies
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
@@ -16,27 +16,6 @@ Maker = Callable[..., LokutorTTS]
 FIRST = "This goes on for a long time."
 SECOND = "And this comes behind it."
 CACHED = bytes(960 * 30)
-
-
-@pytest.fixture(params=[True, False], ids=["words", "estimate"])
-def word_timestamps(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param)
-
-
-@pytest.fixture(params=list(SPEAKERS))
-async def call(
-    request: pytest.FixtureRequest,
-    make_tts: Maker,
-    scripted: ScriptedServer,
-    track: CustomAudioStreamTrack,
-    word_timestamps: bool,
-) -> AsyncIterator[Call]:
-    if word_timestamps:
-        scripted.scripts.extend([speak_timed] * 10)
-    tts = SPEAKERS[request.param](make_tts(scripted.url, word_timestamps=word_timestamps))
-    async with calling(tts, track) as call:
-        await call.listener.hear()
-        yield call
 
 
 def is_about(heard: str, text: str, frames: int) -> bool:

@@ -74,7 +74,10 @@ class Ears(STT):
 
 
 class Mind(LLM):
-    """Answers with what the test has thought of, word by word; a list has the tokens as they come."""
+    """Answers with what the test has thought of, word by word; a list has the tokens as they come.
+
+    At the token "(tool)" it calls the agent's tool of that name.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,6 +96,10 @@ class Mind(LLM):
         for token in answer if isinstance(answer, list) else [f"{word} " for word in answer.split(" ")]:
             if token == "(...) ":
                 await self.goes_on.wait()
+                continue
+            if token == "(tool) ":
+                called = {"function_call": {"name": "tool", "arguments": {}}}
+                yield LLMResponse(content="", role=ChatRole.ASSISTANT, metadata=called)
                 continue
             yield LLMResponse(content=token, role=ChatRole.ASSISTANT)
             await asyncio.sleep(0)

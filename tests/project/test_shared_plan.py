@@ -25,14 +25,9 @@ from redis.exceptions import TimeoutError as NoAnswerError
 from videosdk.plugins.lokutor.local.server import LocalServer
 from videosdk.plugins.lokutor.local.signal_engine import SignalEngine
 
-pytestmark = [
-    pytest.mark.skipif(
-        shutil.which("redis-server") is None,
-        reason="redis-server is not installed: apt-get install redis-server",
-    ),
-    # Now and then redis-py leaves a connection open whose command was given up.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.skipif(
+    shutil.which("redis-server") is None, reason="redis-server is not installed: apt-get install redis-server"
+)
 
 
 class Server:
@@ -84,6 +79,12 @@ class Server:
         with Redis(port=self.port) as redis:
             kept: Any = redis.zrange("lokutor", 0, -1, withscores=True)
             return [score for _, score in kept]
+
+    def clients(self) -> int:
+        """Return how many connections are open, beside the one that asks."""
+        with Redis(port=self.port) as redis:
+            known: Any = redis.client_list()
+            return len(known) - 1
 
     def expires(self) -> bool:
         """Return whether what is kept of the plan is removed if nobody uses it."""
@@ -186,6 +187,38 @@ async def test_who_would_wait_in_vain_is_told_at_once(
     await asyncio.wait({second}, timeout=PATIENCE)
     for plan in plans:
         await plan.aclose()
+
+
+@pytest.mark.parametrize("given_up", [False, True])
+async def test_closing_leaves_no_connection_open(server: Server, example: Any, given_up: bool) -> None:
+    """Wherever redis-py is in a command: it connects again to repeat one that has lost its connection."""
+    server.start()
+    passes, answered = 0, False
+    while not answered:
+        plan = example.SharedPlan.from_url(server.url, 1_000)
+        ask = asyncio.create_task(plan("request", 0.0))
+        for _ in range(passes):
+            await asyncio.sleep(0)
+        answered = ask.done()
+        if given_up:
+            ask.cancel()
+        await asyncio.wait_for(plan.aclose(), PATIENCE)
+        assert not server.clients()
+        await asyncio.wait({ask}, timeout=PATIENCE)
+        assert ask.done()
+        passes += 1
+
+
+async def test_who_waits_when_it_is_closed_is_told_so(server: Server, example: Any) -> None:
+    server.start()
+    plan = example.SharedPlan.from_url(server.url, 1)
+    assert await plan("request", 0.0)
+    ask = asyncio.create_task(plan("request", example.WINDOW))
+    await until(lambda: server.count() == 2)
+    await asyncio.wait_for(plan.aclose(), PATIENCE)
+    with pytest.raises(LostConnectionError):
+        await asyncio.wait_for(ask, PATIENCE)
+    assert server.count() == 1  # Its place is left to others.
 
 
 async def test_who_waits_gets_the_next_place(

@@ -117,6 +117,8 @@ _FIRST_SOUND = 1.0
 """Seconds for the first tenth of a second of sound, once any has come: in time, though just so."""
 _ROUNDING = 0.001
 """Seconds by which a reply's audio at the sink's rate may be shorter than the service's."""
+_KEPT_BACK = 0.005
+"""Seconds of a reply's audio that are written with what follows: the converter keeps 4.1 ms back at 8 kHz."""
 _ABOUT = {
     "voice": re.compile(r"voice", re.IGNORECASE),
     "language": re.compile(r"lang(?:uage)?s?(?![a-z])|locale", re.IGNORECASE),
@@ -287,7 +289,7 @@ class Utterance:
     def text_until(self, seconds: float) -> str:
         """Return the text up to a time of its audio: by its words where they are told, else an estimate."""
         told = self._timeline.text_until(seconds + _ROUNDING)
-        return self._pacer.text_until(seconds + _ROUNDING) if told is None else told
+        return self._pacer.text_until(seconds + _KEPT_BACK) if told is None else told
 
     @property
     def shortened(self) -> bool:
