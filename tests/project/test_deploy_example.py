@@ -368,7 +368,7 @@ async def test_who_awaits_a_reply_that_is_cut_off_gets_its_handle(monkeypatch: p
     assert await asyncio.wait_for(waiting, GUARD)
 
 
-@pytest.mark.parametrize("worker", [{"turn": PATIENCE}], indirect=True, ids=["patiently"])
+@pytest.mark.parametrize("worker", [{"turn": PATIENCE, "anew": True}], indirect=True, ids=["patiently"])
 async def test_a_call_that_gets_its_process_while_it_drains_is_told(
     worker: Worker, registry: Registry, scripted: ScriptedServer, tmp_path: Path
 ) -> None:
