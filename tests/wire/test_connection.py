@@ -145,17 +145,6 @@ async def test_audio_that_has_come_can_be_received_together(
     connection.drop()
 
 
-async def test_very_many_messages_are_not_received_together(
-    connector: Connector, scripted: ScriptedServer
-) -> None:
-    scripted.scripts.append(sends(*[b"\1"] * 1_000))
-    connection = await connector.connect_stream(False, PATIENCE)
-    pieces = await received(connection)
-    assert b"".join(pieces) == b"\1" * 1_000
-    assert max(map(len, pieces)) <= 64
-    connection.drop()
-
-
 async def test_what_comes_behind_audio_is_gone_with_the_connection(
     connector: Connector, scripted: ScriptedServer
 ) -> None:

@@ -70,8 +70,6 @@ _BURST_TIME = 0.1
 """Seconds after which they are read in any case."""
 _JOINED_BYTES = 20_000
 """Bytes of audio from which on no more messages are joined: nearly as much as is worked on at a time."""
-_JOINED_MESSAGES = 64
-"""Messages that are joined at most: tiny ones must not keep every other call waiting."""
 _FEW = 10
 """Connections at a time, below which a connector's limit may be why there is none free."""
 
@@ -452,7 +450,7 @@ class Connection:
         if not queue:
             return audio
         pieces, size = [audio], len(audio)
-        while queue and size < _JOINED_BYTES and len(pieces) < _JOINED_MESSAGES:
+        while queue and size < _JOINED_BYTES and not self._stretch.over:
             message = await self._ws.receive()  # It is there, so that this waits for nothing.
             if message.type is not aiohttp.WSMsgType.BINARY:
                 self._kept = message
