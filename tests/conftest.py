@@ -92,20 +92,25 @@ def _start_fork_server() -> ExitStack:
 
 LONG = (
     "project/test_browser_example.py",
-    "project/test_browser_room.py",
     "project/test_benchmarks.py",
-    "project/test_browser_settings.py",
-    "project/test_deploy_example.py",
-    "project/test_examples.py",
-    "project/test_packaging.py",
     "project/test_workers_example.py",
+    "project/test_browser_room.py",
+    "project/test_deploy_example.py",
+    "project/test_fallback_example.py",
+    "project/test_browser_settings.py",
+    "project/test_markup_example.py",
+    "project/test_examples.py",
     "project/test_short_examples.py",
+    "project/test_packaging.py",
+    "project/test_example_endings.py",
     "soak/test_stress.py",
     "project/",
     "wire/test_loops.py",
+    "wire/test_conformance_apart.py",
     "wire/test_cli.py",
 )
-"""What takes longest begins first, so that nobody waits for it in the end."""
+"""What takes longest begins first, so that nobody waits for it in the end. What plays in real time, and computes
+little, stands between what computes."""
 
 
 @pytest.hookimpl(tryfirst=True)
