@@ -108,6 +108,10 @@ LONG = (
     "wire/test_loops.py",
     "wire/test_conformance_apart.py",
     "wire/test_cli.py",
+    "unit/test_text_filter.py",
+    "unit/test_markup.py",
+    "unit/test_text.py",
+    "unit/test_pacing.py",
 )
 """What takes longest begins first, so that nobody waits for it in the end. What plays in real time, and computes
 little, stands between what computes."""
