@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from kit import room as room_of_the_example
 from kit.browser import STEP, Visit, speak, visit
 from kit.room import LONG, SHORT, parts_of_calls
@@ -44,18 +45,32 @@ async def hurried(caller: Visit) -> Visit:
     return caller
 
 
+def loudness_of(pcm: bytes) -> npt.NDArray[np.float64]:
+    step = round(SAMPLE_RATE * STEP)
+    samples = np.frombuffer(pcm, "<i2") / 32768
+    loudness: npt.NDArray[np.float64] = np.sqrt(
+        (samples[: len(samples) // step * step].reshape(-1, step) ** 2).mean(1)
+    )
+    return loudness
+
+
+def likeness(heard: npt.NDArray[np.float64], spoken: npt.NDArray[np.float64]) -> float:
+    """Return how well half a second of ``spoken`` is found in ``heard``: 0.82 for another text.
+
+    A busy machine may have put silence between two of them.
+    """
+    size = round(0.5 / STEP)
+    windows = np.lib.stride_tricks.sliding_window_view(heard, size)
+    sounding = windows[windows.std(1) > 0]
+    parts = (spoken[start : start + size] for start in range(0, len(spoken) - size + 1, size // 2))
+    return float(np.median([max(np.corrcoef(part, sounding)[0, 1:]) for part in parts]))
+
+
 async def test_the_greeting_is_heard_and_seen(caller: Visit, example: SimpleNamespace) -> None:
     greeting = example.script.SCRIPTS["en"].greeting
     await caller.told("played", turn=1)
     heard = await caller.heard()
-    spoken = np.frombuffer(await speak(greeting, "F1"), "<i2") / 32768
-    step = round(SAMPLE_RATE * STEP)
-    steps = spoken[: len(spoken) // step * step].reshape(-1, step)
-    loudness = np.sqrt((steps**2).mean(1))
-    begin = np.flatnonzero(loudness > 0.001)[0]
-    first = np.flatnonzero(heard.times >= heard.starts()[0])[0]
-    received = heard.loudness[first : first + len(loudness) - begin]
-    assert np.corrcoef(received, loudness[begin:][: len(received)])[0, 1] > 0.9
+    assert likeness(heard.loudness, loudness_of(await speak(greeting, "F1"))) > 0.9
     await caller.page.wait_for_selector("#turns li[data-turn='1'][data-state='played']")
     assert (await caller.page.inner_text("#words")).strip() == greeting
     assert await caller.page.locator("#words .heard").count() == len(greeting.split())

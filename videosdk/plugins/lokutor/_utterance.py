@@ -229,7 +229,7 @@ class Utterance:
         self._reply_deadline = Deadline(self._loop)
         self._silence_timer = Timer(self._loop, self._give_up)
         self._hold_timer = Timer(self._loop, self._send_soon)
-        self._release_timer = Timer(self._loop, lambda: self._start(self._output.release()))
+        self._release_timer = Timer(self._loop, lambda: self._start(self._write_audio()))
         self._gap_timer = Timer(self._loop, self._look_for_gap)
         self._starving = False  # Whether the track had played its last frame at the last look,
         self._comfortable = False  # and whether it had plenty before.
@@ -431,7 +431,7 @@ class Utterance:
         self._connection = None
         self._drop_doubt()
         self._reply_deadline.stop()
-        await self._output.release()
+        await self._write_audio()
         # It died while it waited, or a part of the text asked for too much: the listener needn't know.
         if lost.replaceable or self._give_up_style(error) or self._go_back(error):
             self._tally.retries += 1
@@ -811,7 +811,7 @@ class Utterance:
         """Have the listener hear silence between two requests, and words and visemes behind it later."""
         self._timeline.insert(self._silence.seconds_taken, len(silence) / BYTES_PER_SECOND)
         if self._output.insert(silence):
-            self._start(self._output.release())
+            self._start(self._write_audio())
         else:
             self._release_timer.start(self._output.release_due)
 
