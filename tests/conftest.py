@@ -113,8 +113,8 @@ LONG = (
     "unit/test_text.py",
     "unit/test_pacing.py",
 )
-"""What takes longest begins first, so that nobody waits for it in the end. What plays in real time, and computes
-little, stands between what computes."""
+"""What takes longest begins first, so that nobody waits for it in the end. What plays in real time stands
+between what computes."""
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -19,6 +19,7 @@ from kit import (
     listen,
     on_track,
     requests_of,
+    settled,
     speech_of,
     until,
 )
@@ -366,6 +367,52 @@ async def test_a_slow_track_is_not_taken_for_a_slow_service(
     assert errors == []
     assert scripted.texts == [*TEXTS[:2]]
     assert track.pcm == heard_for(*TEXTS[:2])
+
+
+@pytest.mark.parametrize("more", [True, False], ids=["more text", "no more text"])
+async def test_the_listeners_silence_is_not_the_services_while_the_track_is_slow(
+    make_tts: Maker, scripted: ScriptedServer, clock: Clock, more: bool
+) -> None:
+    """It takes the rest of a request for as long as would end the turn."""
+
+    async def text() -> AsyncIterator[str | FlushMarker]:
+        yield TEXTS[0]
+        yield FlushMarker()
+        await until(lambda: held.is_set() and track.waiting > 0)
+        if more:
+            yield TEXTS[1]
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+        first, second = map(speech_of, TEXTS[:2])
+        await conversation.audio(first[:-1_000], size=len(first))
+        await until(lambda: len(track.pcm) > 0 and track.waiting == 0)
+        track.gate.clear()
+        held.set()
+        await conversation.audio(first[-1_000:])
+        await conversation.end()
+        await conversation.request()
+        await conversation.audio(second)
+        await conversation.end()
+        await conversation.gone()
+
+    held = asyncio.Event()
+    scripted.scripts.append(script)
+    tts = make_tts(scripted.url, pacing=False, connect_timeout=3.0, first_audio_timeout=2.0)
+    errors = listen(tts)
+    track = tts.audio_track = GatedTrack()
+    track.gate.set()
+    turn = asyncio.create_task(tts.synthesize(text()))
+    await until(lambda: held.is_set() and track.waiting > 0)
+    await until(lambda: len(scripted.texts) > more)
+    for _ in range(4):
+        await clock.advance(6.0)
+        await settled()
+    track.gate.set()
+    await asyncio.wait_for(turn, PATIENCE)
+    assert errors == []
+    assert scripted.texts == [*TEXTS[: 1 + more]]
+    assert track.pcm == heard_for(*TEXTS[: 1 + more])
 
 
 class GatedTrack(BareTrack):

@@ -606,8 +606,8 @@ class Utterance:
                     self._reply_deadline.start(self._limits.idle_timeout)
                 await self._on_message(self._request, pcm)
             case Audio(pcm) if pcm and self._state is State.WAITING and self._ends.note_late_audio():
-                if not self._halved:
-                    await self._pass_on(self._trim(pcm))
+                halved, self._halved = self._halved, False
+                await self._pass_on(self._trim(pcm[halved:]))  # It begins with the other half.
             case EndOfRequest(spelling):
                 await self._take_end(spelling)
             case Visemes(items) if self._state in {State.SPEAKING, State.WAITING}:  # Late ones, too.
@@ -954,6 +954,9 @@ class Utterance:
         self._output.prepare()
 
     def _give_up(self) -> None:
+        if self._output.writing:  # A slow listener is not a slow service.
+            self._silence_timer.start(self._limits.max_silence)
+            return
         if (ahead := self._pacer.ahead) > 0:  # The listener's silence begins only when that was heard.
             self._silence_timer.start(ahead + self._limits.max_silence)
             return

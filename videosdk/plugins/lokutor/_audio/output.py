@@ -81,7 +81,12 @@ class AudioOutput:
     @property
     def busy(self) -> bool:
         """Whether something that has come is still to be handed to the sink."""
-        return self._writing.locked() or len(self._gathered) >= SAMPLE_WIDTH
+        return self.writing or len(self._gathered) >= SAMPLE_WIDTH
+
+    @property
+    def writing(self) -> bool:
+        """Whether the sink is taking a piece."""
+        return self._writing.locked()
 
     @property
     def rest_is_audible(self) -> bool:
