@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from kit import PATIENCE, settled, until
+from kit import PATIENCE, ScriptedServer, settled, until
 from kit.agents import Call, replies
 from videosdk.agents import function_tool
 
@@ -280,12 +280,13 @@ async def test_one_ends_a_reply_that_it_interrupts(call: Call, turn: Turn) -> No
     assert is_about(heard, PHRASE, 15)
 
 
-async def test_one_may_come_amid_what_say_speaks(call: Call, turn: Turn) -> None:
+async def test_one_may_come_amid_what_say_speaks(call: Call, turn: Turn, scripted: ScriptedServer) -> None:
     sentences = [
         f"{FIRST[:-1]}, and number {number} takes its time as well, as it should." for number in range(9)
     ]
     await call.begin("say", " ".join(sentences))
-    await turn.pushed(len(FIRST))
+    await until(lambda: bool(scripted.texts))
+    await turn.pushed(len(scripted.texts[0]))  # All of the request: the speaking rate is known then.
     frames = len(call.track.frame_buffer)
     assert call.speech.tts_lock.locked()  # The rest waits until it is needed.
     await turn.say()
