@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 from kit import PATIENCE, settled, until
-from kit.agents import Call, replies
+from kit.agents import Call, hear, replies
+from kit.phrases import CACHED, FRAMES, PHRASE, is_about
 
 FIRST = "This goes on for a long time."
-PHRASE = "Cached words of a phrase."
-FRAMES = len(PHRASE)
-CACHED = bytes(960 * FRAMES)
 
 
 class Phrase:
@@ -29,16 +27,6 @@ class Phrase:
 
     async def over(self) -> None:
         await asyncio.wait_for(self._turn, PATIENCE)
-
-
-def is_about(heard: str, text: str, frames: int) -> bool:
-    """Return whether ``heard`` is what a listener has heard of ``text``, where a letter takes a frame."""
-    return bool(heard) and text.startswith(heard) and abs(len(heard) - frames) <= len(" something")
-
-
-async def hear(call: Call, frames: int) -> None:
-    await call.listener.hear(frames)
-    await settled()
 
 
 async def hear_one(call: Call) -> None:

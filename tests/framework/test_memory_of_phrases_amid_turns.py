@@ -7,15 +7,13 @@ from typing import Any
 
 import pytest
 from kit import PATIENCE, ScriptedServer, settled, until
-from kit.agents import Call, replies
+from kit.agents import Call, hear, replies
+from kit.phrases import CACHED, FRAMES, PHRASE, is_about
 from videosdk.agents import function_tool
 
 FIRST = "This goes on for a long time."
 REST = "And nothing of it is heard before the tool ends."
 WHOLE = f"{FIRST} {REST}"
-PHRASE = "Cached words of a phrase."
-FRAMES = len(PHRASE)
-CACHED = bytes(960 * FRAMES)
 kinds = pytest.mark.parametrize("kind", ["reply", "user"])
 
 
@@ -76,16 +74,6 @@ class Turn:
 @pytest.fixture
 async def turn(call: Call) -> Turn:
     return Turn(call)
-
-
-def is_about(heard: str, text: str, frames: int) -> bool:
-    """Return whether ``heard`` is what a listener has heard of ``text``, where a letter takes a frame."""
-    return bool(heard) and text.startswith(heard) and abs(len(heard) - frames) <= len(" something")
-
-
-async def hear(call: Call, frames: int) -> None:
-    await call.listener.hear(frames)
-    await settled()
 
 
 async def test_one_is_not_remembered_where_the_reply_is_cut_before_it(call: Call, turn: Turn) -> None:

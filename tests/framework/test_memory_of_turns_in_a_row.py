@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from kit import ScriptedServer, settled, speak_timed, until
-from kit.agents import Call, calling, replies
+from kit.agents import Call, calling, hear, replies
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
@@ -37,11 +37,6 @@ async def begin_both(call: Call, first: str, second: str) -> None:
     await pushed(call, FIRST)
     await call.begin(second, SECOND)
     await pushed(call, FIRST, SECOND)
-
-
-async def hear(call: Call, frames: int) -> None:
-    await call.listener.hear(frames)
-    await settled()
 
 
 # The first one is interrupted

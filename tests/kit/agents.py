@@ -39,7 +39,7 @@ from videosdk.agents.job import (
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from videosdk.agents.speech_generation import SpeechGeneration
 
-from kit import PATIENCE, Listener
+from kit import PATIENCE, Listener, settled
 from videosdk.plugins.lokutor import LokutorTTS, TransparentFallbackTTS
 from videosdk.plugins.lokutor._framework import transcript as _transcript
 
@@ -261,6 +261,12 @@ SPEAKERS: dict[str, Callable[[Any], Any]] = {
 def replies(call: Call) -> list[tuple[str, bool]]:
     """Return the same as :attr:`Call.replies`; a reply may have the model's last white space."""
     return [(text.strip(), interrupted) for text, interrupted in call.replies]
+
+
+async def hear(call: Call, frames: int) -> None:
+    """Have the listener hear so many frames, and the plugin look what was heard."""
+    await call.listener.hear(frames)
+    await settled()
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from kit import (
     BareTrack,
     Clock,
     Conversation,
+    Script,
     ScriptedServer,
     chunks_of,
     heard_for,
@@ -20,6 +21,7 @@ from kit import (
     on_track,
     requests_of,
     settled,
+    speak,
     speech_of,
     until,
 )
@@ -336,85 +338,6 @@ async def test_half_a_sample_is_dropped_while_its_audio_is_being_written(rate: i
     assert not any(heard[len(expected) :])
 
 
-async def test_a_slow_track_is_not_taken_for_a_slow_service(
-    make_tts: Maker, scripted: ScriptedServer, clock: Clock
-) -> None:
-    """It takes the rest of a request while the next one is under way, for longer than that may take."""
-
-    async def script(conversation: Conversation) -> None:
-        await conversation.request()
-        first, second = map(speech_of, TEXTS[:2])
-        await conversation.audio(first[:-1_000], size=len(first))
-        await until(lambda: len(track.pcm) > 0 and track.waiting == 0)
-        track.gate.clear()
-        await conversation.audio(first[-1_000:])
-        await conversation.end()
-        await conversation.request()
-        await conversation.audio(second)
-        await conversation.end()
-        await conversation.gone()
-
-    scripted.scripts.append(script)
-    tts = make_tts(scripted.url, pacing=False, first_audio_timeout=5.0, max_retries=0)
-    errors = listen(tts)
-    track = tts.audio_track = GatedTrack()
-    track.gate.set()
-    turn = asyncio.create_task(tts.synthesize(requests_of(*TEXTS[:2])))
-    await until(lambda: len(scripted.texts) > 1 and track.waiting > 0)
-    await clock.advance(6.0)
-    track.gate.set()
-    await asyncio.wait_for(turn, PATIENCE)
-    assert errors == []
-    assert scripted.texts == [*TEXTS[:2]]
-    assert track.pcm == heard_for(*TEXTS[:2])
-
-
-@pytest.mark.parametrize("more", [True, False], ids=["more text", "no more text"])
-async def test_the_listeners_silence_is_not_the_services_while_the_track_is_slow(
-    make_tts: Maker, scripted: ScriptedServer, clock: Clock, more: bool
-) -> None:
-    """It takes the rest of a request for as long as would end the turn."""
-
-    async def text() -> AsyncIterator[str | FlushMarker]:
-        yield TEXTS[0]
-        yield FlushMarker()
-        await until(lambda: held.is_set() and track.waiting > 0)
-        if more:
-            yield TEXTS[1]
-
-    async def script(conversation: Conversation) -> None:
-        await conversation.request()
-        first, second = map(speech_of, TEXTS[:2])
-        await conversation.audio(first[:-1_000], size=len(first))
-        await until(lambda: len(track.pcm) > 0 and track.waiting == 0)
-        track.gate.clear()
-        held.set()
-        await conversation.audio(first[-1_000:])
-        await conversation.end()
-        await conversation.request()
-        await conversation.audio(second)
-        await conversation.end()
-        await conversation.gone()
-
-    held = asyncio.Event()
-    scripted.scripts.append(script)
-    tts = make_tts(scripted.url, pacing=False, connect_timeout=3.0, first_audio_timeout=2.0)
-    errors = listen(tts)
-    track = tts.audio_track = GatedTrack()
-    track.gate.set()
-    turn = asyncio.create_task(tts.synthesize(text()))
-    await until(lambda: held.is_set() and track.waiting > 0)
-    await until(lambda: len(scripted.texts) > more)
-    for _ in range(4):
-        await clock.advance(6.0)
-        await settled()
-    track.gate.set()
-    await asyncio.wait_for(turn, PATIENCE)
-    assert errors == []
-    assert scripted.texts == [*TEXTS[: 1 + more]]
-    assert track.pcm == heard_for(*TEXTS[: 1 + more])
-
-
 class GatedTrack(BareTrack):
     """Suspends in ``add_new_bytes`` until it is let go, as an avatar's track whose data channel is full."""
 
@@ -430,6 +353,70 @@ class GatedTrack(BareTrack):
         finally:
             self.waiting -= 1
         await super().add_new_bytes(pcm)
+
+
+def holding_the_rest(track: GatedTrack) -> Script:
+    """Return a script that speaks, and has the track hold the rest of the first request."""
+
+    async def script(conversation: Conversation) -> None:
+        track.gate.set()
+        first = speech_of((await conversation.request())["text"])
+        await conversation.audio(first[:-1_000], size=len(first))
+        await until(lambda: len(track.pcm) > 0 and track.waiting == 0)
+        track.gate.clear()
+        await conversation.audio(first[-1_000:])
+        await until(lambda: track.waiting > 0)
+        await conversation.end()
+        await speak(conversation)
+
+    return script
+
+
+async def test_a_slow_track_is_not_taken_for_a_slow_service(
+    make_tts: Maker, scripted: ScriptedServer, clock: Clock
+) -> None:
+    """It takes the rest of a request while the next one is under way, for longer than that may take."""
+
+    tts = make_tts(scripted.url, pacing=False, first_audio_timeout=5.0, max_retries=0)
+    errors = listen(tts)
+    track = tts.audio_track = GatedTrack()
+    scripted.scripts.append(holding_the_rest(track))
+    turn = asyncio.create_task(tts.synthesize(requests_of(*TEXTS[:2])))
+    await until(lambda: len(scripted.texts) > 1 and track.waiting > 0)
+    await clock.advance(6.0)
+    track.gate.set()
+    await asyncio.wait_for(turn, PATIENCE)
+    assert errors == []
+    assert scripted.texts == [*TEXTS[:2]]
+    assert track.pcm == heard_for(*TEXTS[:2])
+
+
+async def test_the_listeners_silence_is_not_the_services_while_the_track_is_slow(
+    make_tts: Maker, scripted: ScriptedServer, clock: Clock
+) -> None:
+    """It takes the rest of a request for as long as would end the turn."""
+
+    async def text() -> AsyncIterator[str | FlushMarker]:
+        yield TEXTS[0]
+        yield FlushMarker()
+        await until(lambda: track.waiting > 0)
+        await settled()  # The speaker waits for the track, and has nothing to send.
+        yield TEXTS[1]
+
+    tts = make_tts(scripted.url, pacing=False, connect_timeout=3.0, first_audio_timeout=2.0)
+    errors = listen(tts)
+    track = tts.audio_track = GatedTrack()
+    scripted.scripts.append(holding_the_rest(track))
+    turn = asyncio.create_task(tts.synthesize(text()))
+    await until(lambda: track.waiting > 0 and len(scripted.texts) > 1)
+    for _ in range(4):
+        await clock.advance(6.0)
+        await settled()
+    track.gate.set()
+    await asyncio.wait_for(turn, PATIENCE)
+    assert errors == []
+    assert scripted.texts == [*TEXTS[:2]]
+    assert track.pcm == heard_for(*TEXTS[:2])
 
 
 @pytest.mark.parametrize("last", [1, 100, 4_409, 4_411, 9_000])

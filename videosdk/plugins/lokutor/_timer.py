@@ -11,8 +11,8 @@ from collections.abc import Callable
 from types import TracebackType
 
 _BLOCKED = 0.1
-"""Seconds after its time at which a timer comes only because something else has kept the loop. So long it
-takes at most to read what has come meanwhile."""
+"""Seconds after its time at which a timer comes only because something else has kept the loop. Reading what
+has come meanwhile takes no longer than that."""
 _PASSES = 5
 """Of the loop, until what has come meanwhile was read: from the socket, over a task, to who waits."""
 

@@ -317,9 +317,8 @@ class Connection:
         if self._burst is not None or self._dropped or sys.platform != "linux":
             return
         own = self._ws.get_extra_info("socket")
-        handle = (
-            own if isinstance(own, TransportSocket) else self._duplicate()
-        )  # uvloop's can't be configured.
+        # uvloop's own can't be configured.
+        handle = own if isinstance(own, TransportSocket) else self._duplicate()
         if handle is not None and _wait_for_bytes(handle, _BURST_BYTES):
             timer = asyncio.get_running_loop().call_later(min(seconds, self._burst_time), self.read_at_once)
             self._burst = timer, handle  # Kept: there may be no descriptor left for another one by then.

@@ -84,6 +84,7 @@ class Audio:
 
 
 Spelling = Literal["EOS", "eos"]
+"""How the service says that a request's audio is complete: as plain text, or in JSON."""
 
 
 @dataclass(frozen=True, slots=True)
