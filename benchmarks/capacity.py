@@ -65,9 +65,9 @@ class Extent:
     one: Sequence[int] = (40, 80, 120, 160, 200, 240, 280, 320, 360, 400, 450)
     each: Sequence[int] = (20, 40, 60, 80, 100, 120, 140)
     single: float = 9.0
-    window: float = 2.0
+    window: float = 6.0
     weighed: int = 3
-    seconds: float = 36.0
+    seconds: float = 90.0
     period: float = 4.0
     niceness: int = 19
 

@@ -125,6 +125,7 @@ class Deadline:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
         self._timer = Timer(loop, self._expire)
         self._waiting: asyncio.Task[object] | None = None
         self._cancelling = 0  # Requests to cancel the task that were there before ours.
@@ -162,7 +163,7 @@ class Deadline:
     def __enter__(self) -> None:
         if self._expired:
             self.start(_BLOCKED)
-        self._waiting = asyncio.current_task()
+        self._waiting = asyncio.current_task(self._loop)
         self._cancelling = 0 if self._waiting is None else self._waiting.cancelling()
 
     def __exit__(

@@ -188,7 +188,7 @@ class _Graph:
             return b""
         assert isinstance(frame, av.AudioFrame)
         # The plane is padded to an alignment; the frame's samples are not.
-        return bytes(frame.planes[0])[: frame.samples * SAMPLE_WIDTH]
+        return bytes(memoryview(frame.planes[0])[: frame.samples * SAMPLE_WIDTH])
 
 
 _unused: defaultdict[tuple[int, int], deque[_Graph]] = defaultdict(lambda: deque(maxlen=_UNUSED_GRAPHS))

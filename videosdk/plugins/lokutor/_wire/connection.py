@@ -23,7 +23,7 @@ import aiohttp
 from yarl import URL
 
 from .._tasks import was_cancelled
-from .._timer import Stretch
+from .._timer import Stretch, Timer
 from ..errors import (
     AuthenticationError,
     ConfigurationError,
@@ -60,7 +60,7 @@ _LIVENESS_TIMEOUT = 1.0
 _DOUBTFUL_AFTER = 3.0
 """Seconds without a message after which a connection may be lost without a sign, as behind some routers."""
 _BLOCKED = 0.1
-"""Seconds by which a timer of a loop that was blocked is late."""
+"""Seconds by which a timer is late where the loop was blocked. Reading what has come takes no longer."""
 _POLICY_VIOLATION = 1008
 _SERVER_ERROR = 500
 """The lowest HTTP status by which a server says that the fault is its own."""
@@ -106,6 +106,11 @@ class Connection:
     It may be parked on standby (:meth:`park`, :meth:`unpark`), as long as it is :attr:`untouched`.
     :meth:`drop` is final and works from every state; :meth:`send` and :meth:`receive` then raise
     :class:`~videosdk.plugins.lokutor.errors.NetworkError`.
+
+    A peer that has been silent for a heartbeat's time gets a ping. Whatever comes then is a sign of life;
+    without one within half of that time, the connection ends. Only what is received can show it, so nothing is
+    judged while nobody receives, as when a slow track takes audio. aiohttp has a heartbeat as well, but starts
+    it once more while a socket is being closed, which keeps all of that, with 256 KiB of TLS, for as long.
     """
 
     keeper: Keeper | None = None
@@ -129,12 +134,15 @@ class Connection:
         self._ended = False  # Whether any request has ended on it,
         self._silent = True  # and whether nothing has come for the last one.
         self._data_came = False
+        self._heartbeat: float | None = None
+        self._heartbeat_timer = Timer(asyncio.get_running_loop(), self._on_heartbeat)
         self._liveness_check: asyncio.TimerHandle | None = None
+        self._receiving = False  # Whether somebody waits for a message.
+        self._dead = False  # Whether it has ended for giving no sign of life.
         self._answered = False
         self._unread: Visemes | None = None  # A message of which there is more to decode.
         # What ends the gathering, and a handle on the socket.
         self._burst: tuple[asyncio.TimerHandle, socket.socket | TransportSocket] | None = None
-        self._burst_time = _BURST_TIME
         self._kept: aiohttp.WSMessage | None = None  # What came behind joined audio, and is no audio.
         self._watcher: asyncio.Task[aiohttp.WSMessage] | None = None
         self._stretch = Stretch()
@@ -178,8 +186,8 @@ class Connection:
             session: Whose connector and TLS settings are used.
             endpoint: URL and key.
             connect_timeout: Seconds for all of it.
-            heartbeat: Seconds between pings; a peer is dead after 1.5 times as long without an answer.
-                Not for a slow consumer: with over 512 KiB queued, a healthy peer counts as dead too.
+            heartbeat: Seconds of silence after which the peer gets a ping; it is dead after 1.5 times as long
+                without a sign of life.
             spawn: Starts the background task that closes the socket.
             proxy: The way to the service; None leaves it to the session.
             on_limit: Told of limits of the plan, before whoever opens it or receives from it.
@@ -195,7 +203,6 @@ class Connection:
                 endpoint.url,
                 endpoint.headers,
                 within=connect_timeout,
-                heartbeat=heartbeat,
                 proxy=proxy,
             )
         except RateLimitError as error:
@@ -204,8 +211,9 @@ class Connection:
             raise
         connection = cls(ws, endpoint, spawn, clock() - begun)
         connection._on_limit = on_limit
-        if heartbeat is not None:  # A pong that waits in the socket must not come too late.
-            connection._burst_time = min(_BURST_TIME, heartbeat / 5)
+        if heartbeat is not None:
+            connection._heartbeat = heartbeat
+            connection._heartbeat_timer.start(heartbeat)
         return connection
 
     async def send(self, request: SpeechRequest) -> None:
@@ -316,11 +324,13 @@ class Connection:
         """
         if self._burst is not None or self._dropped or sys.platform != "linux":
             return
+        if self._liveness_check is not None:  # A sign of life must not wait in the socket.
+            return
         own = self._ws.get_extra_info("socket")
         # uvloop's own can't be configured.
         handle = own if isinstance(own, TransportSocket) else self._duplicate()
         if handle is not None and _wait_for_bytes(handle, _BURST_BYTES):
-            timer = asyncio.get_running_loop().call_later(min(seconds, self._burst_time), self.read_at_once)
+            timer = asyncio.get_running_loop().call_later(min(seconds, _BURST_TIME), self.read_at_once)
             self._burst = timer, handle  # Kept: there may be no descriptor left for another one by then.
 
     def read_at_once(self) -> None:
@@ -373,6 +383,7 @@ class Connection:
             self._dropped = True
             self._parked = False
             self._stop_liveness_check()
+            self._heartbeat_timer.close()
             self.read_at_once()
             self._spawn(self._close()).add_done_callback(self._on_close_ended)
 
@@ -398,6 +409,7 @@ class Connection:
         """Tell the peer that it is over, where the loop of this connection is closed."""
         self._dropped = True
         self._parked = False
+        self._heartbeat_timer.close()
         twin = self._duplicate()
         if twin is not None:
             _shut(twin)
@@ -463,7 +475,11 @@ class Connection:
             await asyncio.sleep(0)
         message, self._kept = self._kept, None
         if message is None or self._dropped:
-            message = await self._ws.receive()
+            self._receiving = True
+            try:
+                message = await self._ws.receive()
+            finally:
+                self._receiving = False
         self._saw(message)
         return message
 
@@ -501,15 +517,29 @@ class Connection:
             self._parked = False
             self.keeper.on_parked_end()
 
+    def _on_heartbeat(self) -> None:
+        """Ping a peer that has been silent for as long as a heartbeat."""
+        assert self._heartbeat is not None
+        left = self._seen_at + self._heartbeat - self._clock()
+        if left <= 0 and self._liveness_check is None:
+            self._spawn(self._probe())
+            self._check_liveness_in(self._heartbeat / 2)
+        self._heartbeat_timer.start(left if left > 0 else self._heartbeat)
+
     def _check_liveness_in(self, seconds: float) -> None:
+        if self._dropped:
+            return
+        self.read_at_once()
         loop = asyncio.get_running_loop()
         self._liveness_check = loop.call_later(seconds, self._check_liveness, loop.time() + seconds)
 
     def _check_liveness(self, due: float) -> None:
         """End what gave no sign of life, in a call or parked again."""
-        if asyncio.get_running_loop().time() - due > _BLOCKED:  # What has come meanwhile was not read yet.
+        # What has come may not have been read yet.
+        if asyncio.get_running_loop().time() - due > _BLOCKED or not self._receiving:
             self._check_liveness_in(_BLOCKED)
             return
+        self._dead = True
         self._end_parked()
         self.drop()
 
@@ -532,7 +562,7 @@ class Connection:
         try:
             await self._ws.ping()
         except (aiohttp.ClientError, OSError) as error:
-            logger.debug("The standby connection is dead: %s", type(error).__name__)
+            logger.debug("The connection is dead: %s", type(error).__name__)
 
     async def _pong(self, data: bytes) -> None:
         try:
@@ -541,6 +571,8 @@ class Connection:
             logger.debug("Could not answer a ping: %s", type(error).__name__)  # receive() tells why.
 
     def _lost(self, message: aiohttp.WSMessage) -> LokutorError:
+        if self._dead:
+            return NetworkError("Lokutor gives no sign of life: it doesn't answer a ping")
         if isinstance(message.data, aiohttp.WebSocketError):
             too_big = self._ws.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
             return ProtocolError(
@@ -570,7 +602,6 @@ async def open_socket(
     headers: Mapping[str, str],
     *,
     within: float,
-    heartbeat: float | None = None,
     proxy: URL | None = None,
 ) -> aiohttp.ClientWebSocketResponse:
     """Resolve, connect and shake hands; the pings that come are left to whoever receives.
@@ -586,7 +617,6 @@ async def open_socket(
                 url,
                 headers=headers,
                 max_msg_size=_MAX_MESSAGE + 1,  # It refuses one of exactly that size.
-                heartbeat=heartbeat,
                 autoping=False,  # A pong is a sign of life that aiohttp would keep to itself.
                 # Without this, close() waits up to 10 s for the peer's close frame.
                 timeout=aiohttp.ClientWSTimeout(ws_close=0),
