@@ -108,9 +108,10 @@ class Connection:
     :class:`~videosdk.plugins.lokutor.errors.NetworkError`.
 
     A peer that has been silent for a heartbeat's time gets a ping. Whatever comes then is a sign of life;
-    without one within half of that time, the connection ends. Only what is received can show it, so nothing is
-    judged while nobody receives, as when a slow track takes audio. aiohttp has a heartbeat as well, but starts
-    it once more while a socket is being closed, which keeps all of that, with 256 KiB of TLS, for as long.
+    without one within half of that time, the connection ends. Only what is received can show it, so nothing
+    is judged while nobody receives, as when a slow track takes audio. aiohttp has a heartbeat as well, but
+    starts it once more while a socket is being closed, which keeps all of that, with 256 KiB of TLS, for as
+    long.
     """
 
     keeper: Keeper | None = None
