@@ -148,6 +148,24 @@ async def test_what_has_come_while_the_loop_was_blocked_is_in_time(clock: Clock,
         writer.close()
 
 
+async def test_what_has_come_by_its_time_is_in_time_for_a_deadline() -> None:
+    """A task that was woken in the same pass of the loop has yet to run."""
+    loop = asyncio.get_running_loop()
+    deadline, woken = Deadline(loop), asyncio.Event()
+
+    async def receive() -> str:
+        await woken.wait()
+        await asyncio.sleep(0)
+        return "what has come"
+
+    receiving = asyncio.create_task(receive())
+    await asyncio.sleep(0)
+    deadline.start(0.0)
+    woken.set()
+    with deadline:
+        assert await asyncio.wait_for(receiving, PATIENCE) == "what has come"
+
+
 async def test_a_stretch_is_over_when_the_loop_has_not_gone_on_for_long(clock: Clock) -> None:
     stretch = Stretch()
     assert not stretch.over

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 from kit import PATIENCE, Conversation, ScriptedServer, heard_for, on_track, requests_of, speech_of, until
+from kit.connections import connecting_to
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
@@ -162,3 +163,19 @@ async def test_a_burst_ends_although_no_descriptor_is_left(
     assert exhausted
     assert scripted.texts == [LONG]  # No time-out has asked for it again.
     assert on_track(track) == heard_for(LONG)
+
+
+@pytest.mark.parametrize(("heartbeat", "longest"), [(None, 0.1), (20.0, 0.1), (0.2, 0.04)])
+async def test_pongs_do_not_wait_for_longer_than_the_heartbeat_allows(
+    scripted: ScriptedServer, heartbeat: float | None, longest: float
+) -> None:
+    async with connecting_to(scripted, heartbeat=heartbeat) as connector:
+        connection = await connector.take_or_connect(True, PATIENCE)
+        now = asyncio.get_running_loop().time()
+        connection.gather(1.0)
+        assert connection._burst is not None
+        timer, _ = connection._burst
+        # uvloop rounds to a millisecond.
+        assert timer.when() >= now + longest - 0.001
+        assert timer.when() <= asyncio.get_running_loop().time() + longest + 0.001
+        connection.drop()

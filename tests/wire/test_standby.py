@@ -368,7 +368,7 @@ async def test_a_connection_that_has_answered_stays(
     await think(tts)
     connection = tts._standby._connection
     assert connection is not None
-    await until(lambda: connection._liveness_check is None)
+    await until(lambda: not connection._liveness_check.running)
     await clock.advance(2.0)
     await tts.synthesize("The next turn.")
     assert scripted.conversations[0].texts == ["The next turn."]

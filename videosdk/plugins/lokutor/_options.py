@@ -177,7 +177,7 @@ class Limits:
         first_audio_timeout: From a request to its first audio, for each attempt.
         idle_timeout: Without audio inside a request, counted from the last audio.
         max_retries: Retries in a row without progress, for connecting and requests together.
-        heartbeat: Of silence on a connection, after which the peer gets a ping; None disables pings.
+        heartbeat: Between pings on an open connection; None disables them.
     """
 
     connect_timeout: float = 10.0

@@ -29,11 +29,20 @@ class Timer:
 
     Where the loop was blocked until long after the time, what has come meanwhile is looked at first: it may
     start the timer again, or stop it.
+
+    Args:
+        loop: Where it runs.
+        callback: What it calls.
+        patient: Whether what has come is looked at first in any case. This takes some passes of the loop, so
+            it is for timers that seldom run out.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, callback: Callable[[], object], *, patient: bool = False
+    ) -> None:
         self._loop = loop
         self._callback = callback
+        self._patient = patient
         self._due: float | None = None
         self._left: float | None = None  # Seconds, while paused.
         self._closed = False
@@ -104,7 +113,7 @@ class Timer:
         if late < 0:
             self._arm(self._due)
             return
-        if late > _BLOCKED and self._passes < _PASSES:
+        if (late > _BLOCKED or self._patient) and self._passes < _PASSES:
             self._passes += 1
             self._handle = self._loop.call_soon(self._fire)
             return
@@ -126,7 +135,7 @@ class Deadline:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._timer = Timer(loop, self._expire)
+        self._timer = Timer(loop, self._expire, patient=True)
         self._waiting: asyncio.Task[object] | None = None
         self._cancelling = 0  # Requests to cancel the task that were there before ours.
         self._expired = False  # While nobody was waiting.

@@ -697,8 +697,10 @@ class Utterance:
             await self._take_own_end(request, spelling)
 
     def _is_doubtful(self, request: RequestProgress) -> bool:
+        if request.position % SAMPLE_WIDTH:
+            return True  # Half a sample ends no request: its other half is on the way.
         short = self._pacer.is_short(request.text, request.position / BYTES_PER_SECOND)
-        return request.position >= SAMPLE_WIDTH and self._ends.is_doubtful(short=short)
+        return request.position > 0 and self._ends.is_doubtful(short=short)
 
     async def _take_own_end(self, request: RequestProgress, spelling: Spelling) -> None:
         self._drop_doubt()
@@ -1015,6 +1017,8 @@ class Utterance:
         keep([self._feeder])
 
     def _cancel_tasks(self) -> None:
+        if self._loop.is_closed():  # None of them runs any more.
+            return
         for task in self._tasks:
             if task is not asyncio.current_task(self._loop):
                 task.cancel()

@@ -116,8 +116,8 @@ class LokutorTTS(TTS):
         idle_timeout: Seconds without audio inside a request, counted from the last audio.
         max_retries: Retries in a row without progress, for connecting and requests together. The caller never
             waits in silence for longer than ``connect_timeout + 2 * first_audio_timeout``.
-        heartbeat: Seconds of silence on a connection after which the peer gets a ping. Without a sign of
-            life, it counts as dead after 1.5 times as long. None disables pings.
+        heartbeat: Seconds between pings on an open connection. A peer that doesn't answer counts as dead
+            after 1.5 times as long. None disables pings.
         session: Your own ``aiohttp.ClientSession``. The plugin never closes it.
         limiter: Your rate limiter, which is asked before each handshake and each request: an
             ``aiolimiter.AsyncLimiter``, which counts requests, or an async function that takes

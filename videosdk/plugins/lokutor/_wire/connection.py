@@ -59,8 +59,8 @@ _LIVENESS_TIMEOUT = 1.0
 """Seconds for a connection that was on standby, or silent for long, to answer the ping that it gets."""
 _DOUBTFUL_AFTER = 3.0
 """Seconds without a message after which a connection may be lost without a sign, as behind some routers."""
-_BLOCKED = 0.1
-"""Seconds by which a timer is late where the loop was blocked. Reading what has come takes no longer."""
+_LOOK_AGAIN = 0.1
+"""Seconds after which the plugin looks again whether it is alive, if nobody has received from it."""
 _POLICY_VIOLATION = 1008
 _SERVER_ERROR = 500
 """The lowest HTTP status by which a server says that the fault is its own."""
@@ -106,12 +106,6 @@ class Connection:
     It may be parked on standby (:meth:`park`, :meth:`unpark`), as long as it is :attr:`untouched`.
     :meth:`drop` is final and works from every state; :meth:`send` and :meth:`receive` then raise
     :class:`~videosdk.plugins.lokutor.errors.NetworkError`.
-
-    A peer that has been silent for a heartbeat's time gets a ping. Whatever comes then is a sign of life;
-    without one within half of that time, the connection ends. Only what is received can show it, so nothing
-    is judged while nobody receives, as when a slow track takes audio. aiohttp has a heartbeat as well, but
-    starts it once more while a socket is being closed, which keeps all of that, with 256 KiB of TLS, for as
-    long.
     """
 
     keeper: Keeper | None = None
@@ -135,15 +129,14 @@ class Connection:
         self._ended = False  # Whether any request has ended on it,
         self._silent = True  # and whether nothing has come for the last one.
         self._data_came = False
-        self._heartbeat: float | None = None
-        self._heartbeat_timer = Timer(asyncio.get_running_loop(), self._on_heartbeat)
-        self._liveness_check: asyncio.TimerHandle | None = None
+        self._liveness_check = Timer(asyncio.get_running_loop(), self._check_liveness, patient=True)
         self._receiving = False  # Whether somebody waits for a message.
         self._dead = False  # Whether it has ended for giving no sign of life.
         self._answered = False
         self._unread: Visemes | None = None  # A message of which there is more to decode.
         # What ends the gathering, and a handle on the socket.
         self._burst: tuple[asyncio.TimerHandle, socket.socket | TransportSocket] | None = None
+        self._burst_time = _BURST_TIME
         self._kept: aiohttp.WSMessage | None = None  # What came behind joined audio, and is no audio.
         self._watcher: asyncio.Task[aiohttp.WSMessage] | None = None
         self._stretch = Stretch()
@@ -187,8 +180,8 @@ class Connection:
             session: Whose connector and TLS settings are used.
             endpoint: URL and key.
             connect_timeout: Seconds for all of it.
-            heartbeat: Seconds of silence after which the peer gets a ping; it is dead after 1.5 times as long
-                without a sign of life.
+            heartbeat: Seconds between pings; a peer is dead after 1.5 times as long without an answer.
+                Not for a slow consumer: with over 512 KiB queued, a healthy peer counts as dead too.
             spawn: Starts the background task that closes the socket.
             proxy: The way to the service; None leaves it to the session.
             on_limit: Told of limits of the plan, before whoever opens it or receives from it.
@@ -204,6 +197,7 @@ class Connection:
                 endpoint.url,
                 endpoint.headers,
                 within=connect_timeout,
+                heartbeat=heartbeat,
                 proxy=proxy,
             )
         except RateLimitError as error:
@@ -212,9 +206,8 @@ class Connection:
             raise
         connection = cls(ws, endpoint, spawn, clock() - begun)
         connection._on_limit = on_limit
-        if heartbeat is not None:
-            connection._heartbeat = heartbeat
-            connection._heartbeat_timer.start(heartbeat)
+        if heartbeat is not None:  # A pong that waits in the socket must not come too late.
+            connection._burst_time = min(_BURST_TIME, heartbeat / 5)
         return connection
 
     async def send(self, request: SpeechRequest) -> None:
@@ -227,8 +220,8 @@ class Connection:
         first, self._sent = not self._sent, True
         self._unanswered = self._silent = True
         try:
-            if self._clock() - self._seen_at > _DOUBTFUL_AFTER and self._liveness_check is None:
-                self._check_liveness_in(_LIVENESS_TIMEOUT)
+            if self._clock() - self._seen_at > _DOUBTFUL_AFTER and not self._liveness_check.running:
+                self._liveness_check.start(_LIVENESS_TIMEOUT)
                 await self._ws.ping()  # Before the request, with which the service may be busy.
             await self._ws.send_str(encode_request(request))
         except (aiohttp.ClientError, OSError) as error:
@@ -325,13 +318,13 @@ class Connection:
         """
         if self._burst is not None or self._dropped or sys.platform != "linux":
             return
-        if self._liveness_check is not None:  # A sign of life must not wait in the socket.
+        if self._liveness_check.running:  # A sign of life must not wait in the socket.
             return
         own = self._ws.get_extra_info("socket")
         # uvloop's own can't be configured.
         handle = own if isinstance(own, TransportSocket) else self._duplicate()
         if handle is not None and _wait_for_bytes(handle, _BURST_BYTES):
-            timer = asyncio.get_running_loop().call_later(min(seconds, _BURST_TIME), self.read_at_once)
+            timer = asyncio.get_running_loop().call_later(min(seconds, self._burst_time), self.read_at_once)
             self._burst = timer, handle  # Kept: there may be no descriptor left for another one by then.
 
     def read_at_once(self) -> None:
@@ -365,9 +358,9 @@ class Connection:
         was_parked, self._parked = self._parked, False
         if not was_parked or self._sent or self._watch().done():
             return False
-        if self._liveness_check is None:  # Else it was given back before the last ping was answered.
+        if not self._liveness_check.running:  # Else it was given back before the last ping was answered.
             self._spawn(self._probe())
-            self._check_liveness_in(_LIVENESS_TIMEOUT)
+            self._liveness_check.start(_LIVENESS_TIMEOUT)
         return True
 
     def give_back(self) -> None:
@@ -383,9 +376,9 @@ class Connection:
         if not self._dropped:
             self._dropped = True
             self._parked = False
-            self._stop_liveness_check()
-            self._heartbeat_timer.close()
+            self._liveness_check.close()
             self.read_at_once()
+            _end_heartbeat(self._ws)
             self._spawn(self._close()).add_done_callback(self._on_close_ended)
 
     async def _close(self) -> None:
@@ -410,7 +403,9 @@ class Connection:
         """Tell the peer that it is over, where the loop of this connection is closed."""
         self._dropped = True
         self._parked = False
-        self._heartbeat_timer.close()
+        self._liveness_check.close()
+        self.read_at_once()
+        _end_heartbeat(self._ws)
         twin = self._duplicate()
         if twin is not None:
             _shut(twin)
@@ -498,7 +493,7 @@ class Connection:
     def _saw(self, message: aiohttp.WSMessage) -> None:
         self._seen_at = self._clock()
         if message.type in _ALIVE:
-            self._stop_liveness_check()
+            self._liveness_check.stop()
         if message.type in _DATA:
             self._data_came, self._silent = True, False
 
@@ -518,27 +513,10 @@ class Connection:
             self._parked = False
             self.keeper.on_parked_end()
 
-    def _on_heartbeat(self) -> None:
-        """Ping a peer that has been silent for as long as a heartbeat."""
-        assert self._heartbeat is not None
-        left = self._seen_at + self._heartbeat - self._clock()
-        if left <= 0 and self._liveness_check is None:
-            self._spawn(self._probe())
-            self._check_liveness_in(self._heartbeat / 2)
-        self._heartbeat_timer.start(left if left > 0 else self._heartbeat)
-
-    def _check_liveness_in(self, seconds: float) -> None:
-        if self._dropped:
-            return
-        self.read_at_once()
-        loop = asyncio.get_running_loop()
-        self._liveness_check = loop.call_later(seconds, self._check_liveness, loop.time() + seconds)
-
-    def _check_liveness(self, due: float) -> None:
+    def _check_liveness(self) -> None:
         """End what gave no sign of life, in a call or parked again."""
-        # What has come may not have been read yet.
-        if asyncio.get_running_loop().time() - due > _BLOCKED or not self._receiving:
-            self._check_liveness_in(_BLOCKED)
+        if not self._receiving:  # What has come is seen only then: a slow track may be taking audio.
+            self._liveness_check.start(_LOOK_AGAIN)
             return
         self._dead = True
         self._end_parked()
@@ -553,11 +531,6 @@ class Connection:
             self._watcher = None
         self._answered = self._answered or message.type in _DATA
         return message
-
-    def _stop_liveness_check(self) -> None:
-        if self._liveness_check is not None:
-            self._liveness_check.cancel()
-            self._liveness_check = None
 
     async def _probe(self) -> None:
         try:
@@ -603,6 +576,7 @@ async def open_socket(
     headers: Mapping[str, str],
     *,
     within: float,
+    heartbeat: float | None = None,
     proxy: URL | None = None,
 ) -> aiohttp.ClientWebSocketResponse:
     """Resolve, connect and shake hands; the pings that come are left to whoever receives.
@@ -618,6 +592,7 @@ async def open_socket(
                 url,
                 headers=headers,
                 max_msg_size=_MAX_MESSAGE + 1,  # It refuses one of exactly that size.
+                heartbeat=heartbeat,
                 autoping=False,  # A pong is a sign of life that aiohttp would keep to itself.
                 # Without this, close() waits up to 10 s for the peer's close frame.
                 timeout=aiohttp.ClientWSTimeout(ws_close=0),
@@ -742,6 +717,18 @@ def _sockname_of(raw: socket.socket | None) -> object:
         return None if raw is None else raw.getsockname()
     except OSError:
         return None
+
+
+def _end_heartbeat(ws: aiohttp.ClientWebSocketResponse) -> None:
+    """Have aiohttp let go of a socket that is being closed.
+
+    Its heartbeat is told of all data by a callback, which refers to the socket in a circle. Data that come
+    while the socket is being closed start the heartbeat once more, which keeps all of it, with 256 KiB of
+    TLS, for as long. A version that keeps the callback elsewhere is left as it is.
+    """
+    protocol: Any = getattr(getattr(ws, "_writer", None), "protocol", None)
+    if hasattr(protocol, "_data_received_cb"):
+        protocol._data_received_cb = None
 
 
 def _forget_frames(error: BaseException | None) -> None:

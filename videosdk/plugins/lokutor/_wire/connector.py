@@ -33,7 +33,7 @@ class ConnectorSettings:
     Attributes:
         endpoint: URL and key.
         connect_timeout: Seconds to open the standby connection.
-        heartbeat: Seconds of silence after which a peer gets a ping; None sends none.
+        heartbeat: Seconds between the pings on an open connection; None sends none.
         session: The user's own session, or None for one that is made when it is needed.
         limiter: Who permits handshakes and requests, or None.
         longest_wait: Seconds that a turn may wait for a permit.
@@ -105,12 +105,13 @@ class Connector:
         # What the waiting for a socket on its way took is not there any more for connecting.
         left = max(deadline - self._loop.time(), 0.0)
         await self._permit_handshake(permit)
-        return await self.standby.connect(self._connect(left))
+        return await self.standby.connect(self._connect(left, self._settings.heartbeat))
 
     async def connect_stream(self, _fresh: bool, within: float, permit: Permit | None = None) -> Connection:
         """Return a new connection for a consumer that may be slow."""
         await self._permit_handshake(permit)
-        return await self._connect(within)
+        # No heartbeat: it would kill a healthy connection whose consumer is slow.
+        return await self._connect(within, None)
 
     def session(self) -> aiohttp.ClientSession:
         """Return the session to connect with."""
@@ -159,7 +160,7 @@ class Connector:
 
     async def _open_standby(self) -> Connection:
         await self.permits.take_spare("handshake")
-        return await self._connect(self._settings.connect_timeout)
+        return await self._connect(self._settings.connect_timeout, self._settings.heartbeat)
 
     async def _permit_handshake(self, permit: Permit | None) -> None:
         """Wait until a handshake is permitted, unless ``permit`` says so."""
@@ -171,7 +172,7 @@ class Connector:
         if permit is not None:
             self.permits.give_back(permit)
 
-    async def _connect(self, within: float) -> Connection:
+    async def _connect(self, within: float, heartbeat: float | None) -> Connection:
         endpoint = self._settings.endpoint
         # A session of the user's own knows its way.
         proxy = find_proxy(endpoint.url) if self._settings.session is None else None
@@ -179,7 +180,7 @@ class Connector:
             self.session(),
             endpoint,
             connect_timeout=within,
-            heartbeat=self._settings.heartbeat,
+            heartbeat=heartbeat,
             spawn=self.spawn,
             proxy=proxy,
             on_limit=self._on_limit,

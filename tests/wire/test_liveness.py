@@ -1,0 +1,124 @@
+"""Whether a peer that was silent for long is alive, and what is left of a connection once it is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from collections.abc import Iterator
+from contextlib import suppress
+
+import aiohttp
+import pytest
+from faults.stage import plugin_tasks
+from kit import PATIENCE, Clock, Conversation, ScriptedServer, until
+
+from videosdk.plugins.lokutor._wire.connection import Connection
+from videosdk.plugins.lokutor._wire.connector import Connector
+from videosdk.plugins.lokutor._wire.protocol import Audio, SpeechRequest
+from videosdk.plugins.lokutor.errors import NetworkError
+
+REQUEST = SpeechRequest("A reply.", "en_f1", "en", 1.0, 5)
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """Collect no garbage, so that whatever refers to itself stays."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+async def answer_nothing(conversation: Conversation) -> None:
+    async for _ in conversation.ws:
+        pass
+
+
+async def send_after_silence(connection: Connection, clock: Clock) -> None:
+    """Let the peer be silent until a request is sent with a ping, and nobody receive for long then."""
+    await clock.advance(10.0)
+    await connection.send(REQUEST)
+    assert connection._liveness_check.running
+    for _ in range(5):
+        await clock.advance(1.5)
+        await clock.advance(0.1)  # The loop is not blocked any more.
+
+
+async def test_nothing_is_judged_while_nobody_receives(connector: Connector, clock: Clock) -> None:
+    """The answer has come, but a slow track still takes the audio before it."""
+    connection = await connector.take_or_connect(True, PATIENCE)
+    await send_after_silence(connection, clock)
+    assert isinstance(await connection.receive(), Audio)
+    await until(lambda: not connection._liveness_check.running)
+    connection.drop()
+
+
+async def test_an_answer_that_has_come_is_read_first(
+    connector: Connector, scripted: ScriptedServer, clock: Clock
+) -> None:
+    async def answer(conversation: Conversation) -> None:
+        async for message in conversation.ws:
+            if message.type is aiohttp.WSMsgType.PING:
+                await conversation.ws.pong(message.data)
+                clock.skip(1.03)  # The loop is blocked until the time is over.
+
+    scripted.autoping = False
+    scripted.scripts.append(answer)
+    connection = await connector.take_or_connect(True, PATIENCE)
+    await clock.advance(10.0)
+    await connection.send(REQUEST)
+    receiving = asyncio.create_task(connection.receive())
+    await until(lambda: not connection._liveness_check.running)
+    assert not receiving.done()
+    connection.drop()
+    with pytest.raises(NetworkError, match="close code"):
+        await asyncio.wait_for(receiving, PATIENCE)
+
+
+async def test_a_peer_that_died_meanwhile_is_given_up_once_somebody_receives(
+    connector: Connector, scripted: ScriptedServer, clock: Clock
+) -> None:
+    scripted.autoping = False
+    scripted.scripts.append(answer_nothing)
+    connection = await connector.take_or_connect(True, PATIENCE)
+    await send_after_silence(connection, clock)
+    with pytest.raises(NetworkError, match="no sign of life"):
+        await asyncio.wait_for(connection.receive(), PATIENCE)
+
+
+async def test_a_sign_of_life_does_not_gather_in_the_socket(
+    connector: Connector, scripted: ScriptedServer, clock: Clock
+) -> None:
+    scripted.autoping = False
+    scripted.scripts.append(answer_nothing)
+    connection = await connector.take_or_connect(True, PATIENCE)
+    await send_after_silence(connection, clock)
+    connection.gather(1.0)
+    assert connection._burst is None
+    connection.drop()
+
+
+async def test_a_closed_connection_is_not_watched_any_more(connector: Connector, clock: Clock) -> None:
+    connection = await connector.take_or_connect(True, PATIENCE)
+    connection.drop()
+    await clock.advance(10.0)
+    with suppress(NetworkError):
+        await connection.send(REQUEST)
+    assert not connection._liveness_check.running
+
+
+@pytest.mark.usefixtures("no_collection")
+async def test_a_closed_connection_is_let_go_of_at_once(
+    connector: Connector, scripted: ScriptedServer
+) -> None:
+    """It has 256 KiB of TLS, and a busy process closes many in each second."""
+    connection = await connector.take_or_connect(True, PATIENCE)
+    await connection.send(REQUEST)
+    assert isinstance(await connection.receive(), Audio)
+    kept = weakref.ref(connection), weakref.ref(connection._ws)
+    connection.drop()
+    del connection
+    await scripted.all_closed()
+    await until(lambda: not plugin_tasks())
+    await until(lambda: [each() for each in kept] == [None, None])
