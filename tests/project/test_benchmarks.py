@@ -77,7 +77,7 @@ class QuickRun:
         self.picture = folder / "run.png"
         self._document, self._printed = folder / "run.json", folder / "printed"
         self.begun = threading.Event()
-        # Its children are told nothing of these warnings.
+        # Warnings are errors, as in this process; its children take over no option.
         command = [sys.executable, "-W", "error", "-m", "benchmarks", "--quick", "--rtt", "10"]
         command += ["--json", str(self._document), "--picture", str(self.picture)]
         with self._printed.open("w") as printed:
