@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import redirect_stdout
-from io import StringIO
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +24,7 @@ pytest.importorskip("trustme", reason="the benchmark's extra is not installed")
 from kit.processes import ForkedPopen, can_fork
 
 import benchmarks.__main__ as benchmark
-from benchmarks import capacity, process_memory
+from benchmarks import capacity, client, process_memory
 from benchmarks.barge_in import _stale
 from benchmarks.bench import Bench
 from benchmarks.contenders import CONTENDERS, FLOOR
@@ -40,12 +41,15 @@ ROOT = Path(__file__).parents[2]
 OURS = "lokutor"
 
 
+def clean_environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith("LOKUTOR_")}
+
+
 def run_benchmark(*options: str) -> subprocess.CompletedProcess[str]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("LOKUTOR_")}
     return subprocess.run(
         [sys.executable, "-m", "benchmarks", *options],
         cwd=ROOT,
-        env=environment,
+        env=clean_environment(),
         capture_output=True,
         text=True,
         timeout=300,
@@ -56,10 +60,86 @@ def run_benchmark(*options: str) -> subprocess.CompletedProcess[str]:
 HAS_CAPACITY = Path("/proc/self/smaps_rollup").exists()
 
 
+GROUPS = [title for title, _ in client._GROUPS]
+
+
+class QuickRun:
+    """The benchmark at its quickest, run as a user does; it goes on while the tests look at what it has told.
+
+    Args:
+        folder: Where its files go.
+
+    Attributes:
+        begun: Set when its first group is measured, and in the end.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.picture = folder / "run.png"
+        self._document, self._printed = folder / "run.json", folder / "printed"
+        self.begun = threading.Event()
+        # Warnings are errors, as in this process; its children take over no option.
+        command = [sys.executable, "-W", "error", "-m", "benchmarks", "--quick", "--rtt", "10"]
+        command += ["--json", str(self._document), "--picture", str(self.picture)]
+        with self._printed.open("w") as printed:
+            self._process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=clean_environment(),
+                stdout=printed,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        self._said: dict[str, list[str]] = {group: [] for group in GROUPS}
+        self._measured = {group: threading.Event() for group in GROUPS}
+        self._seen = set[str]()
+        self._rest: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        """Sort what it says by the groups, each of which ends with a line of its seconds."""
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            title, _, seconds = line.strip().rpartition(": ")
+            if title in self._said and re.fullmatch(r"\d+ s", seconds):
+                self._said[title], self._rest = self._rest, []
+                self._seen.add(title)
+                self._measured[title].set()
+                self.begun.set()
+            else:
+                self._rest.append(line)
+        for event in (self.begun, *self._measured.values()):
+            event.set()
+
+    def said_of(self, group: str) -> list[str]:
+        """Wait until a group is measured, and return what was said meanwhile."""
+        self._measured[group].wait()
+        assert group in self._seen, "".join(self._rest)
+        return self._said[group]
+
+    def result(self) -> tuple[str, dict[str, Any]]:
+        """Wait for its end, and return what it has printed and the document."""
+        self._reader.join()
+        printed = self._printed.read_text(encoding="utf-8")
+        assert self._process.wait() == 0, printed + "".join(self._rest)
+        return printed, json.loads(self._document.read_text(encoding="utf-8"))
+
+    def close(self) -> None:
+        """End it, if it hasn't come to its end: nobody wants to know any more."""
+        self._process.terminate()
+        self._process.wait()
+        self._reader.join()
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+
+
 @pytest.fixture(scope="module")
 def forks() -> Iterator[None]:
-    """Fork the benchmark's processes, which import the framework; the first of each module is anew."""
-    begun = set[str]()
+    """Fork the benchmark's processes, which import the framework; the first of each module is anew.
+
+    Those of the quick run are.
+    """
+    begun = {"benchmarks.client", "benchmarks.memory", "benchmarks.relay", "benchmarks.server"}
 
     def start(command: list[str], **options: Any) -> ForkedPopen | subprocess.Popen[str]:
         _, _, module, *_ = command
@@ -75,41 +155,81 @@ def forks() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def started_capacity(forks: None) -> Iterator[Future[dict[str, Any]]]:
-    """Have the capacity measured beside the quick run: both mostly wait, and no figure is judged here."""
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(capacity.measure, capacity.Extent.quick())
+@dataclass
+class Started:
+    """What goes on beside the tests; None where no test that was chosen looks at it."""
+
+    quick_run: QuickRun | None
+    capacity: Future[dict[str, Any]] | None
+    process_memory: Future[dict[str, Any]] | None
 
 
 @pytest.fixture(scope="module")
-def quick_run(
+def started(
     forks: None, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> tuple[str, dict[str, Any], Path]:
-    if HAS_CAPACITY and any(item.name == "test_a_quick_look_at_capacity" for item in request.session.items):
-        request.getfixturevalue("started_capacity")
-    folder = tmp_path_factory.mktemp("benchmark")
-    options = ("--json", str(folder / "run.json"), "--picture", str(folder / "run.png"))
-    with redirect_stdout(StringIO()) as printed:
-        assert benchmark.main(["--quick", "--rtt", "10", *options]) == 0, printed.getvalue()
-    return (
-        printed.getvalue(),
-        json.loads((folder / "run.json").read_text(encoding="utf-8")),
-        folder / "run.png",
-    )
+) -> Iterator[Started]:
+    """Start what is measured, all of it side by side: it mostly waits, and no time is judged here.
+
+    The quick run starts alone: its processes import the framework all at once.
+    """
+    wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    run = QuickRun(tmp_path_factory.mktemp("benchmark")) if "quick_run" in wanted else None
+
+    def measure(what: Callable[..., dict[str, Any]], extent: Any) -> dict[str, Any]:
+        if run is not None:
+            run.begun.wait()
+        return what(extent)
+
+    with ThreadPoolExecutor(2) as pool:
+        yield Started(
+            run,
+            pool.submit(measure, capacity.measure, capacity.Extent.quick())
+            if HAS_CAPACITY and "measured_capacity" in wanted
+            else None,
+            pool.submit(measure, process_memory.measure, 1)
+            if sys.platform == "linux" and "weights" in wanted
+            else None,
+        )
+        if run is not None:
+            run.close()
 
 
-def test_every_row_has_a_figure_of_ours(quick_run: tuple[str, dict[str, Any], Path]) -> None:
-    _, document, _ = quick_run
+@pytest.fixture(scope="module")
+def quick_run(started: Started) -> QuickRun:
+    assert started.quick_run is not None
+    return started.quick_run
+
+
+@pytest.fixture
+def measured_capacity(started: Started) -> dict[str, Any]:
+    assert started.capacity is not None
+    return started.capacity.result()
+
+
+@pytest.fixture
+def weights(started: Started) -> dict[str, Any]:
+    """Return the MiB of each way and step."""
+    assert started.process_memory is not None
+    weights: dict[str, Any] = started.process_memory.result()["weights"]
+    return weights
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_is_measured_and_nobody_fails_in_it(quick_run: QuickRun, group: str) -> None:
+    assert not [line for line in quick_run.said_of(group) if " failed: " in line]
+
+
+def test_every_row_has_a_figure_of_ours(quick_run: QuickRun) -> None:
+    _, document = quick_run.result()
     assert [row["key"] for row in document["rows"]] == [row.key for row in ROWS]
     assert not [row["key"] for row in document["rows"] if OURS not in row["values"]]
     assert document["failures"] == []
 
 
 def test_the_floor_is_measured_wherever_the_goal_refers_to_it(
-    quick_run: tuple[str, dict[str, Any], Path],
+    quick_run: QuickRun,
 ) -> None:
-    _, document, _ = quick_run
+    _, document = quick_run.result()
     rows = {row["key"]: row for row in document["rows"]}
     first = ("cold", "warm", "after_reply", "after_say", "tokens")
     for key in (*first, *(f"{key}_heard" for key in first), "processor", "stall"):
@@ -117,23 +237,23 @@ def test_the_floor_is_measured_wherever_the_goal_refers_to_it(
         assert rows[key]["ratios"][FLOOR] == 1.0
 
 
-def test_nothing_stale_reaches_the_track(quick_run: tuple[str, dict[str, Any], Path]) -> None:
-    _, document, _ = quick_run
+def test_nothing_stale_reaches_the_track(quick_run: QuickRun) -> None:
+    _, document = quick_run.result()
     stale = next(row for row in document["rows"] if row["key"] == "stale")
     assert set(stale["samples"][OURS]) == {0.0}
 
 
 def test_nothing_stale_is_heard_and_the_next_reply_is(
-    quick_run: tuple[str, dict[str, Any], Path],
+    quick_run: QuickRun,
 ) -> None:
-    _, document, _ = quick_run
+    _, document = quick_run.result()
     rows = {row["key"]: row["samples"] for row in document["rows"]}
     assert set(rows["stale_heard"][OURS]) == {0.0}
     assert set(rows["spoiled"][OURS]) == {0.0}
 
 
-def test_nothing_is_heard_before_it_is_given(quick_run: tuple[str, dict[str, Any], Path]) -> None:
-    _, document, _ = quick_run
+def test_nothing_is_heard_before_it_is_given(quick_run: QuickRun) -> None:
+    _, document = quick_run.result()
     rows = {row["key"]: row["samples"] for row in document["rows"]}
     for key in ("cold", "warm", "after_reply", "after_say", "tokens"):
         for name, given in rows[key].items():
@@ -142,8 +262,8 @@ def test_nothing_is_heard_before_it_is_given(quick_run: tuple[str, dict[str, Any
             assert all(later >= earlier for later, earlier in zip(heard, given, strict=True)), (key, name)
 
 
-def test_what_is_heard_is_shown_with_its_spread(quick_run: tuple[str, dict[str, Any], Path]) -> None:
-    _, document, _ = quick_run
+def test_what_is_heard_is_shown_with_its_spread(quick_run: QuickRun) -> None:
+    _, document = quick_run.result()
     heard = [row for row in ROWS if row.heard]
     assert {row.key for row in heard} >= {"cold_heard", "warm_heard", "after_say_heard", "stop"}
     for row in (each for each in document["rows"] if each["key"] in {row.key for row in heard}):
@@ -151,8 +271,8 @@ def test_what_is_heard_is_shown_with_its_spread(quick_run: tuple[str, dict[str, 
     assert "P50 / P95 (interquartile range)" in markdown(document)
 
 
-def test_the_document_tells_how_it_came_about(quick_run: tuple[str, dict[str, Any], Path]) -> None:
-    _, document, _ = quick_run
+def test_the_document_tells_how_it_came_about(quick_run: QuickRun) -> None:
+    _, document = quick_run.result()
     assert document["parameters"]["round_trip_ms"] == 10.0
     assert document["versions"]["videosdk-agents"]
     assert document["machine"]["cores"]
@@ -160,9 +280,9 @@ def test_the_document_tells_how_it_came_about(quick_run: tuple[str, dict[str, An
 
 
 def test_the_table_shows_who_was_there_and_how_to_get_the_others(
-    quick_run: tuple[str, dict[str, Any], Path],
+    quick_run: QuickRun,
 ) -> None:
-    printed, _, _ = quick_run
+    printed, _ = quick_run.result()
     head = next(line for line in printed.splitlines() if FLOOR in line and OURS in line)
     for contender in CONTENDERS:
         if contender.version is None:
@@ -172,9 +292,9 @@ def test_the_table_shows_who_was_there_and_how_to_get_the_others(
             assert contender.name in head.split()
 
 
-def test_the_picture_is_drawn(quick_run: tuple[str, dict[str, Any], Path]) -> None:
-    _, _, picture = quick_run
-    assert picture.read_bytes().startswith(b"\x89PNG")
+def test_the_picture_is_drawn(quick_run: QuickRun) -> None:
+    quick_run.result()
+    assert quick_run.picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_run_without_a_picture_or_a_file_just_prints(tmp_path: Path) -> None:
@@ -261,8 +381,8 @@ def test_a_level_is_held_or_fails_by_what_failed(changes: dict[str, Any], verdic
 
 
 @pytest.mark.skipif(not HAS_CAPACITY, reason="it needs Linux")
-def test_a_quick_look_at_capacity(started_capacity: Future[dict[str, Any]]) -> None:
-    document = started_capacity.result()
+def test_a_quick_look_at_capacity(measured_capacity: dict[str, Any]) -> None:
+    document = measured_capacity
     for way in ("one", "each"):
         levels_ = document["runs"][way][OURS]["levels"]
         assert [level["errors"] for level in levels_] == [[]] * len(levels_)
@@ -361,8 +481,7 @@ def test_no_process_is_left_when_a_child_can_t_start() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the fork server and what it shares are Linux's")
-def test_processes_share_what_the_fork_server_has_imported(forks: None) -> None:
-    weights = process_memory.measure(1)["weights"]
+def test_processes_share_what_the_fork_server_has_imported(weights: dict[str, Any]) -> None:
     for sizes in weights.values():
         assert all(size["rss"] > size["pss"] > size["uss"] > 0 for size in sizes.values())
     alone = {way: weights[way]["call"]["uss"] for way in process_memory.WAYS}

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from email.message import Message
 from email.parser import Parser
 from importlib.metadata import EntryPoint, PackageNotFoundError, version
@@ -84,6 +85,32 @@ def unpacked(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return unpack(sdist, tmp_path_factory.mktemp("sdist"))
 
 
+Collecting = tuple[subprocess.Popen[bytes], Path]
+"""The process that collects the tests, and the file with what it says."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collecting(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Collecting | None]:
+    """Have the tests of the sdist collected while others build, if the test of it was chosen.
+
+    By a new interpreter: a fork has imported the plugin of the checkout.
+    """
+    if not any(item.name == "test_the_tests_are_collected_from_the_sdist" for item in request.session.items):
+        yield None
+        return
+    unpacked: Path = request.getfixturevalue("unpacked")
+    said = tmp_path_factory.mktemp("collected") / "said"
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    with (
+        said.open("wb") as file,
+        subprocess.Popen(command, cwd=unpacked, stdout=file, stderr=subprocess.STDOUT) as process,
+    ):
+        yield process, said
+        process.terminate()
+
+
 @pytest.fixture(scope="module")
 def names(wheel: Path) -> set[str]:
     with ZipFile(wheel) as archive:
@@ -108,6 +135,11 @@ def requirements(metadata: Message, extra: str | None) -> dict[str, str]:
         if (named.group(1) if named else None) == extra:
             found[match.group(1)] = match.group(2).strip()
     return found
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_sdist_holds_the_folder(unpacked: Path, folder: str) -> None:
+    assert files_of(unpacked / folder) == files_of(PROJECT / folder)
 
 
 def test_the_namespaces_belong_to_nobody(names: set[str]) -> None:
@@ -227,15 +259,10 @@ def test_every_python_that_it_accepts_is_a_classifier(metadata: Message) -> None
     assert named == {"3", "Only", "3.11", "3.12", "3.13"}
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_the_sdist_holds_the_folder(unpacked: Path, folder: str) -> None:
-    assert files_of(unpacked / folder) == files_of(PROJECT / folder)
-
-
-def test_the_tests_are_collected_from_the_sdist(unpacked: Path) -> None:
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n", "0", "-p", "no:cacheprovider"]
-    result = subprocess.run(command, cwd=unpacked, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout[-2000:] + result.stderr
+def test_the_tests_are_collected_from_the_sdist(collecting: Collecting | None) -> None:
+    assert collecting is not None
+    process, said = collecting
+    assert process.wait() == 0, said.read_text(encoding="utf-8")[-4000:]
 
 
 def test_it_puts_one_command_on_the_path(wheel: Path, names: set[str]) -> None:

@@ -15,6 +15,29 @@ from videosdk.plugins.lokutor import LokutorTTS, SpeechChanges
 from videosdk.plugins.lokutor._options import SpeechOptions
 
 CALLS = Path(__file__).with_name("typed_calls.py")
+NOT_READ = """
+[[tool.mypy.overrides]]
+module = [
+    "cryptography.*",
+    "dns.*",
+    "google.*",
+    "httpx.*",
+    "mcp.*",
+    "mcp_types.*",
+    "numpy.*",
+    "opentelemetry.*",
+    "pydantic.*",
+    "requests.*",
+    "urllib3.*",
+    "vsaiohttp.*",
+    "vsaiortc.*",
+    "websockets.*",
+]
+follow_imports = "skip"
+follow_imports_for_stubs = true
+"""
+"""What the framework imports and the plugin doesn't: no call of the plugin has a type of theirs, and reading
+them takes two thirds of the time."""
 
 
 def test_what_users_need_can_be_imported_from_the_root() -> None:
@@ -39,7 +62,10 @@ async def test_an_unknown_keyword_is_refused_when_it_runs(tts: LokutorTTS) -> No
         await anext(tts.stream_synthesize("Hello.", **unknown))
 
 
-def test_a_type_checker_finds_mistakes_in_calls() -> None:
-    command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", str(CALLS)]
+def test_a_type_checker_finds_mistakes_in_calls(tmp_path: Path) -> None:
+    settings = tmp_path / "mypy.toml"
+    settings.write_text((ROOT / "pyproject.toml").read_text(encoding="utf-8") + NOT_READ, encoding="utf-8")
+    command = [sys.executable, "-m", "mypy", "--config-file", str(settings), str(CALLS)]
+    command += ["--cache-dir", str(tmp_path / "cache")]  # Another one's settings are others.
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
