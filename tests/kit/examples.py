@@ -159,7 +159,10 @@ def watch_example(name: str, *options: str | Path, anew: bool = False) -> Runnin
 
 _INTERRUPTED = """
 import os, runpy, signal, sys
-sys.path.insert(0, os.path.dirname(sys.argv[1]))
+sys.path.insert(0, {kit!r})
+import spawning
+spawning.fork_instead()
+sys.path[0] = os.path.dirname(sys.argv[1])
 from videosdk.plugins.lokutor.local import {module}
 class Interrupted({module}.{engine}):
     def synthesize(self, request):
@@ -177,6 +180,7 @@ def interrupt_example(
     """Run an example that gets Ctrl+C when its voice begins to speak, and return what it has printed.
 
     As in a terminal, the processes that it has started get it, too. Returns when all of them have ended.
+    What multiprocessing starts is forked, too.
 
     Args:
         name: The example.
@@ -185,7 +189,7 @@ def interrupt_example(
         anew: Whether it must have an interpreter of its own.
     """
     module, _, kind = engine.partition(".")
-    starter = _INTERRUPTED.format(module=module, engine=kind)
+    starter = _INTERRUPTED.format(kit=str(Path(__file__).parent), module=module, engine=kind)
     command = ["-c", starter, EXAMPLES / name, *options]
     return asyncio.run(_to_its_end(command, environment_with(PYTHONIOENCODING="utf-8"), anew))
 
