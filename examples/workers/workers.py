@@ -113,14 +113,14 @@ async def hold_calls(options: argparse.Namespace) -> None:
                 if options.kill_redis is not None:
                     asyncio.get_running_loop().call_later(STARTUP + options.kill_redis, kill_redis)
                 done = await asyncio.gather(*calls)
+                results = [each.result for each in done if isinstance(each.result, Result)]
+                if len(results) < CALLS:
+                    sys.exit(f"A call failed: {next(each.error for each in done if each.error)}")
+                show(results, first, options)
+                for refused in refused_before:
+                    print(f"refused while Redis ran  {refused}", flush=True)
             finally:
                 await executor.stop()
-            results = [each.result for each in done if isinstance(each.result, Result)]
-            if len(results) < CALLS:
-                sys.exit(f"A call failed: {next(each.error for each in done if each.error)}")
-            show(results, first, options)
-            for refused in refused_before:
-                print(f"refused while Redis ran  {refused}")
 
 
 def show(results: list[Result], first: LocalServer, options: argparse.Namespace) -> None:

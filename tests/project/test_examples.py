@@ -131,7 +131,14 @@ def conversation(
     folder = tmp_path_factory.mktemp("call")
     guard = folder / "guard.py"
     guard.write_text(GUARD, encoding="utf-8")
-    command = ["-W", "default::ResourceWarning", guard, CONVERSATION, "--out", folder / "out"]
+    command: list[str | Path] = [
+        "-W",
+        "default::ResourceWarning",
+        guard,
+        CONVERSATION,
+        "--out",
+        folder / "out",
+    ]
     if not any(PARTS & set(getattr(item, "fixturenames", ())) for item in request.session.items):
         command = ["-c", ""]  # Nobody asks for it.
     # A developer's own token must not make the example phone home either.
