@@ -16,6 +16,27 @@ def end_at_ctrl_c() -> None:
     signal.signal(signal.SIGINT, lambda *_: (os.write(2, b"Interrupted.\n"), os._exit(INTERRUPTED)))
 
 
+class Story:
+    """Prints what callbacks tell, but outside of them: whoever calls them drops what they raise.
+
+    It prints where standard output was when it was made, whatever that is redirected to later.
+    """
+
+    def __init__(self) -> None:
+        self._shown = sys.stdout
+        self._lines: list[str] = []
+
+    def tell(self, line: str) -> None:
+        """Have a line printed."""
+        self._lines.append(line)
+
+    def show(self) -> None:
+        """Print what was told since; raises ``BrokenPipeError`` where nobody reads it."""
+        lines, self._lines = self._lines, []
+        if lines:
+            print(*lines, sep="\n", file=self._shown, flush=True)
+
+
 def run(main: Callable[[], None]) -> None:
     """Run an example to its end, whatever ends it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)

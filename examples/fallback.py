@@ -20,7 +20,7 @@ from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any
 
-from _ending import end_at_ctrl_c, run
+from _ending import Story, end_at_ctrl_c, run
 
 if __name__ == "__main__":
     end_at_ctrl_c()
@@ -38,7 +38,7 @@ except ModuleNotFoundError as missing:
     sys.exit(f'{missing.name} is not installed. All that this example needs: pip install -e ".[local]"')
 
 REPLY = (
-    "The next boat leaves at ten forty from pier three. The crossing takes half an hour, "
+    "The next boat leaves at ten forty. The crossing takes half an hour, "
     "and you can see the whole bay from the upper deck. A return ticket is twelve euros."
 )
 AGAIN = "Is there anything else that I can do for you?"
@@ -70,9 +70,9 @@ def local_server(port: int = 0) -> LocalServer:
 class Providers:
     """Two providers in one, and the end and the return of the first one's server."""
 
-    def __init__(self, stack: AsyncExitStack) -> None:
+    def __init__(self, stack: AsyncExitStack, story: Story) -> None:
         self._stack = stack
-        self._shown = sys.stdout
+        self._story = story
         self._killing: asyncio.Task[None] | None = None
         self._kept = stack.enter_context(ExitStack())
 
@@ -114,22 +114,24 @@ class Providers:
         speaker: Any = self.tts.active_provider
         if word["word"] == KILLED_AT:
             self._killing = asyncio.create_task(self._kill())
-        print(f"{word['start']:6.2f} s  {speaker.voice}  {word['word']}", file=self._shown, flush=True)
+        self._story.tell(f"{word['start']:6.2f} s  {speaker.voice}  {word['word']}")
         if word["word"] == KILLED_AT:
-            print("          --  the first provider is killed", file=self._shown)
+            self._story.tell("          --  the first provider is killed")
 
     def _on_error(self, error: Exception) -> None:
-        print(f"          --  {type(error).__name__}: {error}", file=self._shown)
+        self._story.tell(f"          --  {type(error).__name__}: {error}")
 
 
 async def hold_call(recording: Recording) -> list[str]:
     """Have the agent speak two replies; return what it remembers."""
     async with AsyncExitStack() as stack:
-        providers = Providers(stack)
+        story = Story()
+        providers = Providers(stack, story)
         tts = await providers.start()
         pipeline = Pipeline(tts=tts)
         session = AgentSession(agent=FerryAgent(), pipeline=pipeline)
         line = Line(pipeline, recording)
+        line.on_frame = story.show
         pipeline.audio_track = tts.audio_track = line.track  # What joining a room does.
         try:
             # FallbackTTS prints each change.

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from _ending import end_at_ctrl_c, run
+from _ending import Story, end_at_ctrl_c, run
 
 if __name__ == "__main__":
     end_at_ctrl_c()
@@ -47,19 +47,20 @@ ANSWER = (
 PRONUNCIATIONS = {"Nguyen": "Win"}
 
 
-async def speak(tts: LokutorTTS, recording: Recording) -> tuple[list[str], str]:
-    """Have the agent answer, and return the words as they were heard, and what the agent remembers."""
+async def speak(tts: LokutorTTS, recording: Recording) -> str:
+    """Have the agent answer, show the words as they are heard, and return what the agent remembers."""
     llm = ScriptedLLM(lambda question: ANSWER, lambda answer: None)
     session = AgentSession(
         agent=Receptionist(), pipeline=(pipeline := Pipeline(llm=llm, tts=tts, text_filter=NUMBERS))
     )
-    words: list[str] = []
+    story = Story()
 
     def on_word(word: dict[str, Any]) -> None:
-        words.append(f"{word['start']:5.2f} s  {word['word']}")
+        story.tell(f"  {word['start']:5.2f} s  {word['word']}")
 
     tts.on("word_spoken", on_word)
     line = Line(pipeline, recording)
+    line.on_frame = story.show
     pipeline.audio_track = tts.audio_track = line.track  # What joining a room does.
     try:
         async with asyncio.timeout(60), asyncio.TaskGroup() as call:
@@ -67,7 +68,7 @@ async def speak(tts: LokutorTTS, recording: Recording) -> tuple[list[str], str]:
             call.create_task(session.start())
             await line.hear_out(1.5)
             carrying.cancel()
-        return words, str(session.agent.chat_context.messages()[-1].content[0])
+        return str(session.agent.chat_context.messages()[-1].content[0])
     finally:
         await session.close()
 
@@ -97,9 +98,8 @@ async def answer(recording: Recording) -> None:
             pronunciations=PRONUNCIATIONS,
             word_timestamps=True,
         )
-        words, remembered = await speak(tts, recording)
-    print(f"The language model writes:\n  {ANSWER}\n")
-    print("The caller hears:", *words, sep="\n  ")
+        print(f"The language model writes:\n  {ANSWER}\n\nThe caller hears:", flush=True)
+        remembered = await speak(tts, recording)
     print(f"\nThe agent remembers:\n  {remembered}")
 
 

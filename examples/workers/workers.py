@@ -83,6 +83,7 @@ async def hold_calls(options: argparse.Namespace) -> None:
         ):
             await executor.start()
             try:
+                print(f"{CALLS} processes are ready", flush=True)
                 interval = 60 / (options.demand * options.per_minute / CALLS)
                 turns = round(options.seconds / interval)
                 start = time.time() + STARTUP
@@ -104,18 +105,22 @@ async def hold_calls(options: argparse.Namespace) -> None:
                 def kill_redis() -> None:
                     refused_before.append(sum(first.refusals.values()))
                     process.kill()
+                    asked = (
+                        f"{requests_to(first)} requests to the first and {requests_to(second)} to the second"
+                    )
+                    print(f"Redis is killed, after {asked}", flush=True)
 
                 if options.kill_redis is not None:
                     asyncio.get_running_loop().call_later(STARTUP + options.kill_redis, kill_redis)
                 done = await asyncio.gather(*calls)
+                results = [each.result for each in done if isinstance(each.result, Result)]
+                if len(results) < CALLS:
+                    sys.exit(f"A call failed: {next(each.error for each in done if each.error)}")
+                show(results, first, options)
+                for refused in refused_before:
+                    print(f"refused while Redis ran  {refused}", flush=True)
             finally:
                 await executor.stop()
-            results = [each.result for each in done if isinstance(each.result, Result)]
-            if len(results) < CALLS:
-                sys.exit(f"A call failed: {next(each.error for each in done if each.error)}")
-            show(results, first, options)
-            for refused in refused_before:
-                print(f"refused while Redis ran  {refused}")
 
 
 def show(results: list[Result], first: LocalServer, options: argparse.Namespace) -> None:
@@ -123,17 +128,21 @@ def show(results: list[Result], first: LocalServer, options: argparse.Namespace)
     turns = [turn for result in results for turn in result.turns]
     errors = {error for result in results for error in result.errors}
     speakers = [turn.speaker for turn in turns]
-    sent = sum(len(record.requests) for record in first.connections)
     print(f"turns                    {len(turns)}")
     print(f"by the first provider    {speakers.count(0)}")
     print(f"by the second provider   {speakers.count(1)}")
     print(f"by nobody                {speakers.count(None)}")
-    print(f"requests to the first    {sent}")
+    print(f"requests to the first    {requests_to(first)}")
     print(f"in the busiest minute    {busiest_minute(turns)} of the plan's {options.per_minute}")
     print(f"refused by the service   {sum(first.refusals.values())}")
     print(f"longest wait, first, s   {longest_wait(turns, 0):.2f}")
     print(f"longest wait, second, s  {longest_wait(turns, 1):.2f}")
     print(f"errors                   {', '.join(sorted(errors)) or 'none'}")
+
+
+def requests_to(server: LocalServer) -> int:
+    """Return how many requests a provider has got."""
+    return sum(len(record.requests) for record in server.connections)
 
 
 def busiest_minute(turns: list[Turn]) -> int:

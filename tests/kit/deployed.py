@@ -15,12 +15,9 @@ import asyncio
 import logging
 import multiprocessing
 import os
-import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
-from multiprocessing import util
+from collections.abc import AsyncIterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import draining
@@ -47,6 +44,7 @@ from videosdk.agents import (
 )
 
 from kit.agents import Ears
+from kit.spawning import fork_instead
 from videosdk.plugins.lokutor import LokutorTTS
 
 draining.TURN = float(os.environ.get("TURN", draining.TURN))
@@ -127,26 +125,10 @@ async def entrypoint(context: JobContext) -> None:
     playing.cancel()
 
 
-def fork(path: bytes, args: Sequence[Any], passfds: Sequence[int]) -> int:
-    """Do what ``multiprocessing.util.spawnv_passfds`` does for ``python -c``, without another interpreter."""
-    if child := os.fork():
-        return child
-    for number in draining.SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
-    kept = sorted({0, 1, 2, *map(int, passfds)})
-    for before, after in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
-        os.closerange(before + 1, after)
-    sys.modules["__main__"] = module = ModuleType("__main__")
-    try:
-        exec(args[-1], vars(module))  # noqa: S102
-    finally:
-        os._exit(0)
-
-
 def main(registry: str, port: str, start: str = "anew") -> None:
     logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
     if start == "fork":
-        util.spawnv_passfds = fork
+        fork_instead()
     multiprocessing.set_forkserver_preload(["videosdk.agents", "videosdk.plugins.lokutor", "kit.gate"])
     options = WorkerOptions(
         entrypoint_fnc=entrypoint,

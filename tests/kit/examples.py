@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from threading import Condition, Thread
 from types import ModuleType
+from typing import Self
 
 import pytest
 
-from kit.processes import start_python
+from kit.processes import Process, start_python
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 _TIMEOUT = 180
@@ -71,9 +75,94 @@ def run_example(name: str, *options: str | Path, anew: bool = False) -> subproce
     return asyncio.run(_to_its_end([EXAMPLES / name, *options], environment, anew))
 
 
+class Running:
+    """A program in Python that runs while one test after the other waits for what it prints.
+
+    Args:
+        arguments: Its command line.
+        anew: Whether it must have an interpreter of its own.
+        **environment: What is added to the environment.
+    """
+
+    def __init__(self, arguments: Sequence[str | Path], *, anew: bool = False, **environment: str) -> None:
+        self._arguments = arguments
+        self._anew = anew
+        self._environment = environment_with(PYTHONIOENCODING="utf-8", **environment)
+        self._news = Condition()
+        self._printed = ""
+        self._process: Process | None = None
+        self._done: subprocess.CompletedProcess[str] | None = None
+        self._thread = Thread(target=lambda: asyncio.run(self._run()))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._news:
+            self._news.wait_for(lambda: self._process or not self._thread.is_alive(), _TIMEOUT)
+        if self._process and self._done is None:  # A failure has ended the tests, or nobody asks for its end.
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._thread.join(_TIMEOUT)
+
+    def prints(self, pattern: str) -> re.Match[str]:
+        """Wait until what it has printed has this regular expression in it, at any line."""
+        with self._news:
+            self._news.wait_for(lambda: self._found(pattern) or self._done, _TIMEOUT)
+            found = self._found(pattern)
+        assert found, f"{self._printed}\n{self._done}"
+        return found
+
+    def _found(self, pattern: str) -> re.Match[str] | None:
+        return re.search(pattern, self._printed, re.MULTILINE)
+
+    def ends(self) -> subprocess.CompletedProcess[str]:
+        """Wait for its end."""
+        with self._news:
+            self._news.wait_for(lambda: self._done, _TIMEOUT)
+        assert self._done, self._printed
+        return self._done
+
+    async def _run(self) -> None:
+        streams = {"stdin": subprocess.DEVNULL}
+        process = await start_python(
+            *self._arguments, streams=streams, env=self._environment, anew=self._anew
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        with self._news:
+            self._process = process
+            self._news.notify_all()
+        saying = asyncio.create_task(process.stderr.read())
+        async for line in process.stdout:
+            with self._news:
+                self._printed += line.decode().replace(os.linesep, "\n")
+                self._news.notify_all()
+        said = (await saying).decode().replace(os.linesep, "\n")
+        status = await process.wait()
+        with self._news:
+            self._done = subprocess.CompletedProcess(self._arguments, status, self._printed, said)
+            self._news.notify_all()
+
+
+def watch_example(name: str, *options: str | Path, anew: bool = False) -> Running:
+    """Return a run of an example that begins where it is entered.
+
+    Args:
+        name: The example.
+        options: Its command line.
+        anew: Whether it must have an interpreter of its own.
+    """
+    return Running([EXAMPLES / name, *options], anew=anew)
+
+
 _INTERRUPTED = """
 import os, runpy, signal, sys
-sys.path.insert(0, os.path.dirname(sys.argv[1]))
+sys.path.insert(0, {kit!r})
+import spawning
+spawning.fork_instead()
+sys.path[0] = os.path.dirname(sys.argv[1])
 from videosdk.plugins.lokutor.local import {module}
 class Interrupted({module}.{engine}):
     def synthesize(self, request):
@@ -91,6 +180,7 @@ def interrupt_example(
     """Run an example that gets Ctrl+C when its voice begins to speak, and return what it has printed.
 
     As in a terminal, the processes that it has started get it, too. Returns when all of them have ended.
+    What multiprocessing starts is forked, too.
 
     Args:
         name: The example.
@@ -99,7 +189,7 @@ def interrupt_example(
         anew: Whether it must have an interpreter of its own.
     """
     module, _, kind = engine.partition(".")
-    starter = _INTERRUPTED.format(module=module, engine=kind)
+    starter = _INTERRUPTED.format(kit=str(Path(__file__).parent), module=module, engine=kind)
     command = ["-c", starter, EXAMPLES / name, *options]
     return asyncio.run(_to_its_end(command, environment_with(PYTHONIOENCODING="utf-8"), anew))
 

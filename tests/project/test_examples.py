@@ -11,7 +11,6 @@ import itertools
 import os
 import re
 import signal
-import subprocess
 import sys
 import wave
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from kit import at_track_rate
-from kit.examples import EXAMPLES, environment_with, fork_python, replace_plugins, run_python
+from kit.examples import EXAMPLES, Running, fork_python, replace_plugins, run_python
 from kit.processes import start_python
 from PIL import Image
 from videosdk.agents import AgentSession, RoomOptions, _plugins
@@ -124,29 +123,43 @@ class Call:
 @pytest.fixture(scope="module", autouse=True)
 def conversation(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """Begin the conversation, which takes its time: meanwhile, the tests that don't need it are run."""
+) -> Iterator[tuple[Running, Path]]:
+    """Begin the conversation, which takes its time: meanwhile, the tests that don't need it are run.
+
+    Then, each test waits for the next part of it.
+    """
     folder = tmp_path_factory.mktemp("call")
     guard = folder / "guard.py"
     guard.write_text(GUARD, encoding="utf-8")
-    options: list[str | Path] = ["-W", "default::ResourceWarning"]
-    command = [sys.executable, *options, guard, CONVERSATION, "--out", folder / "out"]
-    if not any("call" in getattr(item, "fixturenames", ()) for item in request.session.items):
-        command = [sys.executable, "-c", ""]  # Nobody asks for it.
-    with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
-        # A developer's own token must not make the example phone home either.
-        environment = environment_with(VIDEOSDK_AUTH_TOKEN="token", PYTHONIOENCODING="utf-8")
-        with subprocess.Popen(command, env=environment, stdout=stdout, stderr=stderr) as process:
-            yield process, folder
-            process.kill()  # Where a failure has ended the tests before it.
+    command: list[str | Path] = [
+        "-W",
+        "default::ResourceWarning",
+        guard,
+        CONVERSATION,
+        "--out",
+        folder / "out",
+    ]
+    if not any(PARTS & set(getattr(item, "fixturenames", ())) for item in request.session.items):
+        command = ["-c", ""]  # Nobody asks for it.
+    # A developer's own token must not make the example phone home either.
+    with Running(command, anew=True, VIDEOSDK_AUTH_TOKEN="token") as running:
+        yield running, folder / "out"
+
+
+PARTS = {"running", "call"}
+"""The fixtures of the tests that need the conversation."""
 
 
 @pytest.fixture(scope="module")
-def call(conversation: tuple[subprocess.Popen[bytes], Path]) -> Call:
-    process, folder = conversation
-    status = process.wait(TIMEOUT)
-    stdout, stderr = ((folder / name).read_text(encoding="utf-8") for name in ("stdout", "stderr"))
-    return Call(stdout, stderr, status, folder / "out")
+def running(conversation: tuple[Running, Path]) -> Running:
+    return conversation[0]
+
+
+@pytest.fixture(scope="module")
+def call(conversation: tuple[Running, Path]) -> Call:
+    running, folder = conversation
+    done = running.ends()
+    return Call(done.stdout, done.stderr, done.returncode, folder)
 
 
 def spans(samples: npt.NDArray[np.int32], gap: float = 0.8) -> list[tuple[float, float]]:
@@ -461,6 +474,64 @@ def load_constants(path: Path) -> dict[str, Any]:
 
 
 # The conversation, which was begun before all of these
+
+
+def told(who: str, what: str = "") -> str:
+    """Return what matches the beginning of a line of the story."""
+    return rf"^ *\d+\.\d\d  {who} +{what}"
+
+
+def played_out(text: str) -> str:
+    """Return what matches the line of a reply that was heard to its end."""
+    return told("agent", rf"has spoken {len(text.split())} words in \d")
+
+
+def in_order(*patterns: str) -> str:
+    return r"[\s\S]*?".join(patterns)
+
+
+def test_the_agent_greets_the_caller(running: Running) -> None:
+    running.prints(played_out(load_constants(CONVERSATION)["GREETING"]))
+
+
+def test_the_caller_has_heard_the_greeting_before_the_question(running: Running) -> None:
+    said = load_constants(CONVERSATION)
+    question = told("caller", re.escape(f'"{said["WHEN"]}'))
+    running.prints(in_order(r"\A", played_out(said["GREETING"]), question, told("agent", "thinks")))
+
+
+def test_an_answer_arrives_while_it_is_heard(running: Running) -> None:
+    part = running.prints(in_order(told("agent", "thinks"), told("agent", "speaks"), told("cost")))
+    assert "has spoken" not in part[0]
+
+
+def test_an_answer_is_heard_to_its_end(running: Running) -> None:
+    running.prints(played_out(load_constants(CONVERSATION)["ANSWERS"]["next boat"]))
+
+
+def test_the_next_question_is_answered(running: Running) -> None:
+    heard = played_out(load_constants(CONVERSATION)["ANSWERS"]["next boat"])
+    running.prints(in_order(heard, told("caller"), told("agent", "thinks"), told("agent", "speaks")))
+
+
+def test_the_caller_talks_while_the_agent_speaks(running: Running) -> None:
+    price = load_constants(CONVERSATION)["PRICE"]
+    part = running.prints(in_order(r"\A", told("caller", re.escape(f'"{price}'))))[0]
+    assert part.count("agent   speaks") == part.count("has spoken") + 1
+
+
+def test_the_answer_is_cut_off_and_remembered(running: Running) -> None:
+    running.prints(in_order(told("agent", "is cut off"), told("agent", "remembers the")))
+
+
+def test_the_last_answer_arrives_while_it_is_heard(running: Running) -> None:
+    cut, thinks, speaks = (told("agent", what) for what in ("is cut off", "thinks", "speaks"))
+    part = running.prints(in_order(cut, thinks, speaks, told("cost")))
+    assert "has spoken" not in part[0]
+
+
+def test_the_last_answer_is_heard_to_its_end(running: Running) -> None:
+    running.prints(played_out(load_constants(CONVERSATION)["ANSWERS"]["ticket"]))
 
 
 def test_conversation_ends_well_and_quietly(call: Call) -> None:

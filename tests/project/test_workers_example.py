@@ -4,25 +4,47 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
 
 import pytest
-from kit.examples import interrupt_example, run_example
+from kit.examples import Running, interrupt_example, watch_example
 
-PLAN = 40
-WANTED = ["--per-minute", str(PLAN), "--demand", "6", "--seconds", "12", "--kill-redis", "8"]
-"""The plan is used up after 3 s; for 8 s all is as it shall be."""
+PLAN = 16
+WANTED = ["--per-minute", str(PLAN), "--demand", "60", "--seconds", "5", "--kill-redis", "3"]
+"""Sixteen turns a second: the plan is used up after one, and two more seconds are as they shall be."""
 
 pytestmark = pytest.mark.skipif(
     shutil.which("redis-server") is None, reason="redis-server is not installed: apt-get install redis-server"
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def running() -> Iterator[Running]:
+    """Begin a run whose Redis is killed before its end: each test waits for the next part of it."""
+    with watch_example("workers/workers.py", *WANTED, anew=True) as running:
+        yield running
+
+
 @pytest.fixture(scope="module")
-def run() -> dict[str, str]:
-    """Return the figures of a run whose Redis is killed before its end."""
-    done = run_example("workers/workers.py", *WANTED, anew=True)
-    assert done.returncode == 0, done.stderr
-    return dict(re.findall(r"^(\S.*?)  +(.+)$", done.stdout, re.MULTILINE))
+def run(running: Running) -> dict[str, str]:
+    """Return the figures of the run, when its calls are over."""
+    figures = running.prints(r"^turns  [\s\S]*^refused while Redis ran  .+\n")[0]
+    return dict(re.findall(r"^(\S.*?)  +(.+)$", figures, re.MULTILINE))
+
+
+def test_ctrl_c_ends_it_and_its_processes_without_a_traceback() -> None:
+    done = interrupt_example("workers/workers.py", engine="signal_engine.SignalEngine")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "8 processes are ready\n", "Interrupted.\n")
+
+
+def test_it_tells_when_its_processes_are_ready(running: Running) -> None:
+    running.prints(r"\A8 processes are ready$")
+
+
+def test_the_plan_is_used_up_while_redis_runs(running: Running) -> None:
+    told = running.prints(r"^Redis is killed, after (\d+) requests to the first and (\d+) to the second$")
+    assert 0.9 * PLAN <= int(told[1]) <= PLAN
+    assert int(told[2]) > 0
 
 
 def test_the_plan_is_used_and_nothing_is_refused(run: dict[str, str]) -> None:
@@ -42,6 +64,6 @@ def test_no_turn_is_lost_where_redis_is_killed(run: dict[str, str]) -> None:
     assert int(run["refused by the service"]) > 0  # The limiter let everything pass.
 
 
-def test_ctrl_c_ends_it_and_its_processes_without_a_traceback() -> None:
-    done = interrupt_example("workers/workers.py", engine="signal_engine.SignalEngine")
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
+def test_it_ends_well(running: Running) -> None:
+    done = running.ends()
+    assert (done.returncode, done.stderr) == (0, "")
