@@ -14,9 +14,10 @@ import asyncio
 import logging
 import random
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 from kit import Lateness, at_track_rate, trimmed
@@ -39,8 +40,9 @@ CALLS = 20
 """Calls that go on at the same time."""
 LEADS = [0.0, 0.0, 0.1, 0.3, 0.6]
 """Seconds of silence that a request has in front of its own, by chance."""
+SHORTEST = 0.2
 LONGEST = 6.0
-"""Seconds after which a reply is cut off at the latest."""
+"""Seconds after which a reply is cut off, at the earliest and at the latest."""
 LATE = 0.02
 """Seconds: where the loop itself is later than a frame, no cut says anything about the plugin."""
 STEADY = 1.0
@@ -222,8 +224,8 @@ class _Call:
         playing = asyncio.create_task(self._play())
         try:
             evidence = []
-            for _ in range(cuts):
-                evidence.append(await self._cut())
+            for moment in islice(self._moments(cuts), cuts):
+                evidence.append(await self._cut(moment))
                 await asyncio.sleep(self._chance.uniform(0.0, 0.5))
             return evidence
         finally:
@@ -235,11 +237,20 @@ class _Call:
             frame = await self._track.recv()
             self._frames.append(frame.to_ndarray().astype("<i2").tobytes())
 
-    async def _cut(self) -> _Evidence:
+    def _moments(self, cuts: int) -> Iterator[float]:
+        """Yield after how many seconds each reply is cut off.
+
+        Of two in a row, the later one is cut off, the earlier the other is: all calls take the same time.
+        """
+        for _ in range(0, cuts, 2):
+            moment = self._chance.uniform(SHORTEST, self._longest)
+            yield moment
+            yield SHORTEST + self._longest - moment
+
+    async def _cut(self, heard_for: float) -> _Evidence:
         self._frames.clear()
         self._tap.made.clear()
         reply = self._chance.choice(self._replies)
-        heard_for = self._chance.uniform(0.2, self._longest)
         text: str | AsyncIterator[str] = " ".join(reply) if self._chance.random() < 0.3 else _sentences(reply)
         speaking = asyncio.create_task(self._speech.synthesize(text))
         if self._chance.random() < 0.25:  # The framework pauses where it isn't sure of an interruption.

@@ -163,8 +163,10 @@ class Visit:
     """Errors of the page's own code."""
     _told: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def join(self) -> None:
-        """Start the call."""
+    async def join(self, speed: float | None = None) -> None:
+        """Start the call; the agent talks at this speed, or at its own."""
+        if speed is not None:
+            await self.page.locator("[name=speed]").fill(str(speed))
         await self.page.click("#join")
         await self.told("hello")
 
@@ -192,6 +194,10 @@ class Visit:
         await self.page.fill("#text", text)
         await self.page.click("#say")
         return int((await self.told("turn", after=before, text=text))["turn"])
+
+    async def shows(self, turn: int, state: str) -> None:
+        """Wait until the page shows a turn in this state. (It may forget the turn: no handle holds it.)"""
+        await self.page.locator(f"#turns li[data-turn='{turn}'][data-state='{state}']").wait_for()
 
     async def heard(self) -> Heard:
         """Return all that was sent so far."""

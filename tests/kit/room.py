@@ -31,6 +31,8 @@ module_fixture = pytest_asyncio.fixture(scope="module", loop_scope="module")
 
 LONG = "What can I see on the island?"
 SHORT = "How much is a ticket?"
+FAST = 2.0
+"""The highest speed: what must be heard to its end is over in half the time."""
 UNNOTICED = 6 * PATIENCE
 """Seconds: that a page has gone without a word is noticed after a quarter of a minute."""
 KEYS = ("LOKUTOR_API_KEY", "LOKUTOR_BASE_URL", "OPENAI_API_KEY", "DEEPGRAM_API_KEY")
@@ -78,6 +80,15 @@ async def caller(browser: Browser, room: Any) -> AsyncIterator[Visit]:
     async with visit(browser, room.url) as caller:
         await caller.join()
         yield caller
+
+
+@module_fixture
+async def hurried(caller: Visit) -> Visit:
+    """The same caller, to whom the agent talks fast from here on."""
+    before = len(caller.events)
+    await caller.page.locator("[name=speed]").fill(str(FAST))
+    await caller.told("changed", after=before, settings={"speed": FAST})
+    return caller
 
 
 def parts_of_calls() -> dict[str, int]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
+import pytest_asyncio
 from kit import room as room_of_the_example
 from kit.browser import STEP, Visit, speak, visit
 from kit.room import LONG, SHORT, parts_of_calls
-from kit.waits import settled
+from kit.waits import settled, until
 from soak.leftovers import open_descriptors
 
 from videosdk.plugins.lokutor._audio.pcm import SAMPLE_RATE
@@ -27,22 +30,36 @@ service = room_of_the_example.service
 room = room_of_the_example.room
 browser = room_of_the_example.browser
 caller = room_of_the_example.caller
+hurried = room_of_the_example.hurried
 
 TOUR = (
     "The island has a lighthouse, two beaches, and a museum of boats. The lighthouse is open all day, and it "
     "takes an hour to walk there from the pier, along the coast."
 )
-SPARE = 8
-"""What may differ between two moments of rest: less than one for each of ten turns."""
+PRONUNCIATIONS = "nginx = engine x\nHello = a b c d e f g h i\nSQL = ess queue ell\nNew York = noo yawk"
+FILLING = 20
+"""Turns after which the page's lists are full at the latest; fewer behind other tests."""
+TURNS = 6
+NODES_OF_AN_EVENT = 7
+SPARE = TURNS // 2
+"""What may differ between two moments of rest: less than one for each question, or each text to be spoken."""
 
 
-@room_of_the_example.module_fixture
-async def hurried(caller: Visit) -> Visit:
-    """The same caller, to whom the agent talks fast from here on."""
-    await caller.page.locator("[name=speed]").fill("1.5")
-    await caller.told("changed", settings={"speed": 1.5})
-    await caller.told("played", turn=1)
-    return caller
+@pytest_asyncio.fixture(loop_scope="module")
+async def respelled(hurried: Visit) -> AsyncIterator[Visit]:
+    """The same caller, while some words are spoken otherwise than they are written."""
+    spoken = dict(line.split(" = ") for line in PRONUNCIATIONS.splitlines())
+    await pronounce(hurried, PRONUNCIATIONS, spoken)
+    yield hurried
+    await pronounce(hurried, "", {})
+
+
+async def pronounce(caller: Visit, text: str, spoken: dict[str, str]) -> None:
+    """Fill in pronunciations, and wait until they are these."""
+    before, field = len(caller.events), caller.page.locator("[name=pronunciations]")
+    await field.fill(text)
+    await field.blur()
+    await caller.told("changed", after=before, settings={"pronunciations": spoken})
 
 
 def loudness_of(pcm: bytes) -> npt.NDArray[np.float64]:
@@ -71,7 +88,7 @@ async def test_the_greeting_is_heard_and_seen(caller: Visit, example: SimpleName
     await caller.told("played", turn=1)
     heard = await caller.heard()
     assert likeness(heard.loudness, loudness_of(await speak(greeting, "F1"))) > 0.9
-    await caller.page.wait_for_selector("#turns li[data-turn='1'][data-state='played']")
+    await caller.shows(1, "played")
     assert (await caller.page.inner_text("#words")).strip() == greeting
     assert await caller.page.locator("#words .heard").count() == len(greeting.split())
     assert await caller.page.inner_text("#memory li span") == greeting
@@ -119,7 +136,7 @@ async def test_a_word_with_a_silent_onset_belongs_to_its_own_turn(caller: Visit)
     await caller.told("word", turn=turn, count=4)
     await page.keyboard.press("Escape")
     await caller.told("silent", turn=turn)
-    await page.wait_for_selector(f"#turns li[data-turn='{turn}'][data-state='silent']")
+    await caller.shows(turn, "silent")
     words = caller.all_told("word", after=before)
     assert {word["turn"] for word in words} == {turn}
     heard = " ".join(word["word"] for word in words)
@@ -196,7 +213,7 @@ async def test_it_remembers_what_was_heard(caller: Visit) -> None:
     await caller.told("word", turn=turn, count=4)
     await caller.page.keyboard.press("Escape")
     await caller.told("silent", turn=turn)
-    await caller.page.wait_for_selector(f"#turns li[data-turn='{turn}'][data-state='silent']")
+    await caller.shows(turn, "silent")
     await caller.page.wait_for_function(
         """() => {
             const shown = [...document.querySelectorAll("#words .heard")];
@@ -208,7 +225,8 @@ async def test_it_remembers_what_was_heard(caller: Visit) -> None:
     assert await caller.page.locator("#words .unheard").count() > 0
 
 
-async def test_a_question_that_is_typed_cuts_the_agent_off(caller: Visit) -> None:
+async def test_a_question_that_is_typed_cuts_the_agent_off(hurried: Visit) -> None:
+    caller = hurried
     turn = await caller.ask(LONG)
     await caller.told("word", turn=turn, count=2)
     before = len(caller.events)
@@ -219,73 +237,89 @@ async def test_a_question_that_is_typed_cuts_the_agent_off(caller: Visit) -> Non
     await caller.told("played", turn=following)
 
 
-async def test_questions_that_are_picked_quickly_stay_apart(hurried: Visit) -> None:
-    caller, page, before = hurried, hurried.page, len(hurried.events)
-    question = "When does the next boat leave?"
-    await page.get_by_role("button", name=question, exact=True).dblclick()
+async def test_a_question_that_is_clicked_twice_is_asked_once(hurried: Visit) -> None:
+    caller, before = hurried, len(hurried.events)
+    await caller.page.get_by_role("button", name=SHORT, exact=True).dblclick()
     turn = (await caller.told("turn", after=before))["turn"]
     await caller.told("played", turn=turn)
-    assert [told["text"] for told in caller.all_told("turn", after=before)] == [question]
+    assert [told["text"] for told in caller.all_told("turn", after=before)] == [SHORT]
+
+
+async def test_questions_that_are_picked_quickly_stay_apart(hurried: Visit) -> None:
+    caller, page, before = hurried, hurried.page, len(hurried.events)
     first, second = (page.get_by_role("button", name=name, exact=True) for name in (LONG, SHORT))
     await first.click()
     await second.click()
-    await caller.told("dropped", turn=turn + 1)
-    await caller.told("played", turn=turn + 2)
-    assert [told["text"] for told in caller.all_told("turn", after=before)][1:] == [LONG, SHORT]
-    await page.wait_for_selector(f"#turns li[data-turn='{turn + 2}'][data-state='played']")
+    turn = (await caller.told("turn", after=before))["turn"]
+    await caller.told("dropped", turn=turn)
+    await caller.told("played", turn=turn + 1)
+    assert [told["text"] for told in caller.all_told("turn", after=before)] == [LONG, SHORT]
+    await caller.shows(turn + 1, "played")
     assert (await page.inner_text("#words")).startswith("A return ticket is twelve euros")
 
 
-PRONUNCIATIONS = "nginx = engine x\nHello = a b c d e f g h i\nSQL = ess queue ell\nNew York = noo yawk"
-
-
-async def test_what_is_spoken_otherwise_is_shown_as_it_was_written(hurried: Visit) -> None:
-    caller, page, before = hurried, hurried.page, len(hurried.events)
-    await page.fill("[name=pronunciations]", PRONUNCIATIONS)
-    await page.locator("[name=pronunciations]").blur()
-    await caller.told("changed", after=before)
-    for text in (
+@pytest.mark.parametrize(
+    "text",
+    [
         "I like nginx",
         "Hello there, you",
         "My SQL is SQL.",
         "The engine x is in New York, is it?",
-    ):
-        turn = await caller.say(text)
-        await page.wait_for_selector(f"#turns li[data-turn='{turn}'][data-state='played']")
-        assert (await page.inner_text("#words")).strip() == text
-        assert await page.locator("#words .heard").count() == len(text.split())
-        assert await page.locator("#words .now").count() == 0
-        assert await page.locator(f"#turns li[data-turn='{turn}'] .bar .speaking").count() == 1
-    turn = await caller.say("Hello, I like nginx, SQL, New York, and all the other words that come here.")
+    ],
+)
+async def test_what_is_spoken_otherwise_is_shown_as_it_was_written(respelled: Visit, text: str) -> None:
+    caller, page = respelled, respelled.page
+    turn = await caller.say(text)
+    await caller.shows(turn, "played")
+    assert (await page.inner_text("#words")).strip() == text
+    assert await page.locator("#words .heard").count() == len(text.split())
+    assert await page.locator("#words .now").count() == 0
+    assert await page.locator(f"#turns li[data-turn='{turn}'] .bar .speaking").count() == 1
+
+
+async def test_what_was_not_heard_of_it_is_shown_as_it_was_written_as_well(respelled: Visit) -> None:
+    caller, page = respelled, respelled.page
+    text = "Hello, I like nginx, SQL, New York, and all the other words that come here."
+    turn = await caller.say(text)
     await caller.told("word", turn=turn, word="SQL,")
     await page.keyboard.press("Escape")
-    await page.wait_for_selector(f"#turns li[data-turn='{turn}'][data-state='silent']")
+    await caller.shows(turn, "silent")
     unheard = [await word.inner_text() for word in await page.locator("#words .unheard").all()]
+    assert unheard
     heard = [word["word"] for word in caller.all_told("word", turn=turn)]
-    assert " ".join([*heard, *unheard]) == (
-        "Hello, I like nginx, SQL, New York, and all the other words that come here."
-    )
-    before = len(caller.events)
-    await page.fill("[name=pronunciations]", "")
-    await page.locator("[name=pronunciations]").blur()
-    await caller.told("changed", after=before, settings={"pronunciations": {}})
+    assert " ".join([*heard, *unheard]) == text
 
 
-async def test_twenty_turns_leave_nothing_behind(caller: Visit, service: Any) -> None:
-    usages = []
-    for number in range(1, 21):
-        turn = await (caller.ask(LONG) if number % 2 else caller.say(LONG))
-        await caller.told("word", turn=turn, count=1)
-        await caller.page.keyboard.press("Escape")
-        await caller.told("silent", turn=turn)
-        if number in {10, 20}:
-            usages.append(await usage_at_rest(caller, service))
-    first, second = usages  # Ten turns lie between them, and the page's lists are full at both.
+async def test_turns_leave_nothing_behind(hurried: Visit, service: Any) -> None:
+    kept: list[int] = []
+    for _ in range(FILLING):
+        now = await hurried.page.evaluate(COUNT_NODES)
+        if now["listed"] == kept:  # The page drops as much as it is told.
+            break
+        kept = now["listed"]
+        await cut_a_turn_off(hurried, asked=False)
+    first = await usage_at_rest(hurried, service)
+    for number in range(TURNS):
+        await cut_a_turn_off(hurried, asked=number % 2 == 0)
+    # What is still ending may take its time; what was left behind stays.
+    await until(lambda: len(asyncio.all_tasks()) < first.tasks + SPARE)
+    await until(lambda: (open_descriptors() or 0) < (first.descriptors or 0) + SPARE)
+    second = await usage_at_rest(hurried, service)
+
     assert second.parts == first.parts
     assert second.listeners == first.listeners
     assert second.tasks < first.tasks + SPARE
     assert (second.descriptors or 0) < (first.descriptors or 0) + SPARE
-    assert second.nodes < first.nodes + 20 * SPARE
+    assert second.listed == first.listed
+    assert second.elsewhere < first.elsewhere + SPARE
+    assert second.detached < first.detached + NODES_OF_AN_EVENT * TURNS
+
+
+async def cut_a_turn_off(caller: Visit, *, asked: bool) -> None:
+    turn = await (caller.ask(LONG) if asked else caller.say(LONG))
+    await caller.told("word", turn=turn, count=1)
+    await caller.page.keyboard.press("Escape")
+    await caller.told("silent", turn=turn)
 
 
 @dataclass(frozen=True)
@@ -295,18 +329,24 @@ class Usage:
     tasks: int
     descriptors: int | None
     parts: dict[str, int]
-    nodes: int
+    listed: list[int]
+    """How long the page's lists are."""
+    elsewhere: int
+    """Nodes of the page that are in none of them."""
+    detached: int
+    """Nodes that are kept, and in no page."""
     listeners: int
 
 
 async def usage_at_rest(caller: Visit, service: Any) -> Usage:
     page = caller.page
     turn = caller.all_told("silent")[-1]["turn"]
-    await page.wait_for_selector(f"#turns li[data-turn='{turn}'][data-state='silent']")
+    await caller.shows(turn, "silent")
     await service.server.wait_until(lambda: service.server.open_connections == 1)
     devtools = await page.context.new_cdp_session(page)
     await devtools.send("Performance.enable")
     await devtools.send("HeapProfiler.collectGarbage")
+    shown = await page.evaluate(COUNT_NODES)
     metrics = await devtools.send("Performance.getMetrics")
     counted = {metric["name"]: int(metric["value"]) for metric in metrics["metrics"]}
     await devtools.detach()
@@ -315,13 +355,29 @@ async def usage_at_rest(caller: Visit, service: Any) -> Usage:
         tasks=len(asyncio.all_tasks()),
         descriptors=open_descriptors(),
         parts=parts_of_calls(),
-        nodes=counted["Nodes"],
+        listed=shown["listed"],
+        elsewhere=shown["elsewhere"],
+        detached=counted["Nodes"] - shown["all"],
         listeners=counted["JSEventListeners"],
     )
 
 
+COUNT_NODES = """() => {
+  const count = (part) => {
+    const walker = document.createTreeWalker(part);
+    let nodes = 0;
+    while (walker.nextNode()) nodes += 1;
+    return nodes;
+  };
+  const lists = ["turns", "memory", "events"].map((id) => document.getElementById(id));
+  const all = count(document);
+  const inside = [...lists, document.getElementById("words")].reduce((sum, list) => sum + count(list), 0);
+  return { all, elsewhere: all - inside, listed: lists.map((list) => list.childElementCount) };
+}"""
+
+
 async def test_what_is_to_be_spoken_takes_the_place_of_what_was(browser: Browser, room: Any) -> None:
-    texts = [f"Number {number} is spoken now, quite slowly." for number in range(4)]
+    texts = [*(f"Number {number} is spoken now, quite slowly." for number in range(3)), "This is the last."]
     async with visit(browser, room.url) as caller:
         await caller.join()  # And in the place of the greeting.
         for text in texts:
@@ -331,7 +387,7 @@ async def test_what_is_to_be_spoken_takes_the_place_of_what_was(browser: Browser
         assert (await caller.page.inner_text("#words")).strip() == texts[-1]
         for told in caller.all_told("sent")[1:]:
             assert told["text"] == texts[told["turn"] - 2]
-        await caller.page.wait_for_selector("#turns li[data-turn='5'][data-state='played']")
+        await caller.shows(5, "played")
         states = await caller.page.locator("#turns li").evaluate_all(
             "all => all.map((one) => one.dataset.state)"
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 from kit import room as room_of_the_example
 from kit.browser import Visit, visit
-from kit.room import LONG, SHORT
+from kit.room import FAST, LONG, SHORT
 from kit.waits import until
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ service = room_of_the_example.service
 room = room_of_the_example.room
 browser = room_of_the_example.browser
 caller = room_of_the_example.caller
+hurried = room_of_the_example.hurried
 
 
 async def test_settings_apply_at_once(caller: Visit, service: Any) -> None:
@@ -105,30 +106,33 @@ async def test_pacing_changes_in_the_middle_of_a_reply(caller: Visit, pacing: bo
     await page.check("[name=pacing]")
 
 
-async def test_another_language_brings_its_own_questions(caller: Visit, example: SimpleNamespace) -> None:
+async def test_another_language_brings_its_own_questions(hurried: Visit, example: SimpleNamespace) -> None:
+    caller = hurried
     await caller.page.select_option("[name=language]", "es")
     await caller.told("changed", settings={"language": "es"})
     question, answer = list(example.script.SCRIPTS["es"].answers.items())[1]
     turn = await caller.ask(question)
     await caller.told("played", turn=turn)
-    await caller.page.wait_for_selector(f"#turns li[data-turn='{turn}'][data-state='played']")
+    await caller.shows(turn, "played")
     assert (await caller.page.inner_text("#words")).strip() == answer
     await caller.page.select_option("[name=language]", "en")
     await caller.told("changed", settings={"language": "en"})
 
 
-async def test_an_invalid_setting_is_refused_in_words(caller: Visit) -> None:
+async def test_an_invalid_setting_is_refused_in_words(hurried: Visit) -> None:
+    caller = hurried
     before = len(caller.events)
     await caller.page.evaluate("document.querySelector('[name=speed]').max = 9")
     await caller.page.locator("[name=speed]").fill("8")
     assert "speed" in (await caller.told("refused", after=before))["message"]
     await caller.page.wait_for_selector("#problem:not([hidden]) >> text=speed")
-    await caller.page.locator("[name=speed]").fill("1")
-    await caller.told("changed", settings={"speed": 1})
+    await caller.page.locator("[name=speed]").fill(str(FAST))
+    await caller.told("changed", after=before, settings={"speed": FAST})
     await caller.page.click("#problem-close")
 
 
-async def test_an_outage_is_told_with_what_to_do(caller: Visit) -> None:
+async def test_an_outage_is_told_with_what_to_do(hurried: Visit) -> None:
+    caller = hurried
     before = len(caller.events)
     await caller.page.click("#outage")
     await caller.told("service", after=before, up=False)
@@ -152,7 +156,7 @@ async def test_a_reply_that_an_outage_cuts_off_is_marked(caller: Visit) -> None:
     turn = await caller.ask(LONG)
     await caller.told("word", turn=turn, count=3)
     await page.click("#outage")
-    await page.wait_for_selector(f"#turns li[data-turn='{turn}'][data-state='lost']")
+    await caller.shows(turn, "lost")
     figure = page.locator(f"#turns li[data-turn='{turn}'] [data-figure='Lost after'] dd")
     words = len(caller.all_told("word", turn=turn))
     assert await figure.inner_text() == f"{words} words"
@@ -256,13 +260,23 @@ CONTRASTS = """() => {
 }"""
 
 
+TALL = (
+    "Straightforwardly environmentalists misunderstandings counterproductive misrepresentation "
+    "telecommunication disadvantageously, and so on."
+)
+"""Long words: each takes a line of its own on a telephone, which shows six."""
+LINES = 7
+
+
 async def test_on_a_telephone_the_agent_can_be_interrupted_all_the_time(telephone: Visit) -> None:
     caller, page = telephone, telephone.page
-    await page.locator("[name=speed]").fill("2")  # Many words are to be heard.
-    await caller.told("changed", settings={"speed": 2})
-    turn = await caller.ask(LONG)
-    await caller.told("word", turn=turn, count=40)
-    await page.wait_for_function("() => document.querySelectorAll('#words .heard').length >= 40")
+    await page.locator("[name=speed]").fill(str(FAST))
+    await caller.told("changed", settings={"speed": FAST})
+    turn = await caller.say(TALL)
+    await caller.told("word", turn=turn, count=LINES)
+    await page.wait_for_function(
+        "lines => document.querySelectorAll('#words .heard').length >= lines", arg=LINES
+    )
     assert await page.evaluate("document.getElementById('interrupt').getBoundingClientRect().bottom") <= 740
     words, now = await page.evaluate(
         "['#words', '#words .now'].map((name) => document.querySelector(name).getBoundingClientRect())"
@@ -274,6 +288,10 @@ async def test_on_a_telephone_the_agent_can_be_interrupted_all_the_time(telephon
     assert await page.evaluate("document.activeElement.id") == "words"
     await page.keyboard.press("Escape")
     await caller.told("silent", turn=turn)
+
+
+async def test_on_a_telephone_a_long_title_is_cut_and_lists_are_reached_by_keyboard(telephone: Visit) -> None:
+    caller, page = telephone, telephone.page
     turn = await caller.say(("This goes on and on. " * 95).strip())
     title = page.locator(f"#turns li[data-turn='{turn}'] h3")
     await title.wait_for()

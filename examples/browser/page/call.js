@@ -2,6 +2,8 @@
 
 const PATIENCE = 20_000;
 const GATHERING = 3_000;
+const SILENCE = 1_500;
+const LOST = "The connection to the agent was lost.";
 const UNREACHED =
   "Your browser doesn't reach the agent by WebRTC. Browsers need a network for it, even if nothing leaves this " +
   "machine. If you have one, start the example with --all-addresses.";
@@ -12,6 +14,7 @@ export class Call {
     this.on = on;
     this.delay = 0.1;
     this.ended = false;
+    this.lost = false;
     this.leaving = new AbortController();
   }
 
@@ -24,8 +27,8 @@ export class Call {
     this.peer.ontrack = ({ track }) => this.on.stream(new MediaStream([track]));
     this.peer.onconnectionstatechange = () => {
       const state = this.peer.connectionState;
-      if (state === "failed") this.end(this.polling ? "The connection to the agent was lost." : UNREACHED);
-      else if (this.polling) this.on.lost(state === "disconnected");
+      if (state === "failed") this.end(this.polling ? LOST : UNREACHED);
+      else if (this.polling) this.#tellLost(state === "disconnected");
     };
     const open = new Promise((resolve, reject) => {
       this.channel.onopen = resolve;
@@ -52,6 +55,7 @@ export class Call {
       throw new Error("your browser doesn't understand the agent's answer.");
     }
     await open;
+    this.heardAt = performance.now();
     this.polling = setInterval(() => this.#measure(), 1000);
   }
 
@@ -74,6 +78,14 @@ export class Call {
     this.on.end(reason);
   }
 
+  // It may come back, unless nobody serves the page any more: then the agent is gone as well.
+  async #tellLost(lost) {
+    if (this.ended || lost === this.lost) return;
+    this.lost = lost;
+    this.on.lost(lost);
+    if (lost && !(await answers())) this.end(LOST);
+  }
+
   #gathered() {
     return new Promise((resolve) => {
       const check = () => this.peer.iceGatheringState === "complete" && resolve();
@@ -83,16 +95,30 @@ export class Call {
     });
   }
 
-  // How long the audio waits here before it is heard: words and mouth wait as long.
+  // How long the audio waits here before it is heard: words and mouth wait as long. The agent sends silence, too:
+  // where nothing comes, the connection is lost, seconds before the browser says so.
   async #measure() {
     const reports = await this.audio.receiver.getStats();
     for (const report of reports.values()) {
-      if (report.type !== "inbound-rtp" || !report.jitterBufferEmittedCount) continue;
+      if (report.type !== "inbound-rtp") continue;
+      if (report.packetsReceived !== this.packets) this.heardAt = performance.now();
+      this.packets = report.packetsReceived;
+      this.#tellLost(this.peer.connectionState === "disconnected" || performance.now() - this.heardAt > SILENCE);
+      if (!report.jitterBufferEmittedCount) continue;
       const count = report.jitterBufferEmittedCount - (this.count ?? 0);
       const waited = report.jitterBufferDelay - (this.waited ?? 0);
       if (count > 0) this.delay = Math.min(0.5, Math.max(0, waited / count));
       this.count = report.jitterBufferEmittedCount;
       this.waited = report.jitterBufferDelay;
     }
+  }
+}
+
+// Whether the example still serves this page.
+export async function answers() {
+  try {
+    return (await fetch("icon.svg", { cache: "no-store" })).ok;
+  } catch {
+    return false;
   }
 }

@@ -1,4 +1,4 @@
-import { Call } from "./call.js";
+import { answers, Call } from "./call.js";
 import { Face } from "./face.js";
 import { Log } from "./log.js";
 import { Turns } from "./turns.js";
@@ -229,15 +229,6 @@ async function join() {
   $("talking").hidden = false;
   call.send({ do: "join", settings: readSettings() });
   $("text").focus({ preventScroll: true });
-}
-
-// Whether the example still serves this page.
-async function answers() {
-  try {
-    return (await fetch("icon.svg", { cache: "no-store" })).ok;
-  } catch {
-    return false;
-  }
 }
 
 function onStream(stream) {
