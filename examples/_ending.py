@@ -16,7 +16,7 @@ def end_at_ctrl_c() -> None:
     signal.signal(signal.SIGINT, lambda *_: (os.write(2, b"Interrupted.\n"), os._exit(INTERRUPTED)))
 
 
-class Story:
+class Printer:
     """Prints what callbacks tell, but outside of them: whoever calls them drops what they raise.
 
     It prints where standard output was when it was made, whatever that is redirected to later.
@@ -26,12 +26,12 @@ class Story:
         self._shown = sys.stdout
         self._lines: list[str] = []
 
-    def tell(self, line: str) -> None:
-        """Have a line printed."""
+    def add(self, line: str) -> None:
+        """Have a line printed with the next :meth:`show`."""
         self._lines.append(line)
 
     def show(self) -> None:
-        """Print what was told since; raises ``BrokenPipeError`` where nobody reads it."""
+        """Print what was added since; raises ``BrokenPipeError`` where nobody reads it."""
         lines, self._lines = self._lines, []
         if lines:
             print(*lines, sep="\n", file=self._shown, flush=True)

@@ -20,7 +20,7 @@ from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any
 
-from _ending import Story, end_at_ctrl_c, run
+from _ending import Printer, end_at_ctrl_c, run
 
 if __name__ == "__main__":
     end_at_ctrl_c()
@@ -70,9 +70,9 @@ def local_server(port: int = 0) -> LocalServer:
 class Providers:
     """Two providers in one, and the end and the return of the first one's server."""
 
-    def __init__(self, stack: AsyncExitStack, story: Story) -> None:
+    def __init__(self, stack: AsyncExitStack, printer: Printer) -> None:
         self._stack = stack
-        self._story = story
+        self._printer = printer
         self._killing: asyncio.Task[None] | None = None
         self._kept = stack.enter_context(ExitStack())
 
@@ -114,24 +114,24 @@ class Providers:
         speaker: Any = self.tts.active_provider
         if word["word"] == KILLED_AT:
             self._killing = asyncio.create_task(self._kill())
-        self._story.tell(f"{word['start']:6.2f} s  {speaker.voice}  {word['word']}")
+        self._printer.add(f"{word['start']:6.2f} s  {speaker.voice}  {word['word']}")
         if word["word"] == KILLED_AT:
-            self._story.tell("          --  the first provider is killed")
+            self._printer.add("          --  the first provider is killed")
 
     def _on_error(self, error: Exception) -> None:
-        self._story.tell(f"          --  {type(error).__name__}: {error}")
+        self._printer.add(f"          --  {type(error).__name__}: {error}")
 
 
 async def hold_call(recording: Recording) -> list[str]:
     """Have the agent speak two replies; return what it remembers."""
     async with AsyncExitStack() as stack:
-        story = Story()
-        providers = Providers(stack, story)
+        printer = Printer()
+        providers = Providers(stack, printer)
         tts = await providers.start()
         pipeline = Pipeline(tts=tts)
         session = AgentSession(agent=FerryAgent(), pipeline=pipeline)
         line = Line(pipeline, recording)
-        line.on_frame = story.show
+        line.on_frame = printer.show
         pipeline.audio_track = tts.audio_track = line.track  # What joining a room does.
         try:
             # FallbackTTS prints each change.

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from _ending import Story, end_at_ctrl_c, run
+from _ending import Printer, end_at_ctrl_c, run
 
 if __name__ == "__main__":
     end_at_ctrl_c()
@@ -53,14 +53,14 @@ async def speak(tts: LokutorTTS, recording: Recording) -> str:
     session = AgentSession(
         agent=Receptionist(), pipeline=(pipeline := Pipeline(llm=llm, tts=tts, text_filter=NUMBERS))
     )
-    story = Story()
+    printer = Printer()
 
     def on_word(word: dict[str, Any]) -> None:
-        story.tell(f"  {word['start']:5.2f} s  {word['word']}")
+        printer.add(f"  {word['start']:5.2f} s  {word['word']}")
 
     tts.on("word_spoken", on_word)
     line = Line(pipeline, recording)
-    line.on_frame = story.show
+    line.on_frame = printer.show
     pipeline.audio_track = tts.audio_track = line.track  # What joining a room does.
     try:
         async with asyncio.timeout(60), asyncio.TaskGroup() as call:
