@@ -40,8 +40,10 @@ async def measure(port: int, control: str, plan: Plan) -> Results:
     current = asyncio.current_task()
     assert current is not None
     end_with_parent(current.cancel)
+    begun = time.monotonic()
     await bench.prepare([texts.SHORT, texts.INTERRUPTED, texts.INTERRUPTED_NEXT])
     clocks.leave_imports_alone()
+    logger.info("preparation: %.0f s", time.monotonic() - begun)
     for title, group in _GROUPS:
         begun = time.monotonic()
         try:

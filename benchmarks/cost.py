@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, ExitStack
 
 from . import clocks, texts
 from .bench import MILLI, Bench, Sample
 from .call import RawSocket
 from .plan import ServiceBehaviour
 from .processes import Child
+
+logger = logging.getLogger("benchmarks")
 
 _STREAM = ServiceBehaviour(piece=0.02, pace=10.0)
 """Ten times real time, in messages of 20 ms: one wake-up for each message, as in real time."""
@@ -82,19 +86,26 @@ def _stall_rows() -> Sample:
 async def memory(bench: Bench) -> None:
     """Measure the memory of an idle plugin and of a running call, in a process per contender."""
     await bench.behave(ServiceBehaviour(pace=1.0))
-    weighed = await asyncio.gather(
-        *(asyncio.to_thread(_weigh, name, bench.port, bench.plan.calls) for name in bench.contenders),
-        return_exceptions=True,
+    begun = time.monotonic()
+    with ExitStack() as stack:
+        place = str(bench.port), str(bench.plan.calls)
+        children = [
+            stack.enter_context(Child("benchmarks.memory", name, *place)) for name in bench.contenders
+        ]
+        await _answers(children)  # Who can't start has no second answer either.
+        logger.info("memory, processes: %.0f s", time.monotonic() - begun)
+        for name, sample in zip(bench.contenders, await _answers(children), strict=True):
+            if isinstance(sample, BaseException):
+                bench.results.fail("memory", name, sample)
+            else:
+                bench.results.add(name, sample)
+        for child in children:
+            child.terminate()
+
+
+async def _answers(children: Sequence[Child]) -> list[Sample | BaseException]:
+    """Return the next line of each, or what it has failed with."""
+    answers: list[Sample | BaseException] = await asyncio.gather(
+        *(asyncio.to_thread(child.answer) for child in children), return_exceptions=True
     )
-    for name, sample in zip(bench.contenders, weighed, strict=True):
-        if isinstance(sample, BaseException):
-            bench.results.fail("memory", name, sample)
-        else:
-            bench.results.add(name, sample)
-
-
-def _weigh(name: str, port: int, calls: int) -> Sample:
-    with Child("benchmarks.memory", name, str(port), str(calls)) as child:
-        sample = child.answer()
-        child.terminate()
-        return sample
+    return answers

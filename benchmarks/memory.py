@@ -22,6 +22,7 @@ _KIB = 1024
 
 async def _main(name: str, port: int, count: int) -> None:
     contender = by_name(name)
+    say(ready=True)
     for _ in range(2):
         async with Call(contender, port) as call:
             await call.tts.prewarm()

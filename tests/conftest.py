@@ -92,7 +92,6 @@ def _start_fork_server() -> ExitStack:
 
 LONG = (
     "project/test_browser_example.py",
-    "project/test_benchmarks.py",
     "project/test_workers_example.py",
     "project/test_browser_room.py",
     "project/test_deploy_example.py",
@@ -100,6 +99,7 @@ LONG = (
     "project/test_browser_settings.py",
     "project/test_markup_example.py",
     "project/test_examples.py",
+    "project/test_benchmarks.py",
     "project/test_short_examples.py",
     "project/test_packaging.py",
     "project/test_example_endings.py",
