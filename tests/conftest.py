@@ -95,11 +95,13 @@ LONG = (
     "project/test_workers_example.py",
     "project/test_browser_room.py",
     "project/test_deploy_example.py",
+    "framework/test_fallback.py",
     "project/test_fallback_example.py",
     "project/test_browser_settings.py",
     "project/test_markup_example.py",
     "project/test_examples.py",
     "project/test_benchmarks.py",
+    "wire/test_cli_checks.py",
     "project/test_short_examples.py",
     "project/test_packaging.py",
     "project/test_example_endings.py",
@@ -113,8 +115,8 @@ LONG = (
     "unit/test_text.py",
     "unit/test_pacing.py",
 )
-"""What takes longest begins first, so that nobody waits for it in the end. What plays in real time stands
-between what computes."""
+"""What takes longest begins first, so that nobody waits for it in the end. What mostly waits stands between
+what computes, so that no test has to wait long for a core."""
 
 
 @pytest.hookimpl(tryfirst=True)
