@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .contenders import CONTENDERS, FLOOR
-from .goals import ROWS, judge, spread, summarize
+from .goals import OURS, ROWS, judge, spread, summarize
 
 _OUR_PACKAGES = ("videosdk-agents", "aiohttp", "av")
 _MARKS = {True: "met", False: "MISSED", None: "not judged"}
@@ -182,6 +182,8 @@ def _failures(document: Document) -> list[str]:
     ]
 
 
+_REFERENCE = "lmnt"
+"""The peer whose processor time is the goal in a process full of calls."""
 _WAYS = {"one": "all calls in one process", "each": "a process per call"}
 
 
@@ -203,6 +205,7 @@ def capacity_markdown(document: Document) -> str:
             ("what ended it", [run["ended_by"] for run in runs]),
         )
         lines += [f"| {label} | {' | '.join(cells)} |" for label, cells in rows]
+    lines += _judge_cores(document["runs"]["one"])
     memory = document["memory"]
     lines += [
         "",
@@ -215,6 +218,23 @@ def capacity_markdown(document: Document) -> str:
         cells = [f"{memory[name][key]:.0f}" for name in ("framework", *columns)]
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _judge_cores(runs: Mapping[str, Any]) -> list[str]:
+    """Return the row of the goal for a process full of calls, if the peer that it refers to was measured."""
+    if not {OURS, _REFERENCE} <= runs.keys():
+        return []
+    used = {
+        name: {level["calls"]: level["callers_cores"] for level in run["levels"]}
+        for name, run in runs.items()
+    }
+    calls = min(runs[OURS]["calls"], runs[_REFERENCE]["calls"])
+    verdict = "met" if used[OURS][calls] <= used[_REFERENCE][calls] else "missed"
+    cells = [f"{cores[calls]:.2f}" if calls in cores else "-" for cores in used.values()]
+    return [
+        f"| all calls in one process: cores used by {calls} calls. Goal: at most {_REFERENCE}'s ({verdict}) "
+        f"| {' | '.join(cells)} |"
+    ]
 
 
 def _carried(run: Mapping[str, Any]) -> str:

@@ -382,6 +382,23 @@ def test_a_level_is_held_or_fails_by_what_failed(changes: dict[str, Any], verdic
     assert capacity._verdict(level, single) == verdict
 
 
+@pytest.mark.parametrize(("ours", "verdict"), [(0.5, "met"), (0.51, "missed")])
+def test_the_processor_time_of_a_full_process_is_judged_where_both_were_carried(
+    ours: float, verdict: str
+) -> None:
+    def run(calls: int, *cores: float) -> dict[str, Any]:
+        levels_ = [
+            {"calls": calls, "callers_cores": used, "server_cores": 0.2, "first_sound_p95": 140.0}
+            for calls, used in zip((1, 40, 80), cores, strict=True)
+        ]
+        return {"calls": calls, "single": 140.0, "ended_by": "first sound", "levels": levels_}
+
+    runs = {OURS: run(40, 0.1, ours, 9.0), "lmnt": run(80, 0.1, 0.5, 0.8)}
+    memory = {key: {"rss": 1.0, "pss": 1.0} for key in ("framework", *runs)}
+    table_ = capacity_markdown({"runs": {"one": runs, "each": runs}, "memory": memory})
+    assert f"cores used by 40 calls. Goal: at most lmnt's ({verdict}) | {ours:.2f} | 0.50 |" in table_
+
+
 @pytest.mark.skipif(not HAS_CAPACITY, reason="it needs Linux")
 def test_a_quick_look_at_capacity(measured_capacity: dict[str, Any]) -> None:
     document = measured_capacity
