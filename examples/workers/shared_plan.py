@@ -112,12 +112,12 @@ class SharedPlan:
             # A turn's own belongs to a request that has its permit. The standby connection must wait.
             return within > 0 or await self._has_room()
         name = uuid.uuid4().hex
-        wait = await self._reserve([self._key], [self._per_minute, WINDOW, round(within * 1_000), name])
-        if wait < 0:
-            return False
         try:
+            wait = await self._reserve([self._key], [self._per_minute, WINDOW, round(within * 1_000), name])
+            if wait < 0:
+                return False
             await asyncio.sleep(wait / 1_000)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError:  # Redis may have given a place, although it has not been told here.
             with suppress(RedisError):  # The place is lost for a minute.
                 await self._redis.zrem(self._key, name)
             raise
