@@ -32,11 +32,6 @@ def run(running: Running) -> dict[str, str]:
     return dict(re.findall(r"^(\S.*?)  +(.+)$", figures, re.MULTILINE))
 
 
-def test_ctrl_c_ends_it_and_its_processes_without_a_traceback() -> None:
-    done = interrupt_example("workers/workers.py", engine="signal_engine.SignalEngine")
-    assert (done.returncode, done.stdout, done.stderr) == (130, "8 processes are ready\n", "Interrupted.\n")
-
-
 def test_it_tells_when_its_processes_are_ready(running: Running) -> None:
     running.prints(r"\A8 processes are ready$")
 
@@ -67,3 +62,8 @@ def test_no_turn_is_lost_where_redis_is_killed(run: dict[str, str]) -> None:
 def test_it_ends_well(running: Running) -> None:
     done = running.ends()
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_ctrl_c_ends_it_and_its_processes_without_a_traceback() -> None:
+    done = interrupt_example("workers/workers.py", engine="signal_engine.SignalEngine")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "8 processes are ready\n", "Interrupted.\n")
