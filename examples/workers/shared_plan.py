@@ -117,7 +117,7 @@ class SharedPlan:
             if wait < 0:
                 return False
             await asyncio.sleep(wait / 1_000)
-        except asyncio.CancelledError:  # Redis may have given a place, although it has not been told here.
+        except asyncio.CancelledError:  # Redis may have given a place, and its answer be on the way.
             with suppress(RedisError):  # The place is lost for a minute.
                 await self._redis.zrem(self._key, name)
             raise

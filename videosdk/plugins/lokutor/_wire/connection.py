@@ -60,7 +60,7 @@ _LIVENESS_TIMEOUT = 1.0
 _DOUBTFUL_AFTER = 3.0
 """Seconds without a message after which a connection may be lost without a sign, as behind some routers."""
 _LOOK_AGAIN = 0.1
-"""Seconds after which the plugin looks again whether it is alive, if nobody has received from it."""
+"""Seconds until the plugin checks again whether a connection is alive that nobody received from."""
 _POLICY_VIOLATION = 1008
 _SERVER_ERROR = 500
 """The lowest HTTP status by which a server says that the fault is its own."""
