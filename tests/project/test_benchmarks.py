@@ -21,6 +21,7 @@ import pytest
 
 pytest.importorskip("trustme", reason="the benchmark's extra is not installed")
 
+from kit.examples import environment_with
 from kit.processes import ForkedPopen, can_fork
 
 import benchmarks.__main__ as benchmark
@@ -28,7 +29,7 @@ from benchmarks import capacity, client, process_memory
 from benchmarks.barge_in import _stale
 from benchmarks.bench import Bench
 from benchmarks.contenders import CONTENDERS, FLOOR
-from benchmarks.goals import ROWS, judge, spread, summarize
+from benchmarks.goals import OURS, ROWS, judge, spread, summarize
 from benchmarks.heard import Aftermath, aftermath
 from benchmarks.plan import Plan
 from benchmarks.processes import Child
@@ -38,18 +39,13 @@ from benchmarks.resampling import levels, ours, soxr, tone
 from benchmarks.track import TRACK_RATE, ClockedTrack, Frame
 
 ROOT = Path(__file__).parents[2]
-OURS = "lokutor"
-
-
-def clean_environment() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if not key.startswith("LOKUTOR_")}
 
 
 def run_benchmark(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "benchmarks", *options],
         cwd=ROOT,
-        env=clean_environment(),
+        env=environment_with(),
         capture_output=True,
         text=True,
         timeout=300,
@@ -85,7 +81,7 @@ class QuickRun:
             self._process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=clean_environment(),
+                env=environment_with(),
                 stdout=printed,
                 stderr=subprocess.PIPE,
                 text=True,

@@ -13,6 +13,7 @@ import pytest
 from faults.stage import plugin_tasks
 from kit import PATIENCE, Clock, Conversation, ScriptedServer, until
 
+from videosdk.plugins.lokutor._wire import connection as connection_module
 from videosdk.plugins.lokutor._wire.connection import Connection
 from videosdk.plugins.lokutor._wire.connector import Connector
 from videosdk.plugins.lokutor._wire.protocol import Audio, SpeechRequest
@@ -35,6 +36,21 @@ async def answer_nothing(conversation: Conversation) -> None:
         pass
 
 
+@pytest.fixture
+async def dead(connector: Connector, scripted: ScriptedServer, clock: Clock) -> Connection:
+    """Return a connection whose peer answers nothing, behind :func:`send_after_silence`."""
+    scripted.autoping = False
+    scripted.scripts.append(answer_nothing)
+    connection = await connect(connector)
+    await send_after_silence(connection, clock)
+    return connection
+
+
+async def connect(connector: Connector) -> Connection:
+    """Return a connection without a heartbeat, which might end it as well."""
+    return await connector.connect_stream(False, PATIENCE)
+
+
 async def send_after_silence(connection: Connection, clock: Clock) -> None:
     """Let the peer be silent until a request is sent with a ping, and nobody receive for long then."""
     await clock.advance(10.0)
@@ -47,7 +63,7 @@ async def send_after_silence(connection: Connection, clock: Clock) -> None:
 
 async def test_nothing_is_judged_while_nobody_receives(connector: Connector, clock: Clock) -> None:
     """The answer has come, but a slow track still takes the audio before it."""
-    connection = await connector.take_or_connect(True, PATIENCE)
+    connection = await connect(connector)
     await send_after_silence(connection, clock)
     assert isinstance(await connection.receive(), Audio)
     await until(lambda: not connection._liveness_check.running)
@@ -55,17 +71,18 @@ async def test_nothing_is_judged_while_nobody_receives(connector: Connector, clo
 
 
 async def test_an_answer_that_has_come_is_read_first(
-    connector: Connector, scripted: ScriptedServer, clock: Clock
+    connector: Connector, scripted: ScriptedServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def answer(conversation: Conversation) -> None:
         async for message in conversation.ws:
             if message.type is aiohttp.WSMsgType.PING:
                 await conversation.ws.pong(message.data)
-                clock.skip(1.03)  # The loop is blocked until the time is over.
+                clock.skip(PATIENCE / 2 + 0.03)  # The loop is blocked until the time is over.
 
+    monkeypatch.setattr(connection_module, "_LIVENESS_TIMEOUT", PATIENCE / 2)  # A busy machine has time.
     scripted.autoping = False
     scripted.scripts.append(answer)
-    connection = await connector.take_or_connect(True, PATIENCE)
+    connection = await connect(connector)
     await clock.advance(10.0)
     await connection.send(REQUEST)
     receiving = asyncio.create_task(connection.receive())
@@ -76,31 +93,19 @@ async def test_an_answer_that_has_come_is_read_first(
         await asyncio.wait_for(receiving, PATIENCE)
 
 
-async def test_a_peer_that_died_meanwhile_is_given_up_once_somebody_receives(
-    connector: Connector, scripted: ScriptedServer, clock: Clock
-) -> None:
-    scripted.autoping = False
-    scripted.scripts.append(answer_nothing)
-    connection = await connector.take_or_connect(True, PATIENCE)
-    await send_after_silence(connection, clock)
+async def test_a_peer_that_died_meanwhile_is_given_up_once_somebody_receives(dead: Connection) -> None:
     with pytest.raises(NetworkError, match="no sign of life"):
-        await asyncio.wait_for(connection.receive(), PATIENCE)
+        await asyncio.wait_for(dead.receive(), PATIENCE)
 
 
-async def test_a_sign_of_life_does_not_gather_in_the_socket(
-    connector: Connector, scripted: ScriptedServer, clock: Clock
-) -> None:
-    scripted.autoping = False
-    scripted.scripts.append(answer_nothing)
-    connection = await connector.take_or_connect(True, PATIENCE)
-    await send_after_silence(connection, clock)
-    connection.gather(1.0)
-    assert connection._burst is None
-    connection.drop()
+async def test_a_sign_of_life_does_not_gather_in_the_socket(dead: Connection) -> None:
+    dead.gather(1.0)
+    assert dead._burst is None
+    dead.drop()
 
 
 async def test_a_closed_connection_is_not_watched_any_more(connector: Connector, clock: Clock) -> None:
-    connection = await connector.take_or_connect(True, PATIENCE)
+    connection = await connect(connector)
     connection.drop()
     await clock.advance(10.0)
     with suppress(NetworkError):
