@@ -13,7 +13,17 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-from kit import Conversation, ScriptedServer, chunks_of, follows, pushed_samples, speak_timed, until
+from kit import (
+    Conversation,
+    ScriptedServer,
+    chunks_of,
+    follows,
+    pushed_samples,
+    speak_timed,
+    speech_of,
+    until,
+    visemes_of,
+)
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS
@@ -71,7 +81,14 @@ async def test_a_turn_frees_itself(
         await conversation.request()
         conversation.abort()
 
-    scripts = [breaks_off, speak_timed] if turn is _lost else [speak_timed]
+    async def never_ends(conversation: Conversation) -> None:
+        request = await conversation.request()
+        await conversation.text(visemes_of(request["text"]))
+        await conversation.audio(speech_of(request["text"]))
+        await asyncio.Event().wait()
+
+    # The turn that is kept has its unfinished request with it: an interrupted turn always has one.
+    scripts = {_whole: [speak_timed], _interrupted: [never_ends], _lost: [breaks_off, speak_timed]}[turn]
     scripted.scripts.extend(scripts * 3 * TURNS)
     tts = make_tts(scripted.url, word_timestamps=words, keep_warm=False)
     counts = []
