@@ -752,13 +752,31 @@ def _nonsense_rows() -> list[Row]:
             tries=1,
         ),
         nonsense("timing after audio, audio after EOS", _AFTER, script=out_of_order),
-        nonsense("EOS before any request", Moment.WAITING, script=_early_end, warm=True),
+        nonsense(
+            "EOS before any request",
+            Moment.WAITING,
+            script=_early_end,
+            warm=True,
+            arrange=once_it_is_read,
+        ),
     ]
+
+
+def once_it_is_read(turn: Turn) -> None:
+    """Let the turn begin when what came before it was read."""
+
+    async def drive(turn: Turn) -> None:
+        await turn.stage.server.conversations[0].ready.wait()
+        await turn.tts.synthesize(turn.text)
+
+    turn.drive = drive
 
 
 async def _early_end(conversation: Conversation) -> None:
     await conversation.end()
     await conversation.audio(b"\1\2\3")
+    await conversation.is_read()
+    conversation.ready.set()
     request = await conversation.request()
     await conversation.audio(speech_of(request["text"]))
     await conversation.end()

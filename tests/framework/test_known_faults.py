@@ -57,18 +57,18 @@ async def test_an_answer_that_is_talked_over_has_a_final_transcript_of_what_was_
 async def test_a_reply_that_is_interrupted_while_the_voice_connects_leaves_the_model_to_the_next(
     make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
 ) -> None:
-    scripted.answering.clear()
+    scripted.hold()
     async with calling(make_tts(scripted.url), track) as call:
         try:
             await call.begin("reply", "So it goes on. " * 100)
-            await until(lambda: scripted.waiting > 0)
+            await until(lambda: scripted.held > 0)
             await settled()  # The model has written as much as the framework takes from it.
             call.session.interrupt()
             await until(lambda: not call.speech.tts_lock.locked())
             await settled()
             assert not call.mind_is_busy
         finally:
-            scripted.answering.set()
+            scripted.answer_all()
             await end_collectors()
 
 

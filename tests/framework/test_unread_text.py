@@ -6,7 +6,7 @@ The framework hands 50 tokens on ahead, and waits then. Source: ``PipelineOrches
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from kit import Conversation, ScriptedServer, emitted_by, speech_of, until
@@ -37,18 +37,30 @@ async def refuse(conversation: Conversation) -> None:
     await conversation.gone()
 
 
+@pytest.fixture
+async def second() -> AsyncIterator[ScriptedServer]:
+    """Return the second provider's service."""
+    async with ScriptedServer() as server:
+        yield server
+
+
 @pytest.mark.parametrize("kind", ["reply", "user"])
 @pytest.mark.parametrize("providers", [1, 2])
 async def test_the_next_reply_is_spoken_behind_one_that_has_failed(
-    kind: str, providers: int, make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack
+    kind: str,
+    providers: int,
+    make_tts: Maker,
+    scripted: ScriptedServer,
+    second: ScriptedServer,
+    track: CustomAudioStreamTrack,
 ) -> None:
     first = make_tts(scripted.url, max_retries=0)
     scripted.scripts.append(speak_once)
     if providers == 1:
         tts = first
     else:
-        scripted.scripts.append(refuse)
-        tts = TransparentFallbackTTS([first, make_tts(scripted.url, max_retries=0)])  # type: ignore[assignment]
+        second.scripts.append(refuse)
+        tts = TransparentFallbackTTS([first, make_tts(second.url, max_retries=0)])  # type: ignore[assignment]
         tts.audio_track = track
     errors = emitted_by(tts, "error")
     async with calling(tts, track) as call:
@@ -64,7 +76,7 @@ async def test_the_next_reply_is_spoken_behind_one_that_has_failed(
         for text in ("The next one.", "And the one behind it."):
             await call.begin("user", text)
             await until(lambda text=text: call.memory[-1] == ("assistant", text))  # type: ignore[misc]
-            assert text in scripted.texts
+            assert text in scripted.texts + second.texts
         await call.stop_playing()
 
 

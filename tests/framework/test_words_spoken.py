@@ -324,11 +324,11 @@ async def test_an_interruption_between_two_turns_ends_them_too(
     tts: LokutorTTS, scripted: ScriptedServer, listener: Listener
 ) -> None:
     words = words_of(tts)
-    scripted.answering.clear()
+    scripted.hold()
     speaking = asyncio.create_task(tts.synthesize("Cut while it is spoken."))
-    await until(lambda: scripted.waiting == 1)
+    await until(lambda: scripted.held == 1)
     await tts.interrupt()
-    scripted.answering.set()
+    scripted.answer_all()
     await speaking
     await listener.hear(30)
     await settled()

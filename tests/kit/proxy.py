@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from kit import PATIENCE, ScriptedServer
+from kit.server import PASSES_TO_ACCEPT
 
 
 class Link:
@@ -81,11 +82,19 @@ class Link:
     async def finish(self) -> None:
         self.writer.close()
 
+    @property
+    def _writers(self) -> list[asyncio.StreamWriter]:
+        return [self.writer] if self._upstream is None else [self.writer, self._upstream[1]]
+
+    def abort(self) -> None:
+        """Close what is still open, without a wait."""
+        for writer in self._writers:
+            writer.transport.abort()
+
     async def close(self) -> None:
-        writers = [self.writer] if self._upstream is None else [self.writer, self._upstream[1]]
-        for writer in writers:
+        for writer in self._writers:
             writer.close()
-        for writer in writers:
+        for writer in self._writers:
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(1.0):
                     await writer.wait_closed()
@@ -186,10 +195,14 @@ class FaultProxy:
     ) -> None:
         assert self._listener is not None
         self._listener.close()
+        for _ in range(PASSES_TO_ACCEPT):
+            await asyncio.sleep(0)
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        for link in self.links:
+            link.abort()  # Its task may have been cancelled before it had begun.
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = Link(self, reader, writer)

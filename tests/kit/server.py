@@ -12,19 +12,30 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from aiohttp import web
+from aiohttp import WSMessage, web
 
 from kit.speech import speech_of, visemes_of
 from kit.waits import PATIENCE
 
 
 class Conversation:
-    """The server's side of one connection."""
+    """The server's side of one connection.
 
-    def __init__(self, ws: web.WebSocketResponse, http: web.Request) -> None:
+    Args:
+        ws: It, which leaves pings and pongs to this.
+        http: Its handshake.
+        answers_pings: Whether :meth:`receive` answers them.
+    """
+
+    def __init__(self, ws: web.WebSocketResponse, http: web.Request, *, answers_pings: bool = True) -> None:
         self.ws = ws
         self.http = http
+        self._answers_pings = answers_pings
         self.requests: list[dict[str, Any]] = []
+        self.ready = asyncio.Event()
+        """For scripts: that what a test waits for is done."""
+        self._received: deque[WSMessage] = deque()
+        self._pongs = 0
         self.closed = asyncio.Event()
 
     @property
@@ -37,11 +48,33 @@ class Conversation:
         Raises:
             EOFError: The client is gone.
         """
-        message = await self.ws.receive()
+        message = await self.receive()
         if message.type is not web.WSMsgType.TEXT:
             raise EOFError
         self.requests.append(json.loads(message.data))
         return self.requests[-1]
+
+    async def receive(self) -> WSMessage:
+        """Return the client's next message that is no ping and no pong."""
+        while not self._received:
+            await self._read()
+        return self._received.popleft()
+
+    async def is_read(self) -> None:
+        """Wait until the client has read all that was sent."""
+        self._pongs = 0
+        await self.ws.ping()
+        while not self._pongs:
+            await self._read()
+
+    async def _read(self) -> None:
+        message = await self.ws.receive()
+        if message.type is web.WSMsgType.PONG:
+            self._pongs += 1
+        elif message.type is not web.WSMsgType.PING:
+            self._received.append(message)
+        elif self._answers_pings:
+            await self.ws.pong(message.data)
 
     async def audio(self, pcm: bytes, size: int = 4096) -> None:
         for start in range(0, len(pcm), size):
@@ -119,7 +152,7 @@ class LoopbackServer(ABC):
         path: The only one that it knows.
     """
 
-    autoping = True
+    answers_pings = True
     """Whether pings are answered."""
 
     def __init__(self, path: str) -> None:
@@ -145,9 +178,9 @@ class LoopbackServer(ABC):
             script: What is said.
             begun: Called with the conversation before the first word.
         """
-        ws = web.WebSocketResponse(timeout=1.0, autoping=self.autoping)
+        ws = web.WebSocketResponse(timeout=1.0, autoping=False)
         await ws.prepare(http)
-        conversation = Conversation(ws, http)
+        conversation = Conversation(ws, http, answers_pings=self.answers_pings)
         begun(conversation)
         try:
             await script(conversation)
@@ -189,9 +222,9 @@ class ScriptedServer(LoopbackServer):
         self.away = False  # Whether every handshake is refused,
         self.refusal: tuple[int, dict[str, str]] = (503, {})  # and with which status and headers.
         self.refused = 0
-        self.waiting = 0  # Handshakes that wait for an answer.
-        self.answering = asyncio.Event()  # While it is not set, handshakes wait.
-        self.answering.set()
+        self._held: deque[asyncio.Event] | None = (
+            None  # Handshakes that wait for an answer; None if none is to.
+        )
 
     @property
     def url(self) -> str:
@@ -206,15 +239,36 @@ class ScriptedServer(LoopbackServer):
     def open_connections(self) -> int:
         return sum(not conversation.closed.is_set() for conversation in self.conversations)
 
+    @property
+    def held(self) -> int:
+        """How many handshakes wait for an answer."""
+        return len(self._held or ())
+
+    def hold(self) -> None:
+        """Let handshakes wait from now on."""
+        self._held = deque()
+
+    def answer_first(self) -> None:
+        """Answer the handshake that has waited longest."""
+        assert self._held
+        self._held.popleft().set()
+
+    def answer_all(self) -> None:
+        """Answer all handshakes that wait, and those to come."""
+        while self._held:
+            self.answer_first()
+        self._held = None
+
     async def all_closed(self) -> None:
         async with asyncio.timeout(PATIENCE):
             for conversation in self.conversations:
                 await conversation.closed.wait()
 
     async def _serve(self, http: web.Request) -> web.StreamResponse:
-        self.waiting += 1
-        await self.answering.wait()
-        self.waiting -= 1
+        if self._held is not None:
+            answered = asyncio.Event()
+            self._held.append(answered)
+            await answered.wait()
         if self.away:
             self.refused += 1
             status, headers = self.refusal

@@ -93,9 +93,7 @@ class NotedService(LoopbackServer):
 
     async def _talk(self, conversation: Conversation) -> None:
         while True:
-            message = await conversation.ws.receive()
-            if message.type is web.WSMsgType.PING:
-                continue
+            message = await conversation.receive()
             if message.type is not web.WSMsgType.TEXT:
                 raise EOFError
             await self._answer(conversation, message.data)

@@ -341,7 +341,7 @@ def keys_are_refused_without_a_code(service: NotedService) -> None:
 
 @deviation("ping")
 def deaf_to_pings(service: NotedService) -> None:
-    service.autoping = False
+    service.answers_pings = False
 
 
 @deviation("two-requests", "early-request", "idle")
@@ -896,7 +896,7 @@ async def test_an_early_request_that_is_dropped(service: NotedService) -> None:
     async def drop(conversation: Conversation, fields: Fields) -> None:
         if fields["text"] != SENTENCE or len(service.conversations) < 4:
             return  # On those before, nothing comes early.
-        await conversation.ws.receive()
+        await conversation.receive()
 
     service.before = drop
     report = await examined(service.address, HURRIED, facts={"early-request"})

@@ -39,7 +39,7 @@ async def answer_nothing(conversation: Conversation) -> None:
 @pytest.fixture
 async def dead(connector: Connector, scripted: ScriptedServer, clock: Clock) -> Connection:
     """Return a connection whose peer answers nothing, behind :func:`send_after_silence`."""
-    scripted.autoping = False
+    scripted.answers_pings = False
     scripted.scripts.append(answer_nothing)
     connection = await connect(connector)
     await send_after_silence(connection, clock)
@@ -70,6 +70,7 @@ async def test_nothing_is_judged_while_nobody_receives(connector: Connector, clo
     connection.drop()
 
 
+@pytest.mark.usefixtures("patience")
 async def test_an_answer_that_has_come_is_read_first(
     connector: Connector, scripted: ScriptedServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,7 +81,7 @@ async def test_an_answer_that_has_come_is_read_first(
                 clock.skip(PATIENCE / 2 + 0.03)  # The loop is blocked until the time is over.
 
     monkeypatch.setattr(connection_module, "_LIVENESS_TIMEOUT", PATIENCE / 2)  # A busy machine has time.
-    scripted.autoping = False
+    scripted.answers_pings = False
     scripted.scripts.append(answer)
     connection = await connect(connector)
     await clock.advance(10.0)

@@ -494,6 +494,7 @@ async def test_a_service_that_falls_silent_at_its_first_sound_is_told(
     assert [words in str(error) for error in errors] == [True]
 
 
+@pytest.mark.usefixtures("patience")
 async def test_audio_that_came_while_the_loop_was_blocked_is_in_time(
     make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, clock: Clock
 ) -> None:

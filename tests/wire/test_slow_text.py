@@ -162,12 +162,12 @@ async def test_text_that_was_ready_is_not_forgiven_the_time_that_connecting_took
 ) -> None:
     """A listener's silence begins with the call where the text is there, and not with the connection."""
     turn = Turn(tts, clock, ready=True)
-    scripted.answering.clear()
+    scripted.hold()
     scripted.scripts.append(lambda conversation: conversation.gone())
     turn.begin()
-    await until(lambda: scripted.waiting > 0)
+    await until(lambda: scripted.held > 0)
     await clock.advance(4.0)  # Of the 5 s that a handshake may take, and of 20 s in all.
-    scripted.answering.set()
+    scripted.answer_all()
     await until(lambda: scripted.texts == [TEXT])
     await clock.advance(16.5)
     await turn.end()

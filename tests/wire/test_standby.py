@@ -73,14 +73,14 @@ async def test_prewarm_does_not_hold_the_frameworks_start_up(
     tts: LokutorTTS, scripted: ScriptedServer, clock: Clock, track: CustomAudioStreamTrack
 ) -> None:
     """The service doesn't answer; once it does, the connection is there for the first turn."""
-    scripted.answering.clear()
+    scripted.hold()
     warming = asyncio.create_task(tts.prewarm())
-    await until(lambda: scripted.waiting == 1)
+    await until(lambda: scripted.held == 1)
     await clock.advance(0.5)
     assert not warming.done()
     await clock.advance(0.6)
     await asyncio.wait_for(warming, PATIENCE)
-    scripted.answering.set()
+    scripted.answer_all()
     seen = measure(tts)
     await tts.synthesize("One.")
     assert [metrics.standby_used for metrics in seen] == [True]
@@ -145,13 +145,13 @@ async def test_no_socket_is_opened_beside_one_that_a_turn_opens_by_itself(
     scripted.away = True
     await tts.prewarm()
     scripted.away = False
-    scripted.answering.clear()
+    scripted.hold()
     turn = asyncio.create_task(tts.synthesize("One."))
-    await until(lambda: scripted.waiting == 1)
+    await until(lambda: scripted.held == 1)
     await standby.fill()  # As at the end of the turn before it, and at a second start.
     await settled()
-    assert scripted.waiting == 1
-    scripted.answering.set()
+    assert scripted.held == 1
+    scripted.answer_all()
     await turn
     await until(lambda: len(scripted.conversations) == 2 and scripted.open_connections == 1)
     assert scripted.texts == ["One."]
@@ -296,17 +296,19 @@ async def test_of_two_connections_for_the_next_turn_only_one_is_kept(
 ) -> None:
     """One that a turn has opened by itself, because the other took so long."""
     await tts.prewarm()
-    scripted.answering.clear()
+    scripted.hold()
     await tts.synthesize("One.")
-    await until(lambda: scripted.waiting == 1)
+    await until(lambda: scripted.held == 1)
     model = Thinking()
     turn = asyncio.create_task(tts.synthesize(model.text()))
     await asyncio.sleep(0)
     await clock.advance(5.1)
-    await until(lambda: scripted.waiting == 2)
-    scripted.answering.set()
+    await until(lambda: scripted.held == 2)
+    scripted.answer_first()  # That is the standby connection; the turn's own takes longer.
+    await until(lambda: tts._standby._connection is not None)
+    scripted.answer_all()
     await model.begun.wait()
-    await until(lambda: len(scripted.conversations) == 3 and tts._standby._connection is not None)
+    await until(lambda: len(scripted.conversations) == 3 and not tts._standby._own)
     await tts.interrupt()
     await turn
     await until(lambda: scripted.open_connections == 1)
@@ -567,8 +569,7 @@ async def test_a_socket_that_the_service_ends_again_and_again_is_replaced_ever_m
     await planned(tts)
     scripted.scripts.clear()
     await tts.synthesize("A turn begins anew.")
-    await until(lambda: scripted.open_connections == 1)
-    assert len(scripted.conversations) == 8
+    await until(lambda: len(scripted.conversations) == 8 and scripted.open_connections == 1)
     assert tts._standby._interval == 10.0
 
 
@@ -648,11 +649,11 @@ async def test_an_idle_plugin_does_not_try_for_ever(
     scripted.away = True
     await tts.prewarm()
     await planned(tts)
-    scripted.answering.clear()
+    scripted.hold()
     await clock.advance(11.0)
-    await until(lambda: scripted.waiting == 1)  # One try is under way when the time is over.
+    await until(lambda: scripted.held == 1)  # One try is under way when the time is over.
     await clock.advance(300.0)
-    scripted.answering.set()
+    scripted.answer_all()
     await settled()
     standby = tts._standby
     assert (standby._replacing, standby._leaving, standby._is_opening) == (None, None, False)
@@ -826,6 +827,7 @@ async def test_a_handshake_that_hangs_holds_up_one_call_only_and_not_for_long(
     room.close()
 
 
+@pytest.mark.usefixtures("patience")
 async def test_a_loop_that_was_blocked_takes_no_connection_for_dead(
     tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
 ) -> None:
