@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from kit import PATIENCE, ScriptedServer
-from kit.server import PASSES_TO_ACCEPT
+from kit.server import accept_no_more
 
 
 class Link:
@@ -177,6 +177,7 @@ class FaultProxy:
     async def refuse(self) -> None:
         """Listen no more: the port refuses connections until :meth:`listen`."""
         assert self._listener is not None
+        await accept_no_more(*self._listener.sockets)
         self._listener.close()
         await self._listener.wait_closed()
 
@@ -194,9 +195,8 @@ class FaultProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._listener is not None
+        await accept_no_more(*self._listener.sockets)
         self._listener.close()
-        for _ in range(PASSES_TO_ACCEPT):
-            await asyncio.sleep(0)
         for task in self._tasks:
             task.cancel()
         if self._tasks:

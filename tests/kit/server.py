@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 from abc import ABC, abstractmethod
+from asyncio.trsock import TransportSocket
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -98,8 +99,20 @@ class Conversation:
 
 
 Script = Callable[[Conversation], Awaitable[None]]
-PASSES_TO_ACCEPT = 3
+_PASSES_TO_ACCEPT = 3
 """Passes of the event loop until a connection that was accepted is known to the server."""
+
+
+async def accept_no_more(*listening: socket.socket | TransportSocket) -> None:
+    """Take no more connections, and let those that were taken get to know their server, which may close then.
+
+    asyncio leaves a connection open that it accepts while its server closes.
+    """
+    for each in listening:
+        with suppress(NotImplementedError):
+            asyncio.get_running_loop().remove_reader(each.fileno())
+    for _ in range(_PASSES_TO_ACCEPT):
+        await asyncio.sleep(0)
 
 
 async def speak(conversation: Conversation) -> None:
@@ -131,6 +144,26 @@ async def cut_on_request(conversation: Conversation) -> None:
     conversation.abort()
 
 
+class _LoopbackRunner(web.AppRunner):
+    """Serves an application at a free port of loopback."""
+
+    def __init__(self, app: web.Application) -> None:
+        super().__init__(app, access_log=None, shutdown_timeout=1.0)
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=1_024)
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self._listening.getsockname()[1]}"
+
+    async def listen(self) -> None:
+        await self.setup()
+        await web.SockSite(self, self._listening, backlog=1_024).start()
+
+    async def cleanup(self) -> None:
+        await accept_no_more(self._listening)
+        await super().cleanup()
+
+
 async def refusing(status: int, headers: dict[str, str] | None = None) -> tuple[web.AppRunner, str]:
     """Start a server that answers every handshake with ``status``."""
 
@@ -139,10 +172,9 @@ async def refusing(status: int, headers: dict[str, str] | None = None) -> tuple[
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", refuse)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    return runner, f"ws://127.0.0.1:{runner.addresses[0][1]}"
+    runner = _LoopbackRunner(app)
+    await runner.listen()
+    return runner, runner.url
 
 
 class LoopbackServer(ABC):
@@ -157,12 +189,12 @@ class LoopbackServer(ABC):
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._runner: web.AppRunner | None = None
+        self._runner: _LoopbackRunner | None = None
 
     @property
     def address(self) -> str:
         assert self._runner is not None
-        return f"ws://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self._runner.url
 
     @abstractmethod
     async def _serve(self, http: web.Request) -> web.StreamResponse:
@@ -193,21 +225,14 @@ class LoopbackServer(ABC):
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_get(self._path, self._serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        self._listening = socket.create_server(("127.0.0.1", 0), backlog=1_024)
-        await web.SockSite(self._runner, self._listening, backlog=1_024).start()
+        self._runner = _LoopbackRunner(app)
+        await self._runner.listen()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._runner is not None
-        # asyncio leaves a connection open that it accepts while its server closes.
-        with suppress(NotImplementedError):
-            asyncio.get_running_loop().remove_reader(self._listening)
-        for _ in range(PASSES_TO_ACCEPT):
-            await asyncio.sleep(0)
         await self._runner.cleanup()
 
 
