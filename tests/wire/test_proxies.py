@@ -80,6 +80,7 @@ async def test_a_reply_goes_through_the_proxy_of_the_environment_which_never_see
     tts = make_tts(SERVICE)
     await tts.prewarm()
     await tts.synthesize(TEXT)
+    await until(lambda: len(scripted.conversations) == 2)  # One is for the next turn.
     await tts.aclose()
     await until(lambda: all(link.closed.is_set() for link in proxy.links))
     assert on_track(track) == heard_for(TEXT)
