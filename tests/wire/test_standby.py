@@ -505,8 +505,7 @@ async def test_a_socket_that_ends_while_it_waits_is_replaced(
 
     scripted.scripts.append(hang_up)
     await tts.prewarm()
-    await until(lambda: len(scripted.conversations) == 2)
-    assert scripted.open_connections == 1
+    await until(lambda: len(scripted.conversations) == 2 and scripted.open_connections == 1)
 
 
 async def test_chatter_on_a_waiting_socket_is_ignored(
@@ -515,11 +514,13 @@ async def test_chatter_on_a_waiting_socket_is_ignored(
     async def chatty(conversation: Conversation) -> None:
         await conversation.text('{"type":"welcome"}')
         await conversation.audio(b"\1\2")
-        await conversation.ws.ping()
+        await conversation.is_read()
+        conversation.ready.set()
         await speak(conversation)
 
     scripted.scripts.append(chatty)
     await tts.prewarm()
+    await scripted.conversations[0].ready.wait()
     await tts.synthesize("One.")
     assert scripted.conversations[0].texts == ["One."]
     assert on_track(track) == heard_for("One.")
