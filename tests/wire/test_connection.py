@@ -37,9 +37,16 @@ async def freeze(link: Link) -> None:
     await link.swallow()
 
 
-@pytest.mark.parametrize("ending", ["barge-in", "time-out"])
+@pytest.mark.parametrize(
+    ("ending", "options"),
+    [("barge-in", {}), ("time-out", {"idle_timeout": 0.3}), ("heartbeat", {"heartbeat": 0.4})],
+)
 async def test_a_frozen_peer_behind_tls_sees_the_end_at_once(
-    make_tts: Maker, scripted: ScriptedServer, track: CustomAudioStreamTrack, ending: str
+    make_tts: Maker,
+    scripted: ScriptedServer,
+    track: CustomAudioStreamTrack,
+    ending: str,
+    options: dict[str, float],
 ) -> None:
     """By itself, TLS would wait 30 s for the peer's goodbye before the socket is closed."""
     connector = aiohttp.TCPConnector(ssl=client_context())
@@ -50,7 +57,7 @@ async def test_a_frozen_peer_behind_tls_sees_the_end_at_once(
     ):
         wire.faults.append(freeze)
         url = wire.url.replace("ws://", "wss://")
-        tts = make_tts(url, session=session, idle_timeout=0.3, max_retries=0)
+        tts = make_tts(url, session=session, max_retries=0, **options)
         call = asyncio.create_task(tts.synthesize(TEXT))
         if ending == "barge-in":
             await until(lambda: bool(on_track(track)))

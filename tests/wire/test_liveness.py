@@ -11,7 +11,7 @@ from contextlib import suppress
 import aiohttp
 import pytest
 from faults.stage import plugin_tasks
-from kit import PATIENCE, Clock, Conversation, ScriptedServer, until
+from kit import PATIENCE, Clock, Conversation, ScriptedServer, speak, until
 
 from videosdk.plugins.lokutor._wire import connection as connection_module
 from videosdk.plugins.lokutor._wire.connection import Connection
@@ -92,6 +92,33 @@ async def test_an_answer_that_has_come_is_read_first(
     connection.drop()
     with pytest.raises(NetworkError, match="close code"):
         await asyncio.wait_for(receiving, PATIENCE)
+
+
+async def test_the_wait_for_a_sign_of_life_begins_when_the_ping_leaves(
+    connector: Connector, scripted: ScriptedServer, clock: Clock
+) -> None:
+    """The loop may be blocked before; the answer needs some time behind that as well."""
+    asked, answering = asyncio.Event(), asyncio.Event()
+
+    async def answer_late(conversation: Conversation) -> None:
+        message = await conversation.ws.receive()
+        asked.set()
+        await answering.wait()
+        await conversation.ws.pong(message.data)
+        await speak(conversation)
+
+    scripted.answers_pings = False
+    scripted.scripts.append(answer_late)
+    connection = await connect(connector)
+    assert connection.park()
+    assert connection.unpark()
+    await clock.advance(1.5)
+    await clock.advance(0.0)
+    answering.set()
+    await asked.wait()
+    await connection.send(REQUEST)
+    assert isinstance(await asyncio.wait_for(connection.receive(), PATIENCE), Audio)
+    connection.drop()
 
 
 async def test_a_peer_that_died_meanwhile_is_given_up_once_somebody_receives(dead: Connection) -> None:

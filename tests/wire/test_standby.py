@@ -671,18 +671,20 @@ async def test_the_socket_is_let_go_after_a_time_without_a_turn(
 
 
 async def test_the_time_without_a_turn_also_ends_an_opening_that_is_under_way(
-    connector: Connector, scripted: ScriptedServer
+    connector: Connector, scripted: ScriptedServer, clock: Clock
 ) -> None:
     """Else it would stay open without any limit."""
-    go_on = asyncio.Event()
+    begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def open_slowly() -> Connection:
+        begun.set()
         await go_on.wait()
         return await open_one(connector)
 
-    room = Standby(open_slowly, connector.spawn, idle_limit=0.05)
+    room = Standby(open_slowly, connector.spawn, idle_limit=60.0)
     filling = asyncio.create_task(room.fill())
-    await asyncio.sleep(0.1)  # However late that is, the limit is due before it.
+    await begun.wait()
+    await clock.advance(61.0)
     go_on.set()
     await filling
     assert await room.take() is None

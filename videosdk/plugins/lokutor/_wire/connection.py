@@ -118,7 +118,9 @@ class Connection:
         self.handshake_time = handshake_time
         """Seconds that it took to open."""
         self._ws = ws
-        self._sockname = _sockname_of(ws.get_extra_info("socket"))
+        # Kept: aiohttp doesn't name it any more once its heartbeat has given up.
+        self._socket: socket.socket | None = ws.get_extra_info("socket")
+        self._sockname = _sockname_of(self._socket)
         self._endpoint = endpoint
         self._spawn = spawn
         self._dropped = False
@@ -321,6 +323,8 @@ class Connection:
         if self._liveness_check.running:  # A sign of life must not wait in the socket.
             return
         own = self._ws.get_extra_info("socket")
+        if own is None:  # It has ended.
+            return
         # uvloop's own can't be configured.
         handle = own if isinstance(own, TransportSocket) else self._duplicate()
         if handle is not None and _wait_for_bytes(handle, _BURST_BYTES):
@@ -360,7 +364,6 @@ class Connection:
             return False
         if not self._liveness_check.running:  # Else it was given back before the last ping was answered.
             self._spawn(self._probe())
-            self._liveness_check.start(_LIVENESS_TIMEOUT)
         return True
 
     def give_back(self) -> None:
@@ -421,11 +424,10 @@ class Connection:
 
     def _duplicate(self) -> socket.socket | None:
         """Return another handle on the open socket: uvloop's own can't be shut down."""
-        raw = self._ws.get_extra_info("socket")
-        if raw is None:
+        if self._socket is None:
             return None
         try:
-            twin: socket.socket = raw.dup()
+            twin = self._socket.dup()
         except OSError:
             return None
         # Right after the end, uvloop still names the closed descriptor, which may be somebody else's by now.
@@ -533,6 +535,8 @@ class Connection:
         return message
 
     async def _probe(self) -> None:
+        """Send a ping, and begin to wait for its answer when it leaves: the loop may be blocked before."""
+        self._liveness_check.start(_LIVENESS_TIMEOUT)
         try:
             await self._ws.ping()
         except (aiohttp.ClientError, OSError) as error:
