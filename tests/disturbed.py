@@ -1,11 +1,12 @@
 """Runs tests on event loops that are disturbed at random, as on a slow network and a busy machine.
 
-What comes is read in odd pieces, late, and in another order between the sockets; now and then the loop stands
-still. No order within a connection changes, so every test should pass: one that doesn't depends on when
-things happen, and will fail some day without this as well.
+What comes is read late, in odd pieces (without TLS), and in another order between the sockets; now and then
+the loop stands still. No order within a connection changes, so every test should pass. One that doesn't
+depends on when things happen, and will fail some day without this as well.
 
-Run it with ``python tests/disturbed.py --seed 1``; what follows goes to pytest, names of tests as well. A
-test always gets the same disturbances from the same seed, but not at the same moments.
+Run it with ``python tests/disturbed.py --seed 1``, with the names of tests if it isn't to be most of them,
+and options of pytest behind ``--``. A test gets the same disturbances from the same seed each time, but not
+at the same moments.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ SIZES = (1, 7, 100, 1_000, 5_000, 20_000)
 
 
 class Disturbances:
-    """What happens to all event loops written in Python. A plugin of pytest.
+    """What happens to asyncio's own event loops, except on Windows. A plugin of pytest.
 
     Args:
         seed: Begins each test's random numbers, with its name.
@@ -75,6 +76,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if sys.platform == "win32" or config.getoption("--loop") == "uvloop":
+        raise pytest.UsageError("Only asyncio's selector loops can be disturbed")
     disturbances = Disturbances(config.getoption("--disturbance"))
     disturbances.disturb()
     config.pluginmanager.register(disturbances)
@@ -82,14 +85,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        usage="%(prog)s [--seed SEED] [TEST ...] [-- OPTION ...]",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="random if omitted")
-    parsed, arguments = parser.parse_known_args()
-    named = any("tests" in argument for argument in arguments)
+    parser.add_argument("tests", nargs="*", default=FOLDERS, metavar="TEST", help="most of them if omitted")
+    own, options = sys.argv[1:], []
+    if "--" in own:
+        options = own[own.index("--") + 1 :]
+        own = own[: own.index("--")]
+    parsed = parser.parse_args(own)
     print(f"Seed {parsed.seed}", flush=True)
-    options = ["-p", Path(__file__).stem, "--disturbance", str(parsed.seed), *arguments]
-    return pytest.main([*([] if named else FOLDERS), *options])
+    return pytest.main(
+        ["-p", Path(__file__).stem, "--disturbance", str(parsed.seed), *options, *parsed.tests]
+    )
 
 
 if __name__ == "__main__":
