@@ -62,11 +62,17 @@ class Conversation:
         return self._received.popleft()
 
     async def is_read(self) -> None:
-        """Wait until the client has read all that was sent."""
+        """Wait until the client has read all that was sent.
+
+        Raises:
+            EOFError: The client is gone.
+        """
         self._pongs = 0
         await self.ws.ping()
         while not self._pongs:
             await self._read()
+            if self.ws.closed:
+                raise EOFError
 
     async def _read(self) -> None:
         message = await self.ws.receive()
@@ -247,9 +253,8 @@ class ScriptedServer(LoopbackServer):
         self.away = False  # Whether every handshake is refused,
         self.refusal: tuple[int, dict[str, str]] = (503, {})  # and with which status and headers.
         self.refused = 0
-        self._held: deque[asyncio.Event] | None = (
-            None  # Handshakes that wait for an answer; None if none is to.
-        )
+        # Handshakes that wait for an answer; None where none has to.
+        self._held: deque[asyncio.Event] | None = None
 
     @property
     def url(self) -> str:
