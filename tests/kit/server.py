@@ -23,8 +23,8 @@ class Conversation:
     """The server's side of one connection.
 
     Args:
-        ws: It, which leaves pings and pongs to this.
-        http: Its handshake.
+        ws: The WebSocket. It doesn't answer pings, and hands out pings and pongs.
+        http: The handshake.
         answers_pings: Whether :meth:`receive` answers them.
     """
 
@@ -34,7 +34,7 @@ class Conversation:
         self._answers_pings = answers_pings
         self.requests: list[dict[str, Any]] = []
         self.ready = asyncio.Event()
-        """For scripts: that what a test waits for is done."""
+        """For a script to set when the test may go on."""
         self._received: deque[WSMessage] = deque()
         self._pongs = 0
         self.closed = asyncio.Event()
@@ -110,9 +110,9 @@ _PASSES_TO_ACCEPT = 3
 
 
 async def accept_no_more(*listening: socket.socket | TransportSocket) -> None:
-    """Take no more connections, and let those that were taken get to know their server, which may close then.
+    """Accept no more connections, and wait until the server knows those that were accepted.
 
-    asyncio leaves a connection open that it accepts while its server closes.
+    It may be closed then. A connection that asyncio accepts while it closes a server is never closed.
     """
     for each in listening:
         with suppress(NotImplementedError):

@@ -36,7 +36,8 @@ from videosdk.plugins.lokutor.errors import LokutorError
 
 Maker = Callable[..., LokutorTTS]
 LONG_TEXT = "A sentence that is long enough for the listener to have audio ahead of what is played."
-LONG = "The first sentence, " + "which goes on and on, " * 8 + "and ends."
+LONGER_TEXT = "The first sentence, " + "which goes on and on, " * 8 + "and ends."
+"""Four seconds of audio, so that a busy machine doesn't use them up."""
 TEXTS = ("The first sentence.", "The second one.", "And a third.")
 
 
@@ -357,9 +358,9 @@ class GatedTrack(BareTrack):
 
 
 def holding_the_rest(track: GatedTrack, clock: Clock) -> Script:
-    """Return a script that speaks :data:`LONG`, and has the track hold the rest of it.
+    """Return a script that speaks :data:`LONGER_TEXT`, and has the track hold the rest of it.
 
-    That is written beside the task that receives, as it was gathered while the listener had much to hear.
+    A task of its own writes the rest, which was kept back while the listener had much to hear.
     """
 
     async def script(conversation: Conversation) -> None:
@@ -387,14 +388,14 @@ async def test_a_slow_track_is_not_taken_for_a_slow_service(
     errors = listen(tts)
     track = tts.audio_track = GatedTrack()
     scripted.scripts.append(holding_the_rest(track, clock))
-    turn = asyncio.create_task(tts.synthesize(requests_of(LONG, TEXTS[1])))
+    turn = asyncio.create_task(tts.synthesize(requests_of(LONGER_TEXT, TEXTS[1])))
     await until(lambda: len(scripted.texts) > 1 and track.waiting > 0)
     await clock.advance(60.0)
     track.gate.set()
     await asyncio.wait_for(turn, PATIENCE)
     assert errors == []
-    assert scripted.texts == [LONG, TEXTS[1]]
-    assert track.pcm == heard_for(LONG, TEXTS[1])
+    assert scripted.texts == [LONGER_TEXT, TEXTS[1]]
+    assert track.pcm == heard_for(LONGER_TEXT, TEXTS[1])
 
 
 async def test_the_listeners_silence_is_not_the_services_while_the_track_is_slow(
@@ -403,7 +404,7 @@ async def test_the_listeners_silence_is_not_the_services_while_the_track_is_slow
     """It takes the rest of a request for as long as would end the turn."""
 
     async def text() -> AsyncIterator[str | FlushMarker]:
-        yield LONG
+        yield LONGER_TEXT
         yield FlushMarker()
         await until(lambda: track.waiting > 0)
         await settled()  # The speaker waits for the track, and has nothing to send.
@@ -422,8 +423,8 @@ async def test_the_listeners_silence_is_not_the_services_while_the_track_is_slow
     track.gate.set()
     await asyncio.wait_for(turn, PATIENCE)
     assert errors == []
-    assert scripted.texts == [LONG, TEXTS[1]]
-    assert track.pcm == heard_for(LONG, TEXTS[1])
+    assert scripted.texts == [LONGER_TEXT, TEXTS[1]]
+    assert track.pcm == heard_for(LONGER_TEXT, TEXTS[1])
 
 
 @pytest.mark.parametrize("last", [1, 100, 4_409, 4_411, 9_000])

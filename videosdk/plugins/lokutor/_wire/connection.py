@@ -223,8 +223,7 @@ class Connection:
         self._unanswered = self._silent = True
         try:
             if self._clock() - self._seen_at > _DOUBTFUL_AFTER and not self._liveness_check.running:
-                self._liveness_check.start(_LIVENESS_TIMEOUT)
-                await self._ws.ping()  # Before the request, with which the service may be busy.
+                await self._ping()  # Before the request, with which the service may be busy.
             await self._ws.send_str(encode_request(request))
         except (aiohttp.ClientError, OSError) as error:
             reason = type(error).__name__
@@ -534,11 +533,14 @@ class Connection:
         self._answered = self._answered or message.type in _DATA
         return message
 
-    async def _probe(self) -> None:
+    async def _ping(self) -> None:
         """Send a ping, and begin to wait for its answer when it leaves: the loop may be blocked before."""
         self._liveness_check.start(_LIVENESS_TIMEOUT)
+        await self._ws.ping()
+
+    async def _probe(self) -> None:
         try:
-            await self._ws.ping()
+            await self._ping()
         except (aiohttp.ClientError, OSError) as error:
             logger.debug("The connection is dead: %s", type(error).__name__)
 
