@@ -435,8 +435,9 @@ async def test_a_signal_during_the_imports_ends_the_agent_at_once(as_process_1: 
     if as_process_1 and not can_be_process_1():
         pytest.skip("unshare is not allowed here")
     shutil.copy(DEPLOY / "agent.py", tmp_path)
-    slow = "import time\nprint('importing', flush=True)\ntime.sleep(600)\n"
-    (tmp_path / "draining.py").write_text(slow)  # In place of the one that imports the framework.
+    # In place of the one that imports the framework. Python would miss a signal just before a long sleep.
+    slow = "import time\nprint('importing', flush=True)\nwhile True:\n    time.sleep(0.01)\n"
+    (tmp_path / "draining.py").write_text(slow)
     process = await asyncio.create_subprocess_exec(
         *(NAMESPACE if as_process_1 else []),
         sys.executable,

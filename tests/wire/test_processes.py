@@ -88,7 +88,8 @@ async def test_what_is_not_closed_is_told() -> None:
 
 async def test_an_interrupt_is_a_signal() -> None:
     for anew in (False, True):
-        code = "import time; print(flush=True); time.sleep(600)"
+        # Python would miss a signal just before a long sleep.
+        code = "import time; print(flush=True)\nwhile True: time.sleep(0.01)"
         process = await start_python("-c", code, anew=anew)
         assert process.stdout is not None
         async with asyncio.timeout(3 * PATIENCE):

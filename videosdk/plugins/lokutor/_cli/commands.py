@@ -364,7 +364,9 @@ def _serve(arguments: argparse.Namespace) -> None:
 async def _serve_forever(running: AbstractAsyncContextManager[LocalServer]) -> None:
     async with running as server:
         say_line(f"listening on {server.url}")
-        await asyncio.Event().wait()
+        # A signal that comes just as the loop goes to sleep is only noticed when it wakes.
+        while True:  # noqa: ASYNC110
+            await asyncio.sleep(1)
 
 
 def _voices(_: argparse.Namespace) -> None:
