@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kit import PATIENCE, chunks_of, until
+from kit import PATIENCE, chunks_of
 from videosdk.agents import FlushMarker
 
 from videosdk.plugins.lokutor._text.markup import MarkupParser, Style
@@ -294,10 +294,12 @@ async def test_whether_there_is_more_to_say(pieces: list[str | FlushMarker], mor
 
 async def test_the_iterator_is_closed_if_it_was_begun() -> None:
     closed: list[str] = []
+    asked = asyncio.Event()
 
     async def endless(name: str) -> AsyncIterator[str]:
         try:
             yield "One."
+            asked.set()
             await asyncio.Event().wait()
         finally:
             closed.append(name)
@@ -306,7 +308,7 @@ async def test_the_iterator_is_closed_if_it_was_begun() -> None:
     reader = begun.read()
     await anext(reader)
     waiting = asyncio.ensure_future(anext(reader, None))
-    await until(lambda: begun._pulling is not None and not begun._pulling.done())
+    await asyncio.wait_for(asked.wait(), PATIENCE)
     await begun.close()
     await untouched.close()
     assert await asyncio.wait_for(waiting, PATIENCE) is None

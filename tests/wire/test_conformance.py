@@ -873,9 +873,9 @@ async def test_a_connection_that_is_flooded_is_not_read(
         client.connected(endpoint, PATIENCE) as opened,
         opened.wire(endpoint.url, endpoint.headers) as wire,
     ):
-        await until(lambda: wire._held > 100_000)
+        await until(lambda: wire.held > 100_000)
         assert await wire.ping(0.1) is None  # Its answer lies behind what isn't read.
-        assert wire._held < 200_000
+        assert wire.held < 200_000
         reply = await wire.reply({"text": "a" * 1_000}, asyncio.get_running_loop().time(), PATIENCE)
     assert len(reply.pcm) == flood * 50_000
 

@@ -98,6 +98,8 @@ async def test_a_service_that_ends_twice_is_known_from_then_on(
         await conversation.audio(speech_of((await conversation.request())["text"]))
         await conversation.end()
         await conversation.end()
+        await conversation.is_read()
+        noticed.set()
         await conversation.gone()
 
     async def text() -> AsyncIterator[str | FlushMarker]:
@@ -107,10 +109,7 @@ async def test_a_service_that_ends_twice_is_known_from_then_on(
 
     noticed = asyncio.Event()
     scripted.scripts.extend([end_twice, ending_late(share)])
-    turn = asyncio.create_task(say(tts, text()))
-    await until(lambda: tts._ends.doubled)
-    noticed.set()
-    await turn
+    await say(tts, text())
     heard.pcm = b""
     await say(tts, requests_of(*TEXTS))
     assert heard.pcm == heard_for(*TEXTS)

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+from faults.stage import plugin_tasks
 from kit import (
     Conversation,
     ScriptedServer,
@@ -95,7 +96,7 @@ async def test_a_turn_frees_itself(
     for _ in range(TURNS):
         await turn(tts, track)
         await tts.interrupt()
-        await until(lambda: not follows(tts) and not tts._connector._background)
+        await until(lambda: not follows(tts) and not plugin_tasks())
         await asyncio.sleep(0)
         counts.append(uncollected())
     # The last turn is kept, as it may still be heard, and what was measured of the service.

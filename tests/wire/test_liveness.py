@@ -11,7 +11,7 @@ from contextlib import suppress
 import aiohttp
 import pytest
 from faults.stage import plugin_tasks
-from kit import PATIENCE, Clock, Conversation, ScriptedServer, speak, until
+from kit import PATIENCE, Clock, Conversation, ScriptedServer, logged, speak, until
 
 from videosdk.plugins.lokutor._wire import connection as connection_module
 from videosdk.plugins.lokutor._wire.connection import Connection
@@ -20,6 +20,7 @@ from videosdk.plugins.lokutor._wire.protocol import Audio, SpeechRequest
 from videosdk.plugins.lokutor.errors import NetworkError
 
 REQUEST = SpeechRequest("A reply.", "en_f1", "en", 1.0, 5)
+ALIVE = "The connection is alive"
 
 
 @pytest.fixture
@@ -55,7 +56,6 @@ async def send_after_silence(connection: Connection, clock: Clock) -> None:
     """Let the peer be silent until a request is sent with a ping, and nobody receive for long then."""
     await clock.advance(10.0)
     await connection.send(REQUEST)
-    assert connection._liveness_check.running
     for _ in range(5):
         await clock.advance(1.5)
         await clock.advance(0.1)  # The loop is not blocked any more.
@@ -64,9 +64,10 @@ async def send_after_silence(connection: Connection, clock: Clock) -> None:
 async def test_nothing_is_judged_while_nobody_receives(connector: Connector, clock: Clock) -> None:
     """The answer has come, but a slow track still takes the audio before it."""
     connection = await connect(connector)
-    await send_after_silence(connection, clock)
-    assert isinstance(await connection.receive(), Audio)
-    await until(lambda: not connection._liveness_check.running)
+    with logged(ALIVE) as alive:
+        await send_after_silence(connection, clock)
+        assert isinstance(await connection.receive(), Audio)
+        await asyncio.wait_for(alive.wait(), PATIENCE)
     connection.drop()
 
 
@@ -85,9 +86,10 @@ async def test_an_answer_that_has_come_is_read_first(
     scripted.scripts.append(answer)
     connection = await connect(connector)
     await clock.advance(10.0)
-    await connection.send(REQUEST)
-    receiving = asyncio.create_task(connection.receive())
-    await until(lambda: not connection._liveness_check.running)
+    with logged(ALIVE) as alive:
+        await connection.send(REQUEST)
+        receiving = asyncio.create_task(connection.receive())
+        await asyncio.wait_for(alive.wait(), PATIENCE)
     assert not receiving.done()
     connection.drop()
     with pytest.raises(NetworkError, match="close code"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
@@ -26,7 +27,6 @@ from kit import (
     logged,
     on_track,
     pushed_samples,
-    refusing,
     settled,
     speak,
     speech_of,
@@ -37,12 +37,44 @@ from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 from videosdk.plugins.lokutor import LokutorTTS
 from videosdk.plugins.lokutor._wire.connection import Connection
 from videosdk.plugins.lokutor._wire.connector import Connector
-from videosdk.plugins.lokutor._wire.protocol import Audio
+from videosdk.plugins.lokutor._wire.protocol import Audio, SpeechRequest
 from videosdk.plugins.lokutor._wire.standby import Standby
 from videosdk.plugins.lokutor.errors import NetworkError, RateLimitError
 from videosdk.plugins.lokutor.metrics import SynthesisMetrics
 
 Maker = Callable[..., LokutorTTS]
+OPEN = "The standby connection is open"
+REQUEST = SpeechRequest("Some text.", "en_f1", "en", 1.0, 5)
+
+
+class Plans:
+    """What the plugin says of the moments at which it opens the next standby connection."""
+
+    def __init__(self, log: pytest.LogCaptureFixture) -> None:
+        self._log = log
+        self._seen = 0
+
+    async def next(self) -> float:
+        """Wait for the plan after the one returned before, and return its seconds."""
+        await until(lambda: len(self._delays()) > self._seen)
+        self._seen += 1
+        return self._delays()[self._seen - 1]
+
+    async def latest(self) -> float:
+        """Wait for a plan after the one returned before, and return the seconds of the last there is."""
+        await self.next()
+        self._seen = len(self._delays())
+        return self._delays()[-1]
+
+    def _delays(self) -> list[float]:
+        said = re.findall(r"The next standby connection is opened in ([\d.]+) s", self._log.text)
+        return [float(seconds) for seconds in said]
+
+
+@pytest.fixture
+def plans(caplog: pytest.LogCaptureFixture) -> Plans:
+    caplog.set_level(logging.DEBUG, "videosdk.plugins.lokutor")
+    return Plans(caplog)
 
 
 def measure(tts: LokutorTTS) -> list[SynthesisMetrics]:
@@ -141,14 +173,13 @@ async def test_no_socket_is_opened_beside_one_that_a_turn_opens_by_itself(
     tts: LokutorTTS, scripted: ScriptedServer
 ) -> None:
     """That one comes back, or is used."""
-    standby = tts._standby
     scripted.away = True
     await tts.prewarm()
     scripted.away = False
     scripted.hold()
     turn = asyncio.create_task(tts.synthesize("One."))
     await until(lambda: scripted.held == 1)
-    await standby.fill()  # As at the end of the turn before it, and at a second start.
+    await tts.prewarm()  # A second start.
     await settled()
     assert scripted.held == 1
     scripted.answer_all()
@@ -277,12 +308,15 @@ async def test_a_connection_on_which_the_service_has_spoken_is_not_kept(
 ) -> None:
     async def welcome(conversation: Conversation) -> None:
         await conversation.text('{"type":"welcome"}')
+        await conversation.is_read()
+        read.set()
         await speak(conversation)
 
+    read = asyncio.Event()
     scripted.scripts.append(welcome)
     seen = measure(tts)
     await tts.prewarm()
-    await until(lambda: tts._standby._connection is not None and tts._standby._connection._data_came)
+    await asyncio.wait_for(read.wait(), PATIENCE)
     await think(tts)
     await asyncio.wait_for(scripted.conversations[0].closed.wait(), PATIENCE)
     await until(lambda: len(scripted.conversations) == 2)
@@ -304,11 +338,14 @@ async def test_of_two_connections_for_the_next_turn_only_one_is_kept(
     await asyncio.sleep(0)
     await clock.advance(5.1)
     await until(lambda: scripted.held == 2)
-    scripted.answer_first()  # That is the standby connection; the turn's own takes longer.
-    await until(lambda: tts._standby._connection is not None)
-    scripted.answer_all()
+    with logged(OPEN) as standby:
+        scripted.answer_first()  # That is the standby connection; the turn's own takes longer.
+        await asyncio.wait_for(standby.wait(), PATIENCE)
+    with logged("Connected in") as own:
+        scripted.answer_all()
+        await asyncio.wait_for(own.wait(), PATIENCE)
     await model.begun.wait()
-    await until(lambda: len(scripted.conversations) == 3 and not tts._standby._own)
+    assert len(scripted.conversations) == 3
     await tts.interrupt()
     await turn
     await until(lambda: scripted.open_connections == 1)
@@ -317,7 +354,7 @@ async def test_of_two_connections_for_the_next_turn_only_one_is_kept(
 
 
 async def test_an_open_connection_is_better_than_one_on_its_way(
-    tts: LokutorTTS, scripted: ScriptedServer
+    connector: Connector, scripted: ScriptedServer
 ) -> None:
     """What is being opened is given up, also for a call that has begun to wait for it."""
     begun = asyncio.Event()
@@ -327,11 +364,11 @@ async def test_an_open_connection_is_better_than_one_on_its_way(
         await asyncio.Event().wait()
         raise AssertionError
 
-    room = Standby(hang, tts._connector.spawn)
+    room = Standby(hang, connector.spawn)
     filling = asyncio.create_task(room.fill())
     taking = asyncio.create_task(room.take())
     await begun.wait()
-    connection = await tts._connector.connect_stream(False, PATIENCE)
+    connection = await connector.connect_stream(False, PATIENCE)
     room.lend(connection)
     connection.give_back()
     await asyncio.wait_for(filling, PATIENCE)
@@ -348,14 +385,15 @@ async def test_a_connection_that_is_given_back_before_it_has_answered_must_still
     scripted.scripts.append(deaf)
     await tts.prewarm()
     await think(tts)
-    if again:
-        await clock.advance(0.6)
-        await think(tts)
-        await clock.advance(0.5)
-    else:
-        await clock.advance(1.1)
-    await until(lambda: len(scripted.conversations) == 2)
-    await until(lambda: tts._standby._connection is not None)
+    with logged(OPEN) as replaced:
+        if again:
+            await clock.advance(0.6)
+            await think(tts)
+            await clock.advance(0.5)
+        else:
+            await clock.advance(1.1)
+        await asyncio.wait_for(replaced.wait(), PATIENCE)
+    assert len(scripted.conversations) == 2
     seen = measure(tts)
     await tts.synthesize("The next turn.")
     assert scripted.conversations[1].texts == ["The next turn."]
@@ -367,28 +405,28 @@ async def test_a_connection_that_has_answered_stays(
     tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
 ) -> None:
     await tts.prewarm()
-    await think(tts)
-    connection = tts._standby._connection
-    assert connection is not None
-    await until(lambda: not connection._liveness_check.running)
+    with logged("The connection is alive") as answered:
+        await think(tts)
+        await asyncio.wait_for(answered.wait(), PATIENCE)
     await clock.advance(2.0)
     await tts.synthesize("The next turn.")
     assert scripted.conversations[0].texts == ["The next turn."]
 
 
-async def test_only_an_untouched_connection_can_be_parked(tts: LokutorTTS, scripted: ScriptedServer) -> None:
+async def test_only_an_untouched_connection_can_be_parked(
+    connector: Connector, scripted: ScriptedServer
+) -> None:
     """Else the next turn could hear what is left of the last one."""
 
     async def opened() -> Connection:
-        return await tts._connector.connect_stream(False, PATIENCE)
+        return await connector.connect_stream(False, PATIENCE)
 
-    request = tts._options.request("Some text.", visemes=False)
     never_parked, sending, parked, dropped = [await opened() for _ in range(4)]
     assert not never_parked.unpark()
-    await sending.send(request)
+    await sending.send(REQUEST)
     assert not sending.park()
     assert parked.park()
-    await parked.send(request)  # By a call that has given it back.
+    await parked.send(REQUEST)  # By a call that has given it back.
     assert not parked.unpark()
     dropped.drop()
     assert not dropped.park()
@@ -424,14 +462,13 @@ async def test_without_prewarm_or_when_switched_off_each_call_opens_its_own(
 async def test_a_failing_prewarm_harms_nothing_and_tells_nothing(
     make_tts: Maker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, "videosdk.plugins.lokutor")
     tts = make_tts("ws://127.0.0.1:9", max_retries=0)
     errors = listen(tts)
-    await tts.prewarm()
+    with logged("No standby connection: NetworkError") as failed:
+        await tts.prewarm()
+        await asyncio.wait_for(failed.wait(), PATIENCE)
     assert errors == []
-    assert [record.getMessage() for record in caplog.records if record.name.endswith("lokutor")] == [
-        "No standby connection: NetworkError"
-    ]
+    assert [each for each in caplog.records if each.levelno > logging.DEBUG] == []
 
 
 async def test_the_turn_after_a_barge_in_starts_on_an_open_socket(
@@ -542,16 +579,8 @@ async def test_a_server_that_hangs_up_on_idle_sockets_is_not_stormed(
     room.close()
 
 
-async def planned(tts: LokutorTTS) -> asyncio.TimerHandle:
-    """Return the timer of the next replacement, once there is one."""
-    standby = tts._standby
-    await until(lambda: standby._replacing is not None)
-    assert standby._replacing is not None
-    return standby._replacing
-
-
 async def test_a_socket_that_the_service_ends_again_and_again_is_replaced_ever_more_rarely(
-    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock, plans: Plans
 ) -> None:
     """Else an idle plugin would use up the requests of a small plan."""
 
@@ -560,36 +589,46 @@ async def test_a_socket_that_the_service_ends_again_and_again_is_replaced_ever_m
 
     scripted.scripts.extend([hang_up] * 50)
     await tts.prewarm()
-    await until(lambda: len(scripted.conversations) == 2)  # The first is replaced at once.
+    assert await plans.next() == 0.0  # The first is replaced at once.
     for number, interval in enumerate([10.0, 20.0, 40.0, 80.0], start=2):
-        next_one = await planned(tts)
-        assert next_one.when() - tts._standby._replaced_at == pytest.approx(interval)
+        assert interval - 10.0 < await plans.next() <= interval
         assert len(scripted.conversations) == number
         await clock.advance(interval)
         await until(lambda number=number: len(scripted.conversations) == number + 1)  # type: ignore[misc]
-    await planned(tts)
+    await plans.next()
     scripted.scripts.clear()
     await tts.synthesize("A turn begins anew.")
     await until(lambda: len(scripted.conversations) == 8 and scripted.open_connections == 1)
-    assert tts._standby._interval == 10.0
+    await scripted.conversations[-1].ws.close()
+    assert 0.0 < await plans.next() <= 10.0
 
 
-async def test_no_interval_between_two_replacements_is_longer_than_the_idle_limit(tts: LokutorTTS) -> None:
-    room = Standby(tts._connector._open_standby, tts._connector.spawn)
-    room._replacements = 50
-    assert room._interval == 300.0
+async def test_no_interval_between_two_replacements_is_longer_than_the_idle_limit(
+    connector: Connector, scripted: ScriptedServer, clock: Clock, plans: Plans
+) -> None:
+    async def hang_up(conversation: Conversation) -> None:
+        await conversation.ws.close()
+
+    scripted.scripts.extend([hang_up] * 50)
+    room = Standby(partial(open_one, connector), connector.spawn, idle_limit=30.0)
+    await room.fill()
+    assert await plans.next() == 0.0
+    for interval in (10.0, 20.0, 30.0, 30.0):
+        assert interval - 10.0 < await plans.next() <= interval
+        for _ in range(2):
+            await clock.advance(interval / 2)
+            room.refill()  # As in a turn, or it would be let go.
+    room.close()
 
 
 async def test_a_socket_that_can_not_be_opened_is_tried_again_without_a_turn(
-    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock, plans: Plans
 ) -> None:
     scripted.away = True
     await tts.prewarm()
-    loop = asyncio.get_running_loop()
     for tries, interval in enumerate([10.0, 20.0, 40.0], start=1):
-        next_try = await planned(tts)
+        assert interval / 2 < await plans.next() <= interval
         assert scripted.refused == tries
-        assert interval / 2 < next_try.when() - loop.time() <= interval
         scripted.away = tries < 3
         await clock.advance(interval)
     await until(lambda: scripted.open_connections == 1)
@@ -599,65 +638,65 @@ async def test_a_socket_that_can_not_be_opened_is_tried_again_without_a_turn(
 
 
 async def test_a_replacement_that_fails_once_is_tried_again_without_a_turn(
-    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock, plans: Plans
 ) -> None:
     await tts.prewarm()
     scripted.away = True
     await scripted.conversations[0].ws.close()
-    await until(lambda: scripted.refused == 1)
+    assert await plans.next() == 0.0
+    assert 5.0 < await plans.next() <= 10.0
+    assert scripted.refused == 1
     scripted.away = False
-    await planned(tts)
     await clock.advance(10.0)
     await until(lambda: len(scripted.conversations) == 2)
 
 
 async def test_a_turn_does_not_wait_until_the_socket_is_tried_again(
-    tts: LokutorTTS, scripted: ScriptedServer
+    tts: LokutorTTS, scripted: ScriptedServer, plans: Plans
 ) -> None:
     scripted.away = True
     await tts.prewarm()
-    await planned(tts)
+    await plans.next()
     scripted.away = False
     await tts.synthesize("One.")
     await until(lambda: len(scripted.conversations) == 2 and scripted.open_connections == 1)
-    assert tts._standby._replacing is None
 
 
-async def test_a_refused_key_is_not_tried_again_without_a_turn(make_tts: Maker) -> None:
-    runner, url = await refusing(401)
-    tts = make_tts(url)
+async def test_a_refused_key_is_not_tried_again_without_a_turn(
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+) -> None:
+    scripted.away, scripted.refusal = True, (401, {})
     with logged("No standby connection: AuthenticationError") as refused:
         await tts.prewarm()
         await refused.wait()
-    assert tts._standby._replacing is None
-    await tts.aclose()
-    await runner.cleanup()
+    await clock.advance(200.0)  # It is let go after 300 s without a turn.
+    await settled()
+    assert scripted.refused == 1
 
 
-async def test_the_service_says_when_to_try_again(make_tts: Maker) -> None:
-    runner, url = await refusing(429, {"Retry-After": "60"})
-    tts = make_tts(url)
+async def test_the_service_says_when_to_try_again(
+    tts: LokutorTTS, scripted: ScriptedServer, plans: Plans
+) -> None:
+    scripted.away, scripted.refusal = True, (429, {"Retry-After": "60"})
     await tts.prewarm()
-    due = (await planned(tts)).when() - asyncio.get_running_loop().time()
-    await tts.aclose()
-    await runner.cleanup()
-    assert 60 - PATIENCE < due < 60.01  # uvloop counts in milliseconds.
+    assert 60 - PATIENCE < await plans.next() <= 60
 
 
 async def test_an_idle_plugin_does_not_try_for_ever(
-    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock, plans: Plans
 ) -> None:
     scripted.away = True
     await tts.prewarm()
-    await planned(tts)
+    await plans.next()
     scripted.hold()
     await clock.advance(11.0)
     await until(lambda: scripted.held == 1)  # One try is under way when the time is over.
     await clock.advance(300.0)
     scripted.answer_all()
+    await until(lambda: scripted.refused == 2)
+    await clock.advance(1_000.0)
     await settled()
-    standby = tts._standby
-    assert (standby._replacing, standby._leaving, standby._is_opening) == (None, None, False)
+    assert (scripted.refused, scripted.conversations) == (2, [])
 
 
 async def test_the_socket_is_let_go_after_a_time_without_a_turn(
@@ -825,7 +864,7 @@ async def test_a_handshake_that_hangs_holds_up_one_call_only_and_not_for_long(
     await clock.advance(5.0)
     own.drop()
     again = await room.connect(open_one(connector))
-    assert not room._is_opening  # The service is well, so what hangs is given up.
+    assert not room.coming  # The service is well, so what hangs is given up.
     again.drop()
     room.close()
 
@@ -835,8 +874,9 @@ async def test_a_loop_that_was_blocked_takes_no_connection_for_dead(
     tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
 ) -> None:
     """The timer is late, and what has come meanwhile is read after it."""
-    await tts.prewarm()
-    await until(lambda: tts._standby._connection is not None)
+    with logged(OPEN) as standby:
+        await tts.prewarm()
+        await asyncio.wait_for(standby.wait(), PATIENCE)
 
     async def text() -> AsyncIterator[str]:
         await clock.advance(1.3)  # In one pass of the loop, as if it had been blocked.
@@ -866,19 +906,12 @@ async def full_on_request(conversation: Conversation) -> None:
     await full(conversation)
 
 
-async def pause_of(tts: LokutorTTS) -> float:
-    """Return for how many seconds none is opened, once that is planned."""
-    await until(lambda: tts._standby._replacing is not None)
-    assert (await planned(tts)).when() == pytest.approx(tts._standby._paused_until, abs=0.002)
-    return tts._standby._paused_until - asyncio.get_running_loop().time()
-
-
 async def streamed(tts: LokutorTTS) -> bytes:
     return b"".join([piece async for piece in tts.stream_synthesize("For the cache.")])
 
 
 async def test_none_is_opened_before_the_service_wants_it_however_many_turns_there_are(
-    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock, plans: Plans
 ) -> None:
     scripted.away, scripted.refusal = True, (429, {"Retry-After": "60"})
     seen = measure(tts)
@@ -887,9 +920,9 @@ async def test_none_is_opened_before_the_service_wants_it_however_many_turns_the
     scripted.away = False
     for text in ("One.", "Two."):
         await tts.synthesize(text)
-        assert 60 - PATIENCE < await pause_of(tts) <= 60
+        assert 60 - PATIENCE < await plans.latest() <= 60
     await tts.prewarm()
-    assert 60 - PATIENCE < await pause_of(tts) <= 60
+    assert 60 - PATIENCE < await plans.latest() <= 60
     assert scripted.texts == ["One.", "Two."]
     assert len(scripted.conversations) == 2
     await clock.advance(60)
@@ -899,7 +932,7 @@ async def test_none_is_opened_before_the_service_wants_it_however_many_turns_the
 
 
 async def test_where_the_service_does_not_say_when_the_pauses_grow_also_with_turns_in_between(
-    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock, plans: Plans
 ) -> None:
     scripted.refusal = (429, {})
     for refused, pause in enumerate([10, 20, 40], start=1):
@@ -908,11 +941,11 @@ async def test_where_the_service_does_not_say_when_the_pauses_grow_also_with_tur
         await until(lambda refused=refused: scripted.refused == refused)  # type: ignore[misc]
         scripted.away = False
         await tts.synthesize("A turn.")
-        assert pause / 2 < await pause_of(tts) <= pause
+        assert pause / 2 < await plans.latest() <= pause
 
 
 async def test_a_limit_that_another_connection_meets_holds_the_next_one_back_but_keeps_the_one_that_is_open(
-    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock, plans: Plans
 ) -> None:
     await tts.prewarm()
     scripted.away, scripted.refusal = True, (429, {"Retry-After": "60"})
@@ -922,7 +955,7 @@ async def test_a_limit_that_another_connection_meets_holds_the_next_one_back_but
     seen = measure(tts)
     await tts.synthesize("One.")
     assert [metrics.standby_used for metrics in seen] == [True]
-    assert 60 - PATIENCE < await pause_of(tts) <= 60
+    assert 60 - PATIENCE < await plans.latest() <= 60
     assert len(scripted.conversations) == 1
     await clock.advance(60)
     await until(lambda: len(scripted.conversations) == 2)
@@ -942,7 +975,7 @@ async def test_too_many_requests_inside_a_connection_leave_an_open_one_alone(
 
 
 async def test_the_standby_connection_is_given_up_for_another_that_is_one_too_many(
-    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock, plans: Plans
 ) -> None:
     await tts.prewarm()
     scripted.scripts.append(full)
@@ -952,7 +985,7 @@ async def test_the_standby_connection_is_given_up_for_another_that_is_one_too_ma
     seen = measure(tts)
     for text in ("One.", "Two."):
         await tts.synthesize(text)
-        assert 60 - PATIENCE < await pause_of(tts) <= 60
+        assert 60 - PATIENCE < await plans.latest() <= 60
     await clock.advance(60)
     await until(lambda: len(scripted.conversations) == 6)
     await tts.synthesize("Three.")
@@ -964,11 +997,11 @@ async def test_the_standby_connection_is_given_up_for_another_that_is_one_too_ma
 
 
 async def test_one_that_is_told_while_it_waits_that_it_is_too_many_harms_no_turn(
-    tts: LokutorTTS, scripted: ScriptedServer
+    tts: LokutorTTS, scripted: ScriptedServer, plans: Plans
 ) -> None:
     scripted.scripts.append(full)
     await tts.prewarm()
-    assert 60 - PATIENCE < await pause_of(tts) <= 60
+    assert 60 - PATIENCE < await plans.latest() <= 60
     await scripted.all_closed()
     seen, errors = measure(tts), listen(tts)
     await tts.synthesize("One.")
@@ -977,17 +1010,19 @@ async def test_one_that_is_told_while_it_waits_that_it_is_too_many_harms_no_turn
     assert len(scripted.conversations) == 2
 
 
-async def test_none_is_kept_while_there_are_too_many(tts: LokutorTTS, scripted: ScriptedServer) -> None:
+async def test_none_is_kept_while_there_are_too_many(
+    tts: LokutorTTS, scripted: ScriptedServer, plans: Plans
+) -> None:
     scripted.scripts.append(full)
     await tts.prewarm()
-    await pause_of(tts)
+    await plans.latest()
     await think(tts)
     await scripted.all_closed()
     assert len(scripted.conversations) == 2
 
 
 async def test_a_turn_that_is_one_too_many_is_spoken_once_the_other_is_closed(
-    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack
+    tts: LokutorTTS, scripted: ScriptedServer, track: CustomAudioStreamTrack, plans: Plans
 ) -> None:
     scripted.scripts.append(full_on_request)
     errors = listen(tts)
@@ -996,27 +1031,28 @@ async def test_a_turn_that_is_one_too_many_is_spoken_once_the_other_is_closed(
     assert on_track(track) == heard_for("Spoken once.")
     assert errors == []
     await scripted.all_closed()
-    assert 60 - PATIENCE < await pause_of(tts) <= 60
+    assert 60 - PATIENCE < await plans.latest() <= 60
 
 
 async def test_pauses_for_sessions_double_until_one_is_of_use(
-    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock
+    tts: LokutorTTS, scripted: ScriptedServer, clock: Clock, plans: Plans
 ) -> None:
     scripted.scripts.extend([full, full])
     await tts.prewarm()
-    assert 60 - PATIENCE < await pause_of(tts) <= 60
+    assert 60 - PATIENCE < await plans.latest() <= 60
     await clock.advance(60)
-    await until(lambda: len(scripted.conversations) == 2 and tts._standby._replacing is not None)
-    assert 120 - PATIENCE < await pause_of(tts) <= 120
-    await clock.advance(120)
-    await until(lambda: tts._standby._connection is not None)
+    assert 120 - PATIENCE < await plans.latest() <= 120
+    assert len(scripted.conversations) == 2
+    with logged(OPEN) as standby:
+        await clock.advance(120)
+        await asyncio.wait_for(standby.wait(), PATIENCE)
     await tts.synthesize("One.")
     scripted.scripts.append(full)
     assert await streamed(tts)
-    assert 60 - PATIENCE < await pause_of(tts) <= 60
+    assert 60 - PATIENCE < await plans.latest() <= 60
 
 
-async def test_one_that_is_being_opened_is_given_up_as_well(connector: Connector) -> None:
+async def test_one_that_is_being_opened_is_given_up_as_well(connector: Connector, clock: Clock) -> None:
     begun = asyncio.Event()
 
     async def hang() -> Connection:
@@ -1029,16 +1065,19 @@ async def test_one_that_is_being_opened_is_given_up_as_well(connector: Connector
     await begun.wait()
     room.on_limit(RateLimitError("too many", code=SESSIONS))
     await asyncio.wait_for(filling, PATIENCE)
-    assert not room._is_opening
+    assert not room.coming
+    begun.clear()
     room.close()
-    assert room._replacing is None
+    await clock.advance(1_000.0)
+    assert not begun.is_set()
 
 
 async def test_a_plugin_without_a_standby_connection_plans_none_after_a_limit(
-    make_tts: Maker, scripted: ScriptedServer
+    make_tts: Maker, scripted: ScriptedServer, clock: Clock
 ) -> None:
     tts = make_tts(scripted.url, keep_warm=False)
     scripted.scripts.append(full_on_request)
     await tts.synthesize("One.")
-    assert tts._standby._replacing is None
+    await clock.advance(1_000.0)
+    await settled()
     assert len(scripted.conversations) == 2

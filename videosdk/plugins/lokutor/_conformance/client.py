@@ -140,7 +140,7 @@ class Wire:
         self._number = number
         self._loop = asyncio.get_running_loop()
         self._inbox: asyncio.Queue[tuple[float, aiohttp.WSMessage]] = asyncio.Queue()
-        self._held = self._taken = 0
+        self.held = self._taken = 0
         self._room = asyncio.Event()
         self._ponged = asyncio.Event()
         self._reader = self._loop.create_task(self._read())
@@ -268,7 +268,7 @@ class Wire:
                 at, message = await self._inbox.get()
         except TimeoutError:
             return Ending.SILENT
-        self._held -= _size(message)
+        self.held -= _size(message)
         self._taken += _size(message)
         self._room.set()
         if message.type is aiohttp.WSMsgType.BINARY:
@@ -298,13 +298,13 @@ class Wire:
                 self._ponged.set()
             else:
                 self._inbox.put_nowait((self._loop.time(), message))
-                self._held += _size(message)
+                self.held += _size(message)
                 self._record(message)
             if message.type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.ERROR}:
                 if self._ws.close_code in LOST_CODES:
                     self._client.count_loss()
                 return
-            while self._held > _MOST_HELD:
+            while self.held > _MOST_HELD:
                 self._room.clear()
                 await self._room.wait()
 

@@ -493,8 +493,9 @@ class Connection:
 
     def _saw(self, message: aiohttp.WSMessage) -> None:
         self._seen_at = self._clock()
-        if message.type in _ALIVE:
+        if message.type in _ALIVE and self._liveness_check.running:
             self._liveness_check.stop()
+            logger.debug("The connection is alive")
         if message.type in _DATA:
             self._data_came, self._silent = True, False
 

@@ -151,6 +151,7 @@ class Standby:
             self._stop_opening()
         self._handshake = connection.handshake_time
         self.lend(connection)
+        logger.debug("Connected in %.3f s", connection.handshake_time)
         return connection
 
     def lend(self, connection: Connection) -> None:
@@ -270,6 +271,7 @@ class Standby:
         connection.keeper = self
         if self._active and self._connection is None and connection.park():
             self._connection = connection
+            logger.debug("The standby connection is open, after %.3f s", connection.handshake_time)
         else:
             connection.drop()
 
@@ -288,7 +290,9 @@ class Standby:
     def _replace_at(self, due: float) -> None:
         self._stop_replacing()
         loop = asyncio.get_running_loop()
-        self._replacing = loop.call_at(max(due, loop.time()), self._replace)
+        now = loop.time()
+        self._replacing = loop.call_at(max(due, now), self._replace)
+        logger.debug("The next standby connection is opened in %.1f s", max(due - now, 0.0))
 
     def _replace(self) -> None:
         self._replacing = None
