@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,18 +137,21 @@ def forks() -> Iterator[None]:
     Those of the quick run are.
     """
     begun = {"benchmarks.client", "benchmarks.memory", "benchmarks.relay", "benchmarks.server"}
+    # Threads start processes while pytest writes the name of each test into the environment.
+    environment = environment_with()
 
-    def start(command: list[str], **options: Any) -> ForkedPopen | subprocess.Popen[str]:
+    def start(
+        command: list[str], *, env: Mapping[str, str] | None, **options: Any
+    ) -> ForkedPopen | subprocess.Popen[str]:
         _, _, module, *_ = command
         anew = module not in begun or not can_fork()
         begun.add(module)
-        return (subprocess.Popen if anew else ForkedPopen)(command, **options)
+        return (subprocess.Popen if anew else ForkedPopen)(command, env=env or environment, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("LOKUTOR_")]:
-            patch.delenv(name)
         theirs = SimpleNamespace(**{**vars(subprocess), "Popen": start})
         patch.setattr("benchmarks.processes.subprocess", theirs)
+        patch.setattr("benchmarks.certificates.os", SimpleNamespace(environ=environment))
         yield
 
 
