@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import pytest
 import pytest_asyncio
@@ -41,6 +42,7 @@ KEYS = ("LOKUTOR_API_KEY", "LOKUTOR_BASE_URL", "OPENAI_API_KEY", "DEEPGRAM_API_K
 @pytest.fixture(scope="module")
 def example() -> Iterator[SimpleNamespace]:
     """The modules of the example, without the developer's own keys."""
+    _FROM_BEFORE.update(_parts())
     with pytest.MonkeyPatch.context() as patch:
         for key in KEYS:
             patch.delenv(key, raising=False)
@@ -92,10 +94,18 @@ async def hurried(caller: Visit) -> Visit:
 
 
 def parts_of_calls() -> dict[str, int]:
-    """Count what calls are made of."""
+    """Count what the calls of this module are made of."""
+    return dict(Counter(type(part).__name__ for part in _parts() if part not in _FROM_BEFORE))
+
+
+def _parts() -> list[Any]:
     gc.collect()
     names = {"AgentSession", "AgentTrack", "Conversation", "LokutorTTS", "Pipeline", "RTCPeerConnection"}
-    return dict(Counter(name for thing in gc.get_objects() if (name := type(thing).__name__) in names))
+    return [thing for thing in gc.get_objects() if type(thing).__name__ in names]
+
+
+_FROM_BEFORE = WeakSet[Any]()
+"""What the modules that were tested before, in the same process, have left."""
 
 
 async def calls_are_over() -> None:
