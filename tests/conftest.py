@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -239,6 +239,15 @@ def no_proxy_in_environment(request: pytest.FixtureRequest, monkeypatch: pytest.
 def new_loop(request: pytest.FixtureRequest) -> LoopFactory:
     """Return what makes the loops of this run, for tests that run loops of their own."""
     return _loop_factory(request.config.getoption("--loop"))
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """Return a port of 127.0.0.1 that refuses connections, and that nobody else takes meanwhile."""
+    from kit.ports import held_port
+
+    with held_port() as holder:
+        yield holder.getsockname()[1]
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from kit import PATIENCE, ScriptedServer
+from kit.ports import held_port
 from kit.server import accept_no_more
 
 
@@ -150,6 +151,7 @@ class FaultProxy:
         self._server = server
         self._tls = tls
         self._port = 0
+        self._kept: socket.socket | None = None  # Holds the port while nobody listens.
         self._listener: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -171,6 +173,7 @@ class FaultProxy:
         return self._listener is not None and self._listener.is_serving()
 
     async def listen(self) -> None:
+        self._let_go()
         self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self._port, ssl=self._tls)
         self._port = self._listener.sockets[0].getsockname()[1]
 
@@ -180,6 +183,12 @@ class FaultProxy:
         await accept_no_more(*self._listener.sockets)
         self._listener.close()
         await self._listener.wait_closed()
+        self._kept = held_port(self._port)
+
+    def _let_go(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     async def all_closed(self) -> None:
         """Wait until every client is gone. A plugin that leaves a socket open lets this time out."""
@@ -195,6 +204,7 @@ class FaultProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._listener is not None
+        self._let_go()
         await accept_no_more(*self._listener.sockets)
         self._listener.close()
         for task in self._tasks:

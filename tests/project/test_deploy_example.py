@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
@@ -24,6 +23,7 @@ import pytest
 from kit import PATIENCE, ScriptedServer, heard_for, speak, until
 from kit.certificates import authority
 from kit.examples import EXAMPLES, environment_with, replace_plugins
+from kit.ports import port_for_a_program
 from kit.processes import Process, start_python
 from kit.registry import Registry
 from videosdk.agents import UtteranceHandle
@@ -38,11 +38,6 @@ LONG = " ".join(["This goes on and on, for so long that nobody would wait for it
 """More than 40 s."""
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes and signals as in a container")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def processes_under(parent: int) -> set[tuple[int, str]]:
@@ -181,7 +176,7 @@ async def starting(
     """
     certificate = tmp_path / "authority.pem"
     certificate.write_text(authority())
-    port = free_port()
+    port = port_for_a_program()
     process = await start_python(
         WORKER,
         registry.host,
@@ -223,7 +218,7 @@ async def calling(
     *,
     preemptive: bool = False,
 ) -> AsyncIterator[Caller]:
-    port, file = free_port(), folder / f"{job}.pcm"
+    port, file = port_for_a_program(), folder / f"{job}.pcm"
     about = {"url": scripted.url, "file": str(file), "greeting": greeting, "preemptive": preemptive}
     await registry.assign(job, port=port, **about)
     await registry.told(type="job_update", job_id=job, status="running")
@@ -390,7 +385,7 @@ async def test_a_call_that_gets_its_process_while_it_drains_is_told(
     ):
         await worker.prints("Agent session started", lines=2)
         about = {"url": scripted.url, "file": str(tmp_path / "third.pcm"), "greeting": LONG}
-        await registry.assign("third", port=free_port(), preemptive=False, **about)
+        await registry.assign("third", port=port_for_a_program(), preemptive=False, **about)
         await registry.told(type="job_update", job_id="third", status="running")
         await worker.prints("waits at process")
         below = worker.signal()

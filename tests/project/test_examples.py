@@ -385,8 +385,8 @@ def test_service_needs_a_key() -> None:
     assert "LOKUTOR_API_KEY" in done.stderr.splitlines()[-1]
 
 
-def test_unreachable_service_is_one_line(unused_tcp_port: int, tmp_path: Path) -> None:
-    base_url = f"ws://127.0.0.1:{unused_tcp_port}"
+def test_unreachable_service_is_one_line(closed_port: int, tmp_path: Path) -> None:
+    base_url = f"ws://127.0.0.1:{closed_port}"
     done = fork_python(
         [CONVERSATION, "--service", "--out", tmp_path],
         LOKUTOR_API_KEY="secret-key",

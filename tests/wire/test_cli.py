@@ -10,10 +10,9 @@ import json
 import os
 import re
 import signal
-import socket
 import sys
 import wave
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,14 +75,6 @@ def service(scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Script
     monkeypatch.setenv("LOKUTOR_API_KEY", KEY)
     monkeypatch.setenv("LOKUTOR_BASE_URL", scripted.url)
     return scripted
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    """Return a port that refuses connections, and that nobody else takes meanwhile."""
-    with closing(socket.socket()) as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]
 
 
 @asynccontextmanager

@@ -166,10 +166,10 @@ async def test_a_report_that_can_not_be_written_costs_nothing(service: NotedServ
 
 
 async def test_an_older_report_stays_until_there_is_a_finding(
-    here: Path, call: Any, monkeypatch: Any, unused_tcp_port: int
+    here: Path, call: Any, monkeypatch: Any, closed_port: int
 ) -> None:
     monkeypatch.setenv("LOKUTOR_API_KEY", "another-key-5f2c9e")
-    monkeypatch.setenv("LOKUTOR_BASE_URL", f"ws://127.0.0.1:{unused_tcp_port}")
+    monkeypatch.setenv("LOKUTOR_BASE_URL", f"ws://127.0.0.1:{closed_port}")
     (here / "old.json").write_text("old")
     for name in ("old.json", "new.json"):
         assert (await call("conformance", "--out", name)).status == 1

@@ -1130,9 +1130,9 @@ async def test_a_service_that_takes_no_key_of_ours(service: NotedService) -> Non
     assert report.differing == []
 
 
-async def test_a_service_that_is_not_there(unused_tcp_port: int) -> None:
+async def test_a_service_that_is_not_there(closed_port: int) -> None:
     with pytest.raises(NetworkError):
-        await examined(f"ws://127.0.0.1:{unused_tcp_port}")
+        await examined(f"ws://127.0.0.1:{closed_port}")
 
 
 async def test_a_service_that_refuses_every_request(service: NotedService) -> None:

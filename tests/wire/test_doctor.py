@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, closing, suppress
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, requires
@@ -450,13 +449,6 @@ def test_authorities_that_are_missing_behind_a_proxy(monkeypatch: pytest.MonkeyP
 async def test_a_port_without_tls(service: NotedService) -> None:
     line = await wrong_line(service.address.replace("ws:", "wss:"))
     assert (line.name, "speaks TLS" in line.do) == ("tls", True)
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    with closing(socket.socket()) as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]
 
 
 async def test_a_port_that_is_closed(closed_port: int) -> None:
