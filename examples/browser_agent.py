@@ -85,12 +85,16 @@ def make_pipeline(service: Service, settings: Settings, http: aiohttp.ClientSess
         visemes=True,
         session=http,
     )
+    ears = find_ears()
+    # Some seconds after a voice without words, the framework reports its end. Where nobody recognizes words,
+    # that would only keep a voice that has just begun from interrupting.
+    words_within = 0.0 if ears is None else EOUConfig.stt_silence_timeout
     return Pipeline(
-        stt=TypedSTT(find_ears()),
+        stt=TypedSTT(ears),
         llm=find_mind(lambda: tts.language),
         tts=tts,
         vad=SileroVAD(),
-        eou_config=EOUConfig(min_max_speech_wait_timeout=[0.1, 0.4]),
+        eou_config=EOUConfig(min_max_speech_wait_timeout=[0.1, 0.4], stt_silence_timeout=words_within),
         # A voice interrupts after 0.3 s; a typed question at once, whatever its length.
         interrupt_config=InterruptConfig(interrupt_min_duration=0.3, interrupt_min_words=1),
     )

@@ -172,9 +172,13 @@ class Visit:
 
     async def told(self, event: str, *, after: int = 0, **details: Any) -> dict[str, Any]:
         """Wait for an event behind the first ``after`` ones, and return it."""
-        async with asyncio.timeout(PATIENCE), self._told:
-            while not (found := self.all_told(event, after=after, **details)):
-                await self._told.wait()
+        try:
+            async with asyncio.timeout(PATIENCE), self._told:
+                while not (found := self.all_told(event, after=after, **details)):
+                    await self._told.wait()
+        except TimeoutError:
+            told = "\n".join(map(json.dumps, self.events[after:]))
+            raise AssertionError(f"no {event!r} with {details} among:\n{told}") from None
         return found[0]
 
     def all_told(self, event: str, *, after: int = 0, **details: Any) -> list[dict[str, Any]]:

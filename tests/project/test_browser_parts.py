@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import aiohttp
 import pytest
 from av import AudioFrame
 from kit.examples import EXAMPLES, run_example
 from kit.tables import each
 from kit.waits import PATIENCE
-from videosdk.agents import VADEventType, VADResponse
+from videosdk.agents import EOUConfig, VADEventType, VADResponse
 from videosdk.agents.event_emitter import EventEmitter
 from vsaiortc import MediaStreamTrack
 
@@ -28,7 +29,7 @@ def example() -> Iterator[SimpleNamespace]:
     """The modules of the example."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(EXAMPLES))
-        names = ("call", "reporter", "script", "service", "written")
+        names = ("call", "reporter", "script", "service", "settings", "written")
         parts = {name: importlib.import_module(f"browser.{name}") for name in names}
         yield SimpleNamespace(
             agent=importlib.import_module("browser_agent"), stage=importlib.import_module("_stage"), **parts
@@ -283,6 +284,19 @@ async def test_a_turn_that_ends_before_it_sounds_is_told(telling: Telling) -> No
     telling.state("idle")
     assert telling.all_told("dropped", "turn") == [(2,), (3,)]
     assert telling.all_told("played", "turn") == [(1,), (4,)]
+
+
+async def test_without_speech_recognition_no_voice_is_taken_for_over_because_it_has_no_words(
+    example: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The framework would drop the interruption by a voice that begins at that moment."""
+    monkeypatch.setattr(example.agent, "find_mind", lambda language: None)
+    async with example.service.Service() as service, aiohttp.ClientSession() as http:
+        for ears, seconds in ((None, 0.0), (example.stage.ScriptedSTT(), EOUConfig().stt_silence_timeout)):
+            monkeypatch.setattr(example.agent, "find_ears", lambda ears=ears: ears)
+            pipeline = example.agent.make_pipeline(service, example.settings.Settings(), http)
+            assert pipeline.eou_config.stt_silence_timeout == seconds
+            await pipeline.tts.aclose()
 
 
 async def test_a_local_server_that_is_stopped_keeps_its_port(example: SimpleNamespace) -> None:
