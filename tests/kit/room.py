@@ -32,6 +32,8 @@ module_fixture = pytest_asyncio.fixture(scope="module", loop_scope="module")
 
 LONG = "What can I see on the island?"
 SHORT = "How much is a ticket?"
+ENDLESS = " ".join(["The island has a lighthouse, two beaches, and a museum of boats."] * 30)
+"""So long that any machine can do something before its end; the page takes no more than 2,000 characters."""
 FAST = 2.0
 """The highest speed: what must be heard to its end is over in half the time."""
 UNNOTICED = 6 * PATIENCE

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from kit import room as room_of_the_example
 from kit.browser import STEP, Visit, speak, visit
-from kit.room import LONG, SHORT, parts_of_calls
+from kit.room import ENDLESS, LONG, SHORT, parts_of_calls
 from kit.waits import settled, until
 from soak.leftovers import open_descriptors
 
@@ -32,10 +32,6 @@ browser = room_of_the_example.browser
 caller = room_of_the_example.caller
 hurried = room_of_the_example.hurried
 
-TOUR = (
-    "The island has a lighthouse, two beaches, and a museum of boats. The lighthouse is open all day, and it "
-    "takes an hour to walk there from the pier, along the coast."
-)
 PRONUNCIATIONS = "nginx = engine x\nHello = a b c d e f g h i\nSQL = ess queue ell\nNew York = noo yawk"
 FILLING = 20
 """Turns after which the page's lists are full at the latest; fewer behind other tests."""
@@ -115,11 +111,11 @@ async def test_a_voice_cuts_the_agent_off_and_the_next_turn_is_heard(caller: Vis
 
 
 async def test_a_voice_cuts_off_what_is_spoken_as_it_is_written(caller: Visit) -> None:
-    turn = await caller.say(TOUR)  # Behind an interruption.
+    turn = await caller.say(ENDLESS)  # Behind an interruption.
     await caller.told("word", turn=turn, count=2)
     await caller.page.keyboard.press("Escape")
     await caller.told("silent", turn=turn)
-    turn = await caller.say(TOUR)
+    turn = await caller.say(ENDLESS)
     await caller.told("word", turn=turn, count=2)
     await caller.page.click("#microphone")
     await caller.told("cut", turn=turn)

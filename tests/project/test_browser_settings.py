@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 from kit import room as room_of_the_example
 from kit.browser import Visit, visit
-from kit.room import FAST, LONG, SHORT
-from kit.waits import until
+from kit.room import ENDLESS, FAST, LONG, SHORT
+from kit.waits import PATIENCE, until
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -50,10 +50,11 @@ async def test_settings_apply_at_once(caller: Visit, service: Any) -> None:
 async def test_the_voice_changes_in_the_middle_of_a_reply(caller: Visit, service: Any) -> None:
     await caller.page.select_option("[name=voice]", "F1")
     await caller.told("changed", settings={"voice": "F1"})
-    turn = await caller.ask(LONG)
+    turn = await caller.say(ENDLESS)
     await caller.told("word", turn=turn, count=2)
     await caller.page.select_option("[name=voice]", "M4")
-    await service.server.wait_until(lambda: service.server.requests[-1].request.voice == "M4")
+    server = service.server
+    await server.wait_until(lambda: server.requests[-1].request.voice == "M4", timeout=PATIENCE)
     assert not caller.all_told("cut", turn=turn)
     await caller.page.keyboard.press("Escape")
     await caller.told("silent", turn=turn)
@@ -94,7 +95,7 @@ async def test_without_pacing_all_text_leaves_at_once(caller: Visit) -> None:
 async def test_pacing_changes_in_the_middle_of_a_reply(caller: Visit, pacing: bool) -> None:
     page, before = caller.page, len(caller.events)
     await page.set_checked("[name=pacing]", not pacing)
-    turn = await caller.ask(LONG)
+    turn = await caller.say(ENDLESS)
     await caller.told("word", turn=turn, count=2)
     await page.set_checked("[name=pacing]", pacing)
     await caller.told("changed", after=before, settings={"pacing": pacing})
@@ -292,7 +293,7 @@ async def test_on_a_telephone_the_agent_can_be_interrupted_all_the_time(telephon
 
 async def test_on_a_telephone_a_long_title_is_cut_and_lists_are_reached_by_keyboard(telephone: Visit) -> None:
     caller, page = telephone, telephone.page
-    turn = await caller.say(("This goes on and on. " * 95).strip())
+    turn = await caller.say(ENDLESS)
     title = page.locator(f"#turns li[data-turn='{turn}'] h3")
     await title.wait_for()
     assert await title.evaluate("title => title.offsetHeight") < 90
