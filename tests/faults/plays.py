@@ -89,5 +89,5 @@ def injecting(frame: bytes) -> Play:
 async def drip(link: Link) -> None:
     """Bring the handshake and the first frames one byte at a time, and the rest as it comes."""
     await link.shake_hands(1)
-    await link.pump(_TWO_FRAMES, size=1)  # On a busy machine, more would take as long as a service that hangs.
+    await link.pump(_TWO_FRAMES, size=1)  # More would take a busy machine as long as a service that hangs.
     await link.pump()
