@@ -9,7 +9,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 
-from shared_plan import SharedPlan
+from shared_plan import PATIENCE, SharedPlan
 from videosdk.agents.room.output_stream import CustomAudioStreamTrack
 
 from videosdk.plugins.lokutor import LokutorTTS, SynthesisMetrics, TransparentFallbackTTS
@@ -29,6 +29,7 @@ class Settings:
         start: When the first turn begins, in seconds since the epoch.
         turns: How many turns there are.
         interval: Seconds from turn to turn.
+        timeout: Seconds that Redis may take for an answer.
     """
 
     number: int
@@ -39,6 +40,7 @@ class Settings:
     start: float
     turns: int
     interval: float
+    timeout: float = PATIENCE
 
 
 @dataclass
@@ -77,7 +79,7 @@ async def hold_call(settings: Settings) -> Result:
 
 
 async def _hold_call(settings: Settings) -> Result:
-    plan = SharedPlan.from_url(settings.redis, settings.per_minute)
+    plan = SharedPlan.from_url(settings.redis, settings.per_minute, timeout=settings.timeout)
     track = CustomAudioStreamTrack(asyncio.get_running_loop())
     first = LokutorTTS(
         api_key="local",

@@ -68,12 +68,19 @@ class SharedPlan:
         self._reserve = redis.register_script(RESERVE_PLACE)  # A Redis that doesn't know it is told.
 
     @classmethod
-    def from_url(cls, url: str, per_minute: int, key: str = "lokutor") -> Self:
-        """Return the plan that is kept in the Redis at ``url``."""
+    def from_url(cls, url: str, per_minute: int, key: str = "lokutor", *, timeout: float = PATIENCE) -> Self:
+        """Return the plan that is kept in the Redis at ``url``.
+
+        Args:
+            url: Where it is.
+            per_minute: Requests that the plan allows.
+            key: What the plan is called there.
+            timeout: Seconds that Redis may take for an answer.
+        """
         redis = Redis.from_url(
             url,
-            socket_timeout=PATIENCE,
-            socket_connect_timeout=PATIENCE,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
             # One more try, at once: the default ones would delay a turn by seconds where Redis is down.
             retry=Retry(NoBackoff(), 1, supported_errors=(LostConnectionError,)),
         )

@@ -17,7 +17,6 @@ import multiprocessing
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).parent))
 # The processes that are started find the modules beside this one, too.
@@ -37,6 +37,7 @@ if __name__ == "__main__":
 
 try:
     from call import Result, Settings, Turn, hold_call
+    from shared_plan import PATIENCE
     from videosdk.agents.execution import ResourceConfig, ResourceType, TaskExecutor, TaskType
 
     from videosdk.plugins.lokutor.local.server import LocalServer
@@ -51,18 +52,19 @@ STARTUP = 1.0
 
 @contextmanager
 def redis_server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run a Redis on loopback, and yield its URL."""
+    """Run a Redis on a Unix socket, and yield its URL."""
     program = shutil.which("redis-server")
     if program is None:
         sys.exit("redis-server is not installed: apt-get install redis-server")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - our own command
-        try:
-            yield f"redis://127.0.0.1:{port}", process
-        finally:
-            process.terminate()
+    with TemporaryDirectory() as folder:
+        place = f"{folder}/redis.sock"
+        # No port: another program could take one that is free before Redis does.
+        command = [program, "--port", "0", "--unixsocket", place, "--save", "", "--appendonly", "no"]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - our own command
+            try:
+                yield f"unix://{place}", process
+            finally:
+                process.terminate()
 
 
 async def hold_calls(options: argparse.Namespace) -> None:
@@ -95,7 +97,15 @@ async def hold_calls(options: argparse.Namespace) -> None:
                         0,
                         0,
                         Settings(
-                            number, redis, options.per_minute, first.url, second.url, start, turns, interval
+                            number,
+                            redis,
+                            options.per_minute,
+                            first.url,
+                            second.url,
+                            start,
+                            turns,
+                            interval,
+                            options.redis_timeout,
                         ),
                     )
                     for number in range(CALLS)
@@ -166,6 +176,12 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=30.0, help="how long the calls last (default: 30)")
     parser.add_argument("--kill-redis", type=float, help="seconds after which Redis is killed")
+    parser.add_argument(
+        "--redis-timeout",
+        type=float,
+        default=PATIENCE,
+        help=f"seconds that Redis may take for an answer (default: {PATIENCE})",
+    )
     options = parser.parse_args()
     logging.getLogger("videosdk.agents").setLevel(logging.CRITICAL)
     # The executor starts one process after the other. Without this, each imports the framework for itself.

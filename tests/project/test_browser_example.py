@@ -312,7 +312,7 @@ async def test_turns_leave_nothing_behind(hurried: Visit, service: Any) -> None:
 
 
 async def cut_a_turn_off(caller: Visit, *, asked: bool) -> None:
-    turn = await (caller.ask(LONG) if asked else caller.say(LONG))
+    turn = await (caller.ask(LONG) if asked else caller.say(ENDLESS))
     await caller.told("word", turn=turn, count=1)
     await caller.page.keyboard.press("Escape")
     await caller.told("silent", turn=turn)
@@ -373,7 +373,7 @@ COUNT_NODES = """() => {
 
 
 async def test_what_is_to_be_spoken_takes_the_place_of_what_was(browser: Browser, room: Any) -> None:
-    texts = [*(f"Number {number} is spoken now, quite slowly." for number in range(3)), "This is the last."]
+    texts = [*(f"Number {number}: {ENDLESS}" for number in range(3)), "This is the last."]
     async with visit(browser, room.url) as caller:
         await caller.join()  # And in the place of the greeting.
         for text in texts:
@@ -382,7 +382,7 @@ async def test_what_is_to_be_spoken_takes_the_place_of_what_was(browser: Browser
         await caller.told("played", turn=5)
         assert (await caller.page.inner_text("#words")).strip() == texts[-1]
         for told in caller.all_told("sent")[1:]:
-            assert told["text"] == texts[told["turn"] - 2]
+            assert told["text"].strip() in texts[told["turn"] - 2]
         await caller.shows(5, "played")
         states = await caller.page.locator("#turns li").evaluate_all(
             "all => all.map((one) => one.dataset.state)"

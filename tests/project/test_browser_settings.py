@@ -263,9 +263,9 @@ CONTRASTS = """() => {
 
 TALL = (
     "Straightforwardly environmentalists misunderstandings counterproductive misrepresentation "
-    "telecommunication disadvantageously, and so on."
+    "telecommunication disadvantageously" + ", and so on" * 40 + "."
 )
-"""Long words: each takes a line of its own on a telephone, which shows six."""
+"""Long words: each takes a line of its own on a telephone, which shows six. More follow for some time."""
 LINES = 7
 
 

@@ -111,7 +111,7 @@ async def asked(plan: Any, times: int, within: float = 0.0) -> list[bool]:
 
 
 async def test_a_plan_begins_while_redis_is_down(server: Server, example: Any) -> None:
-    plan = example.SharedPlan.from_url(server.url, 2)
+    plan = example.SharedPlan.from_url(server.url, 2, timeout=PATIENCE)
     with pytest.raises(LostConnectionError):  # The plugin lets the turn pass.
         await plan("request", 0.0)
     server.start()
@@ -121,7 +121,7 @@ async def test_a_plan_begins_while_redis_is_down(server: Server, example: Any) -
 
 async def test_a_redis_that_restarts_goes_on_counting(server: Server, example: Any) -> None:
     server.start()
-    plan = example.SharedPlan.from_url(server.url, 2)
+    plan = example.SharedPlan.from_url(server.url, 2, timeout=PATIENCE)
     assert await asked(plan, 3) == [True, True, False]
     server.stop()
     server.start()  # It knows neither the script nor the count.
@@ -150,7 +150,7 @@ async def test_what_counts_no_more_is_removed(
 ) -> None:
     monkeypatch.setattr(example, "WINDOW", 50)
     server.start()
-    plan = example.SharedPlan.from_url(server.url, 5)
+    plan = example.SharedPlan.from_url(server.url, 5, timeout=PATIENCE)
     for _ in range(40):
         assert await plan("request", PATIENCE)
     assert server.count() <= 10  # Of 40; the clock decides whether one that has just expired is still there.
@@ -159,7 +159,7 @@ async def test_what_counts_no_more_is_removed(
 
 async def test_a_plan_that_nobody_uses_is_removed(server: Server, example: Any) -> None:
     server.start()
-    plan = example.SharedPlan.from_url(server.url, 5)
+    plan = example.SharedPlan.from_url(server.url, 5, timeout=PATIENCE)
     assert await plan("request", 0.0)
     assert server.expires()
     await plan.aclose()
@@ -171,7 +171,7 @@ async def test_who_would_wait_in_vain_is_told_at_once(
     """Two processes wait for the one place that becomes free: it belongs to who has asked first."""
     monkeypatch.setattr(example, "WINDOW", 100 * 1_000)
     server.start()
-    plans = [example.SharedPlan.from_url(server.url, 1) for _ in range(3)]
+    plans = [example.SharedPlan.from_url(server.url, 1, timeout=PATIENCE) for _ in range(3)]
     assert await plans[0]("request", 0.0)
     first = asyncio.create_task(plans[1]("request", 150.0))
     await until(lambda: server.count() == 2)
@@ -194,7 +194,7 @@ async def test_closing_leaves_no_connection_open(server: Server, example: Any, g
     server.start()
     passes, answered = 0, False
     while not answered:
-        plan = example.SharedPlan.from_url(server.url, 1_000)
+        plan = example.SharedPlan.from_url(server.url, 1_000, timeout=PATIENCE)
         ask = asyncio.create_task(plan("request", 0.0))
         for _ in range(passes):
             await asyncio.sleep(0)
@@ -210,7 +210,7 @@ async def test_closing_leaves_no_connection_open(server: Server, example: Any, g
 
 async def test_who_waits_when_it_is_closed_is_told_so(server: Server, example: Any) -> None:
     server.start()
-    plan = example.SharedPlan.from_url(server.url, 1)
+    plan = example.SharedPlan.from_url(server.url, 1, timeout=PATIENCE)
     assert await plan("request", 0.0)
     ask = asyncio.create_task(plan("request", example.WINDOW))
     await until(lambda: server.count() == 2)
@@ -227,7 +227,7 @@ async def test_who_waits_gets_the_next_place(
     keep_all = example.RESERVE_PLACE.replace("ZREMRANGEBYSCORE", "ZCOUNT")
     monkeypatch.setattr(example, "RESERVE_PLACE", keep_all.replace("PEXPIRE", "ZCARD', KEYS[1]) --"))
     server.start()
-    plans = [example.SharedPlan.from_url(server.url, 3) for _ in range(4)]
+    plans = [example.SharedPlan.from_url(server.url, 3, timeout=PATIENCE) for _ in range(4)]
     given: list[float] = []
 
     async def use(plan: Any) -> None:
