@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from faults.stage import plugin_tasks
 from kit import (
     PATIENCE,
     Clock,
@@ -341,7 +342,7 @@ async def test_of_two_connections_for_the_next_turn_only_one_is_kept(
     with logged(OPEN) as standby:
         scripted.answer_first()  # That is the standby connection; the turn's own takes longer.
         await asyncio.wait_for(standby.wait(), PATIENCE)
-    with logged("Connected in") as own:
+    with logged("The turn has its connection") as own:
         scripted.answer_all()
         await asyncio.wait_for(own.wait(), PATIENCE)
     await model.begun.wait()
@@ -867,6 +868,25 @@ async def test_a_handshake_that_hangs_holds_up_one_call_only_and_not_for_long(
     assert not room.coming  # The service is well, so what hangs is given up.
     again.drop()
     room.close()
+
+
+async def test_connections_whose_closing_was_cancelled_count_no_more(
+    connector: Connector, scripted: ScriptedServer
+) -> None:
+    """Too many that seem to be open would keep the next from being opened."""
+    await connector.standby.fill()
+    for _ in range(2):
+        connection = await connector.take_or_connect(False, PATIENCE)
+        await connection.send(REQUEST)
+        connection.drop()
+        for task in plugin_tasks():
+            task.cancel()
+        await scripted.all_closed()
+    connection = await connector.take_or_connect(False, PATIENCE)
+    with logged(OPEN) as standby:
+        await connection.send(REQUEST)
+        await asyncio.wait_for(standby.wait(), PATIENCE)
+    connection.drop()
 
 
 @pytest.mark.usefixtures("patience")

@@ -572,6 +572,7 @@ class Utterance:
             connection.give_back()
             raise asyncio.CancelledError
         self._connection = connection
+        logger.debug("The turn has its connection, after a handshake of %.3f s", connection.handshake_time)
         self._pacer.note_handshake(connection.handshake_time)
         self._ends.begin_connection()
         self._move(State.WAITING)

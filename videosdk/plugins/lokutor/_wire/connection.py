@@ -99,6 +99,9 @@ class Keeper(Protocol):
     def on_closed(self, connection: Connection) -> None:
         """Note that the socket of a connection is closed."""
 
+    def forget(self, connection: Connection) -> None:
+        """Note the same where nothing may be opened: the loop may be shutting down."""
+
 
 class Connection:
     """An open WebSocket, for one utterance.
@@ -400,6 +403,8 @@ class Connection:
     def _on_close_ended(self, closing: asyncio.Task[None]) -> None:
         if closing.cancelled():  # Perhaps before it began.
             self._close_at_once()
+            if self.keeper is not None:
+                self.keeper.forget(self)
 
     def abandon(self) -> None:
         """Tell the peer that it is over, where the loop of this connection is closed."""
@@ -493,11 +498,11 @@ class Connection:
 
     def _saw(self, message: aiohttp.WSMessage) -> None:
         self._seen_at = self._clock()
+        if message.type in _DATA:
+            self._data_came, self._silent = True, False
         if message.type in _ALIVE and self._liveness_check.running:
             self._liveness_check.stop()
             logger.debug("The connection is alive")
-        if message.type in _DATA:
-            self._data_came, self._silent = True, False
 
     def _watched(self, watcher: asyncio.Task[aiohttp.WSMessage]) -> None:
         if watcher.cancelled():

@@ -151,7 +151,6 @@ class Standby:
             self._stop_opening()
         self._handshake = connection.handshake_time
         self.lend(connection)
-        logger.debug("Connected in %.3f s", connection.handshake_time)
         return connection
 
     def lend(self, connection: Connection) -> None:
@@ -181,6 +180,10 @@ class Standby:
         self._others.discard(connection)
         if self._deferred:
             self._open_if_needed()
+
+    def forget(self, connection: Connection) -> None:
+        """Let ``connection`` count no more, and open nothing for it."""
+        self._others.discard(connection)
 
     def on_parked_end(self) -> None:
         """Replace the connection, which ended while it waited."""
