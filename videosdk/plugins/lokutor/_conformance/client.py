@@ -123,7 +123,11 @@ class Habits:
 
 
 class Wire:
-    """One open WebSocket. A task reads it all the time, so that each message has its time."""
+    """One open WebSocket. A task reads it all the time, so that each message has its time.
+
+    Attributes:
+        held: Bytes that have come and that nobody has taken yet.
+    """
 
     def __init__(
         self,

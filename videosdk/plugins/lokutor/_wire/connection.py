@@ -100,7 +100,7 @@ class Keeper(Protocol):
         """Note that the socket of a connection is closed."""
 
     def forget(self, connection: Connection) -> None:
-        """Note the same where nothing may be opened: the loop may be shutting down."""
+        """Note that as well, and open nothing for it: the loop may be shutting down."""
 
 
 class Connection:
