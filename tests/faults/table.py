@@ -230,7 +230,7 @@ async def _drop_tls(link: Link) -> None:
 def _unreachable_rows() -> list[Row]:
     down = functools.partial(Row, "down", outcome=Outcome.RAISED, retryable=True, times=ALWAYS)
     network = functools.partial(down, error=NetworkError)
-    brief, once = {"connect_timeout": 2.0}, {"max_retries": 1}
+    brief, once = {"connect_timeout": 1.0}, {"max_retries": 1}
     black_holes = {Moment.TCP: "", Moment.TLS: "plain", Moment.UPGRADE: ""}
     return [
         network("unknown host", Moment.DNS, host="unresolved", options={"max_retries": 2}),
@@ -248,7 +248,7 @@ def _unreachable_rows() -> list[Row]:
                 link=at(moment, Link.swallow),
                 host=host,
                 options=brief,
-                at_least=2.0,
+                at_least=1.0,
                 tries=1,
             )
             for moment, host in black_holes.items()
