@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import socket
-from itertools import count
+from itertools import count, islice
 
 _FIRST = 10_000
-_LAST = 32_000  # Linux gives out those from 32,768 on; macOS and Windows those from 49,152.
+_LAST = 32_000
+"""Linux gives out those from 32,768 on; macOS and Windows those from 49,152."""
 _EACH = 1_000
 """Ports for each process that runs tests."""
 
@@ -31,14 +32,14 @@ def held_port(port: int = 0) -> socket.socket:
 
 def port_for_a_program() -> int:
     """Return a free port for a program that has to be told one; the system gives it to nobody else."""
-    for number in _numbers:
+    for number in islice(_numbers, _EACH):
         port = _FIRST + (_own + number % _EACH) % (_LAST - _FIRST)
         try:
             held_port(port).close()
         except OSError:
             continue
         return port
-    raise AssertionError
+    raise OSError(f"no port is free for this process among {_EACH}")
 
 
 _own = _EACH * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
