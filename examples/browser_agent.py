@@ -86,8 +86,8 @@ def make_pipeline(service: Service, settings: Settings, http: aiohttp.ClientSess
         session=http,
     )
     ears = find_ears()
-    # Some seconds after a voice without words, the framework reports its end. Where nobody recognizes words,
-    # that would only keep a voice that has just begun from interrupting.
+    # The framework reports the end of a voice without words once more, two seconds later. That cancels the
+    # interruption by a voice that has just begun. Without speech recognition, no voice has words.
     words_within = 0.0 if ears is None else EOUConfig.stt_silence_timeout
     return Pipeline(
         stt=TypedSTT(ears),

@@ -29,7 +29,7 @@ class Settings:
         start: When the first turn begins, in seconds since the epoch.
         turns: How many turns there are.
         interval: Seconds from turn to turn.
-        timeout: Seconds that Redis may take for an answer.
+        redis_timeout: Seconds that Redis may take for an answer.
     """
 
     number: int
@@ -40,7 +40,7 @@ class Settings:
     start: float
     turns: int
     interval: float
-    timeout: float = PATIENCE
+    redis_timeout: float = PATIENCE
 
 
 @dataclass
@@ -79,7 +79,7 @@ async def hold_call(settings: Settings) -> Result:
 
 
 async def _hold_call(settings: Settings) -> Result:
-    plan = SharedPlan.from_url(settings.redis, settings.per_minute, timeout=settings.timeout)
+    plan = SharedPlan.from_url(settings.redis, settings.per_minute, timeout=settings.redis_timeout)
     track = CustomAudioStreamTrack(asyncio.get_running_loop())
     first = LokutorTTS(
         api_key="local",

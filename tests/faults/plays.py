@@ -25,6 +25,7 @@ class Moment(Enum):
 _MIDDLE = 30_000
 """Bytes after which a connection is cut in mid-audio: inside of a WebSocket frame."""
 _TWO_FRAMES = 9_000
+"""Bytes of the first two messages with audio, and a little more."""
 
 
 def at(moment: Moment, ending: Play) -> Play:

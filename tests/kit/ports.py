@@ -1,7 +1,7 @@
-"""Ports of loopback that no other test takes meanwhile: several processes run tests, and each opens many.
+"""Ports of loopback that no other test takes: several processes run tests, and each opens many.
 
-The system gives ports out by itself, to servers that ask for any and to every connection. One that is merely
-looked up is anybody's until it is used.
+The system gives a port to every connection, and to every server that asks for any. So a port that was found
+free, and isn't used at once, may be somebody else's soon.
 """
 
 from __future__ import annotations
@@ -22,11 +22,18 @@ def held_port(port: int = 0) -> socket.socket:
 
     Args:
         port: The port; 0 takes any that is free.
+
+    Raises:
+        OSError: Somebody else has it.
     """
     holder = socket.socket()
-    if os.name == "posix":  # Connections that have ended there don't matter.
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    holder.bind(("127.0.0.1", port))
+    try:
+        if os.name == "posix":  # Connections that have ended there don't matter.
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", port))
+    except OSError:
+        holder.close()
+        raise
     return holder
 
 

@@ -151,7 +151,7 @@ class FaultProxy:
         self._server = server
         self._tls = tls
         self._port = 0
-        self._kept: socket.socket | None = None  # Holds the port while nobody listens.
+        self._holder: socket.socket | None = None  # Of the port, while nobody listens.
         self._listener: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -183,12 +183,12 @@ class FaultProxy:
         await accept_no_more(*self._listener.sockets)
         self._listener.close()
         await self._listener.wait_closed()
-        self._kept = held_port(self._port)
+        self._holder = held_port(self._port)
 
     def _let_go(self) -> None:
-        if self._kept is not None:
-            self._kept.close()
-            self._kept = None
+        if self._holder is not None:
+            self._holder.close()
+            self._holder = None
 
     async def all_closed(self) -> None:
         """Wait until every client is gone. A plugin that leaves a socket open lets this time out."""

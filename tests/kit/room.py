@@ -38,6 +38,8 @@ FAST = 2.0
 """The highest speed: what must be heard to its end is over in half the time."""
 UNNOTICED = 6 * PATIENCE
 """Seconds: that a page has gone without a word is noticed after a quarter of a minute."""
+_FROM_BEFORE = WeakSet[Any]()
+"""Parts of calls that modules tested before, in the same process, have left."""
 KEYS = ("LOKUTOR_API_KEY", "LOKUTOR_BASE_URL", "OPENAI_API_KEY", "DEEPGRAM_API_KEY")
 
 
@@ -104,10 +106,6 @@ def _parts() -> list[Any]:
     gc.collect()
     names = {"AgentSession", "AgentTrack", "Conversation", "LokutorTTS", "Pipeline", "RTCPeerConnection"}
     return [thing for thing in gc.get_objects() if type(thing).__name__ in names]
-
-
-_FROM_BEFORE = WeakSet[Any]()
-"""What the modules that were tested before, in the same process, have left."""
 
 
 async def calls_are_over() -> None:

@@ -13,10 +13,8 @@ from kit.waits import PATIENCE
 PLAN = 16
 WANTED = ["--per-minute", str(PLAN), "--demand", "60", "--seconds", "5", "--kill-redis", "3"]
 """Sixteen turns a second: the plan is used up after one, and two more seconds are as they shall be."""
-WANTED += [
-    "--redis-timeout",
-    str(PATIENCE),
-]  # Only for a slow machine: a Redis that is killed refuses at once.
+# Only for a slow machine: a Redis that is killed refuses at once.
+WANTED += ["--redis-timeout", str(PATIENCE)]
 
 pytestmark = pytest.mark.skipif(
     shutil.which("redis-server") is None, reason="redis-server is not installed: apt-get install redis-server"

@@ -62,7 +62,7 @@ class Plans:
         return self._delays()[self._seen - 1]
 
     async def latest(self) -> float:
-        """Wait for a plan after the one returned before, and return the seconds of the last there is."""
+        """Wait for a newer plan than the one returned before, and return the seconds of the newest."""
         await self.next()
         self._seen = len(self._delays())
         return self._delays()[-1]
@@ -92,6 +92,10 @@ async def half(conversation: Conversation) -> None:
     request = await conversation.request()
     await conversation.audio(speech_of(request["text"])[:20_000])
     await conversation.gone()
+
+
+async def close_at_once(conversation: Conversation) -> None:
+    await conversation.ws.close()
 
 
 async def test_prewarm_leaves_one_open_socket_however_often_it_is_called(
@@ -538,10 +542,7 @@ async def test_a_call_that_was_handed_a_dead_socket_heals_itself(
 async def test_a_socket_that_ends_while_it_waits_is_replaced(
     tts: LokutorTTS, scripted: ScriptedServer
 ) -> None:
-    async def hang_up(conversation: Conversation) -> None:
-        await conversation.ws.close()
-
-    scripted.scripts.append(hang_up)
+    scripted.scripts.append(close_at_once)
     await tts.prewarm()
     await until(lambda: len(scripted.conversations) == 2 and scripted.open_connections == 1)
 
@@ -567,10 +568,7 @@ async def test_chatter_on_a_waiting_socket_is_ignored(
 async def test_a_server_that_hangs_up_on_idle_sockets_is_not_stormed(
     connector: Connector, scripted: ScriptedServer
 ) -> None:
-    async def hang_up(conversation: Conversation) -> None:
-        await conversation.ws.close()
-
-    scripted.scripts.extend([hang_up] * 50)
+    scripted.scripts.extend([close_at_once] * 50)
     room = Standby(partial(open_one, connector), connector.spawn, replace_interval=3600.0)
     await room.fill()
     await until(lambda: len(scripted.conversations) == 2)
@@ -585,10 +583,7 @@ async def test_a_socket_that_the_service_ends_again_and_again_is_replaced_ever_m
 ) -> None:
     """Else an idle plugin would use up the requests of a small plan."""
 
-    async def hang_up(conversation: Conversation) -> None:
-        await conversation.ws.close()
-
-    scripted.scripts.extend([hang_up] * 50)
+    scripted.scripts.extend([close_at_once] * 50)
     await tts.prewarm()
     assert await plans.next() == 0.0  # The first is replaced at once.
     for number, interval in enumerate([10.0, 20.0, 40.0, 80.0], start=2):
@@ -607,10 +602,7 @@ async def test_a_socket_that_the_service_ends_again_and_again_is_replaced_ever_m
 async def test_no_interval_between_two_replacements_is_longer_than_the_idle_limit(
     connector: Connector, scripted: ScriptedServer, clock: Clock, plans: Plans
 ) -> None:
-    async def hang_up(conversation: Conversation) -> None:
-        await conversation.ws.close()
-
-    scripted.scripts.extend([hang_up] * 50)
+    scripted.scripts.extend([close_at_once] * 50)
     room = Standby(partial(open_one, connector), connector.spawn, idle_limit=30.0)
     await room.fill()
     assert await plans.next() == 0.0

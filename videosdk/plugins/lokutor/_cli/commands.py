@@ -364,7 +364,7 @@ def _serve(arguments: argparse.Namespace) -> None:
 async def _serve_forever(running: AbstractAsyncContextManager[LocalServer]) -> None:
     async with running as server:
         say_line(f"listening on {server.url}")
-        # A signal that comes just as the loop goes to sleep is only noticed when it wakes.
+        # A signal that comes just before the loop waits for events is only noticed at the next event.
         while True:  # noqa: ASYNC110
             await asyncio.sleep(1)
 
